@@ -1,0 +1,1 @@
+"""The Jobyard server: one store and one engine behind six job APIs."""

@@ -1,0 +1,1 @@
+"""The APIs, one folder each: a service, its mapping between messages and domain, its deliveries."""

@@ -1,0 +1,1 @@
+"""The nouns of the product and their rules, as frozen data and pure functions."""

@@ -1,0 +1,1 @@
+"""What happens when nobody calls: schedules, lost leases, deliveries, polling, retention."""

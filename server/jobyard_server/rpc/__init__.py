@@ -1,0 +1,1 @@
+"""The gRPC edge: server, interceptors, error mapping, reflection and health."""

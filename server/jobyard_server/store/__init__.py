@@ -1,0 +1,1 @@
+"""The durable home of rows: tables, writer, queries and migrations."""

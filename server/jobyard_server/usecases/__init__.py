@@ -1,0 +1,1 @@
+"""One verb a file: what callers may ask for, written against ports."""
