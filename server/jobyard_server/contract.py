@@ -1,0 +1,28 @@
+"""Finds what is generated from the protos but is not Python: the descriptors and the OpenAPI documents."""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import jobyard
+
+
+def descriptors() -> bytes:
+    """Every message, service, option and comment of the contract, as a serialized FileDescriptorSet."""
+    return _generated().joinpath("descriptors.binpb").read_bytes()
+
+
+def openapi_documents() -> dict[str, bytes]:
+    """The OpenAPI documents by file name."""
+    folder = _generated().joinpath("openapi")
+    if not folder.is_dir():
+        return {}
+    return {document.name: document.read_bytes() for document in folder.iterdir()}
+
+
+def _generated() -> Traversable:
+    """An installed wheel carries these files inside our package, a checkout beside the generated code."""
+    installed = resources.files("jobyard_server").joinpath("_data")
+    if installed.is_dir():
+        return installed
+    return Path(jobyard.__path__[0]).parent
