@@ -34,3 +34,32 @@ lint: setup ## Check style, types, import laws and protos
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
+
+.PHONY: run
+run: setup ## Start a development server with a worker in it
+	$(BIN)/jobyard serve --dev
+
+.PHONY: demo
+demo: setup ## Run one real job through REST, gRPC and the command line
+	$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: setup ## Run the tests; TESTS=tests/domain runs one folder
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: verify
+verify: lint ## Check also that generated/ is in step and no client of a release breaks
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
+	scripts/check_breaking.sh $(BIN)/buf
+
+.PHONY: bench
+bench: setup ## Measure; every program in benchmarks/ prints its own table
+	for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+
+.PHONY: docs
+docs: setup ## Execute the README and check the links of every page
+	$(BIN)/python -m pytest --quiet tests/test_readme.py tests/test_docs.py
+
+.PHONY: lock
+lock: setup ## Write the versions now installed to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

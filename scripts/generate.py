@@ -92,6 +92,9 @@ def replace(target: Path, fresh: Path) -> None:
     present = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
     for stale in present - wanted:
         (target / stale).unlink()
+    for folder in sorted((path for path in target.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
     for name in wanted:
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)

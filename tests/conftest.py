@@ -1,0 +1,30 @@
+"""Gives every test the marker of what it costs, by the folder it lies in."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+COST = {
+    ".": "tree",
+    "apis": "api",
+    "cli": "process",
+    "console": "rpc",
+    "domain": "pure",
+    "e2e": "process",
+    "engine": "store",
+    "observe": "pure",
+    "outbound": "rpc",
+    "rpc": "rpc",
+    "store": "store",
+    "transcoding": "rpc",
+    "usecases": "pure",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0] if item.path.parent != HERE else "."
+        if folder not in COST:
+            raise pytest.UsageError(f"tests/{folder}: say in tests/conftest.py what its tests cost")
+        item.add_marker(COST[folder])
