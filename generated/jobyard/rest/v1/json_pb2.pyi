@@ -274,7 +274,7 @@ class JsonField(_message.Message):
     """How a timestamp is printed."""
     raw: Global___Raw.ValueType
     """The field holds JSON that nobody looks into, byte for byte as it came: numbers keep their digits, members their
-    order. For bytes fields.
+    order. For string and bytes fields; a string field must hold UTF-8.
     """
     hidden: _builtins.bool
     """The field never appears on the wire, and a member of its name is unknown."""
