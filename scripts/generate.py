@@ -55,10 +55,7 @@ def generate(out: Path) -> None:
 def compile_protos(options: list[str], names: list[str]) -> None:
     """Run protoc, which has already printed why when it fails."""
     scripts = Path(sys.executable).parent
-    plugins = [
-        f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}"
-        for name in ("mypy", "mypy_grpc")
-    ]
+    plugins = [f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")]
     arguments = ["protoc", f"-I{PROTOS}", f"-I{WELL_KNOWN_TYPES}", *plugins, *options, *names]
     if protoc.main(arguments) != 0:
         raise SystemExit(1)
