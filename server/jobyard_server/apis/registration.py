@@ -1,0 +1,78 @@
+"""What an API tells the composition root about itself, as plain data: one `Api` object for every folder beside this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from google.protobuf.descriptor import FileDescriptor
+
+from jobyard_server.domain.fields import Kind
+from jobyard_server.domain.job import Attribute
+from jobyard_server.domain.state import State
+from jobyard_server.usecases.ports import Store
+
+SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
+"""Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
+with, else returns the attributes its lists filter by."""
+
+NounKind: TypeAlias = tuple[str, str]
+"""An API and a kind of its definitions, executors or records: ``("dataone", "contract")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What main knows and a servicer needs; every value has the server's default."""
+
+    session_seconds: float = 30.0
+    """How long a worker session lives without a heartbeat."""
+    heartbeat_seconds: float = 10.0
+    """How often workers are told to call Heartbeat."""
+    checkpoint_seconds: float = 15.0
+    """A watch that saw nothing for so long sends a checkpoint."""
+    checks: Mapping[NounKind, SpecCheck] = field(default_factory=dict)
+    """The checks of all APIs together, for the one API through which all of them are loaded."""
+    apis: frozenset[str] = frozenset({"jobs"})
+    """The APIs this server speaks; things of other ones are refused."""
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    """The named variants in force, for use cases whose rules differ by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One proto service."""
+
+    name: str
+    """Its full name, such as ``jobyard.jobs.v1.JobService``."""
+    register: Callable[[Any, Any], None]
+    """The generated ``add_XServicer_to_server``."""
+    build: Callable[[Store, Options], object]
+    """Makes the servicer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An attribute that an API's jobs are filtered by."""
+
+    kind: Kind = Kind.TEXT
+    sortable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One API, whole."""
+
+    name: str
+    """What stands in the column ``api`` of everything it owns."""
+    services: tuple[Service, ...]
+    files: tuple[FileDescriptor, ...]
+    """The proto files that declare faces and services; what they import follows from them."""
+    words: Mapping[State, str] = field(default_factory=dict)
+    """Its own word for each state; a state without one keeps the domain's."""
+    attributes: Mapping[str, Indexed] = field(default_factory=dict)
+    """The attributes of its jobs that lists filter or sort by."""
+    checks: Mapping[str, SpecCheck] = field(default_factory=dict)
+    """By kind of definition, executor or record; kinds that are not named here are refused by none."""
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The roles its clients know, with the permissions each holds unless a setting says otherwise."""
