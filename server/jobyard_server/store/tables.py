@@ -161,8 +161,8 @@ class AttemptRow(Row, table=True):
     secret: str = text()
     """SHA-256 of the random part of the token; the token itself is kept nowhere."""
     outcome: str = text()
-    settled: str = text()
-    """Fingerprint of the settle that ended it, so that the same settle sent twice gets the same answer."""
+    answer: str = text()
+    """What the settle that ended it was told, so that the same settle sent twice is told the same."""
     reason: str = text()
     message: str = text()
     exit_code: int | None = optional_big()

@@ -1,0 +1,281 @@
+"""The books of a transaction: jobs whose subjobs move, the states folded from them, and the events that tell it.
+
+Every verb that changes a state goes through here. It loads the hot part of the jobs it concerns,
+moves subjobs, folds each job once, and writes all rows set by set. A change of a job's state is
+told by one ``JOB_CHANGED``; the other events name the state the job had when they happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.state import Control, Counters, Mode, State, fold
+from jobyard_server.store.words import word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jobyard_server.domain.job import Micros
+    from jobyard_server.store.unit import Unit
+
+EVENT_COLUMNS: Final = (
+    "job",
+    "job_uid",
+    "job_seq",
+    "api",
+    "tenant",
+    "type",
+    "state",
+    "subjob",
+    "subjob_state",
+    "attempt",
+    "reason",
+    "message",
+    "actor",
+    "request_id",
+    "at",
+)
+
+_FACTS: Final = (
+    "number",
+    "uid",
+    "api",
+    "tenant",
+    "mode",
+    "cancel_requested",
+    "suspended",
+    "split_complete",
+    "exhausted",
+    "finished_as",
+    "generation",
+    "resumable",
+    "retry",
+    "on_lease_loss",
+    "expires_after",
+)
+CHANGING: Final = (
+    "state",
+    "state_word",
+    "reason",
+    "message",
+    "running_now",
+    "n_pending",
+    "n_running",
+    "n_suspended",
+    "n_cancelling",
+    "n_succeeded",
+    "n_failed",
+    "n_partially_failed",
+    "n_cancelled",
+    "revision",
+    "updated_at",
+    "started_at",
+    "finished_at",
+    "expires_at",
+    "last_event",
+)
+HOT_COLUMNS: Final = _FACTS + CHANGING
+"""What the ledger needs of a job row; the fields of :class:`Entry` in their order."""
+
+_LOAD: Final = (
+    f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "  # noqa: S608 - our own names
+    "FROM given CROSS JOIN jobs WHERE jobs.number = given.number"
+)
+
+
+@dataclass(slots=True)
+class Entry:
+    """The hot part of a job row, while it changes."""
+
+    number: int
+    uid: str
+    api: str
+    tenant: str
+    mode: str
+    cancel_requested: bool
+    suspended: bool
+    split_complete: bool
+    exhausted: bool
+    finished_as: str | None
+    generation: int
+    resumable: bool
+    retry: str
+    on_lease_loss: str
+    expires_after: Micros | None
+    state: str
+    state_word: str
+    reason: str
+    message: str
+    running_now: int
+    n_pending: int
+    n_running: int
+    n_suspended: int
+    n_cancelling: int
+    n_succeeded: int
+    n_failed: int
+    n_partially_failed: int
+    n_cancelled: int
+    revision: int
+    updated_at: Micros
+    started_at: Micros | None
+    finished_at: Micros | None
+    expires_at: Micros | None
+    last_event: int
+
+    def folded(self) -> State:
+        """The state that control and counters add up to."""
+        control = Control(
+            bool(self.cancel_requested),
+            bool(self.suspended),
+            bool(self.split_complete),
+            bool(self.exhausted),
+            self.running_now,
+            State(self.finished_as) if self.finished_as else None,
+        )
+        counters = Counters(
+            self.n_pending,
+            self.n_running,
+            self.n_suspended,
+            self.n_cancelling,
+            self.n_succeeded,
+            self.n_failed,
+            self.n_partially_failed,
+            self.n_cancelled,
+        )
+        return fold(Mode(self.mode), control, counters)
+
+    def changing(self) -> tuple[object, ...]:
+        """The values of :data:`CHANGING`."""
+        return (
+            self.state,
+            self.state_word,
+            self.reason,
+            self.message,
+            self.running_now,
+            self.n_pending,
+            self.n_running,
+            self.n_suspended,
+            self.n_cancelling,
+            self.n_succeeded,
+            self.n_failed,
+            self.n_partially_failed,
+            self.n_cancelled,
+            self.revision,
+            self.updated_at,
+            self.started_at,
+            self.finished_at,
+            self.expires_at,
+            self.last_event,
+        )
+
+
+class Ledger:
+    """The jobs of a transaction and what happens to them."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._events: list[tuple[object, ...]] = []
+        self.entries: dict[int, Entry] = {}
+
+    def load(self, numbers: Iterable[int]) -> None:
+        """Read the hot part of jobs, in the order of their numbers."""
+        wanted = sorted(set(numbers) - self.entries.keys())
+        rows = self._unit.sets.among(("number",), [(number,) for number in wanted], _LOAD)
+        self.entries.update((row[0], Entry(*row)) for row in rows)
+
+    def move(
+        self, entry: Entry, before: State, after: State, *, current: bool = False
+    ) -> None:
+        """Count a subjob over from one state to another.
+
+        ``current``: it runs, or ran, the current generation of its job.
+        """
+        if before is after:
+            return
+        setattr(entry, _COUNTER[before], getattr(entry, _COUNTER[before]) - 1)
+        setattr(entry, _COUNTER[after], getattr(entry, _COUNTER[after]) + 1)
+        if current and entry.mode == Mode.STANDING:
+            entry.running_now += (after is State.RUNNING) - (before is State.RUNNING)
+
+    def tell(  # noqa: PLR0913 - an event has these parts
+        self,
+        entry: Entry,
+        type_: EventType,
+        *,
+        subjob: int | None = None,
+        subjob_state: State | None = None,
+        attempt: int | None = None,
+        reason: str = "",
+        message: str = "",
+        actor: str = "",
+        request_id: str = "",
+    ) -> None:
+        """Append an event to a job."""
+        entry.last_event += 1
+        self._events.append(
+            (
+                entry.number,
+                entry.uid,
+                entry.last_event,
+                entry.api,
+                entry.tenant,
+                type_,
+                entry.state,
+                subjob,
+                subjob_state,
+                attempt,
+                reason,
+                message,
+                actor,
+                request_id,
+                self._unit.now,
+            )
+        )
+
+    def fold(self, entry: Entry, *, actor: str = "", request_id: str = "") -> None:
+        """Give a job the state that its subjobs add up to, and tell it when it is another one."""
+        state = entry.folded()
+        if state == entry.state:
+            return
+        now = self._unit.now
+        entry.state = state
+        entry.state_word = word(self._unit.words, entry.api, state)
+        if state is State.RUNNING and entry.started_at is None:
+            entry.started_at = now
+        if state.terminal:
+            entry.finished_at = now
+            if entry.expires_after is not None:
+                entry.expires_at = now + entry.expires_after
+        else:
+            entry.finished_at = entry.expires_at = None
+        self.tell(
+            entry,
+            EventType.JOB_CHANGED,
+            reason=entry.reason,
+            message=entry.message,
+            actor=actor,
+            request_id=request_id,
+        )
+
+    def close(self) -> None:
+        """Write the jobs and their events."""
+        now, sets = self._unit.now, self._unit.sets
+        rows = []
+        for number in sorted(self.entries):
+            entry = self.entries[number]
+            entry.revision += 1
+            entry.updated_at = now
+            rows.append((number, *entry.changing()))
+        sets.update("jobs", ("number",), CHANGING, rows)
+        self.write_events(self._events)
+
+    def write_events(self, events: list[tuple[object, ...]]) -> None:
+        """Append rows of :data:`EVENT_COLUMNS` to the event table."""
+        if events:
+            self._unit.sets.insert("events", EVENT_COLUMNS, events)
+            self._unit.changed = True
+
+
+_COUNTER: Final = {state: f"n_{state.lower()}" for state in State}

@@ -1,0 +1,109 @@
+"""Statements over lists of rows: many rows in one statement, whatever the database.
+
+A row at a time costs a hand-off of the interpreter lock for every statement, which beside a busy
+event loop is the whole cost of a batch. The lists travel as ``VALUES`` of bound parameters, filled
+up with rows of NULL to a few fixed lengths, so that the driver finds every statement prepared.
+(SQLite reads the same rows out of one JSON parameter seven times slower.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+Row: TypeAlias = "Sequence[Any]"
+
+LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+MAX_PARAMETERS: Final = 32_000
+
+
+class Sets:
+    """Set-based statements on one connection of the driver."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, parameters: Row = ()) -> int:
+        """Run one statement; how many rows it changed."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def all(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
+        """Run one query; its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def insert(
+        self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = ""
+    ) -> int:
+        """Insert rows, whose first column is never NULL; how many were inserted or changed."""
+        return sum(
+            self.run(_insert(table, columns, length, conflict), parameters)
+            for length, parameters in _chunks(rows, len(columns))
+        )
+
+    def update(
+        self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]
+    ) -> int:
+        """Give each row named by its keys its own values; how many were there."""
+        width = len(keys) + len(columns)
+        return sum(
+            self.run(_update(table, keys, columns, length), parameters)
+            for length, parameters in _chunks(rows, width)
+        )
+
+    def among(
+        self, names: tuple[str, ...], rows: Sequence[Row], sql: str
+    ) -> list[tuple[Any, ...]]:
+        """Run a query over ``given``, a table of ``names`` that holds the rows."""
+        found: list[tuple[Any, ...]] = []
+        for length, parameters in _chunks(rows, len(names)):
+            found += self.all(_given(names, length) + sql, parameters)
+        return found
+
+
+def _chunks(rows: Sequence[Row], width: int) -> list[tuple[int, list[Any]]]:
+    """Cut rows into statements: (length of the list, its parameters filled up to that length)."""
+    most = LENGTHS[bisect_left(LENGTHS, MAX_PARAMETERS // width + 1) - 1]
+    cut = []
+    for start in range(0, len(rows), most):
+        part = rows[start : start + most]
+        length = LENGTHS[bisect_left(LENGTHS, len(part))]
+        parameters = list(chain.from_iterable(part))
+        parameters += [None] * ((length - len(part)) * width)
+        cut.append((length, parameters))
+    return cut
+
+
+def _values(width: int, length: int) -> str:
+    row = "(" + ",".join("?" * width) + ")"
+    return "VALUES " + ",".join([row] * length)
+
+
+@lru_cache(maxsize=1024)
+def _given(names: tuple[str, ...], length: int) -> str:
+    return f"WITH given({', '.join(names)}) AS ({_values(len(names), length)}) "
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, columns: tuple[str, ...], length: int, conflict: str) -> str:
+    values = _values(len(columns), length)
+    if length == 1 and not conflict:
+        return f"INSERT INTO {table}({', '.join(columns)}) {values}"  # noqa: S608 - our own names
+    # The condition drops the filling, and keeps "ON CONFLICT" from being read as a join.
+    return (
+        f"INSERT INTO {table}({', '.join(columns)}) "  # noqa: S608 - our own names
+        f"SELECT * FROM ({values}) WHERE column1 IS NOT NULL {conflict}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _update(table: str, keys: tuple[str, ...], columns: tuple[str, ...], length: int) -> str:
+    given = _given(keys + columns, length)
+    changes = ", ".join(f"{column} = given.{column}" for column in columns)
+    match = " AND ".join(f"{table}.{key} = given.{key}" for key in keys)
+    return f"{given}UPDATE {table} SET {changes} FROM given WHERE {match}"  # noqa: S608

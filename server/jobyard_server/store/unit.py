@@ -1,0 +1,65 @@
+"""One transaction as the verbs see it: its time, its numbers, its randomness, and what it wakes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from jobyard_server.domain.job import Micros
+    from jobyard_server.store.sets import Sets
+    from jobyard_server.store.words import Words
+
+
+class Unit:
+    """A unit of work. Everything a verb reads or writes goes through it, and nothing else.
+
+    ``connection`` and ``sets`` are two views of one transaction: SQLAlchemy for verbs that are
+    rare, and set-based statements on the driver's connection for those that are not.
+    """
+
+    __slots__ = ("_sequences", "changed", "connection", "now", "sets", "woken", "words")
+
+    def __init__(self, connection: Connection, sets: Sets, now: Micros, words: Words) -> None:
+        self.connection = connection
+        self.sets = sets
+        self.now = now
+        self.words = words
+        self.woken: set[str] = set()
+        """Queues on which something may have become ready; told to waiters after the commit."""
+        self.changed = False
+        """Whether events were written."""
+        self._sequences: dict[str, int] | None = None
+
+    def numbers(self, table: str, count: int) -> int:
+        """Reserve ``count`` numbers of a numbered table that were never used; the first of them."""
+        given = self._given()
+        first = given.get(table, 0) + 1
+        given[table] = first + count - 1
+        return first
+
+    def took(self, table: str, number: int) -> None:
+        """A row was written under a number that its writer chose."""
+        given = self._given()
+        given[table] = max(given.get(table, 0), number)
+
+    def new_uid(self) -> str:
+        """A fresh identifier (UUID version 7): later ones sort behind earlier ones."""
+        random = int.from_bytes(os.urandom(10), "big")
+        milliseconds = self.now // 1000
+        value = milliseconds << 80 | random
+        value = value & ~(0xF << 76) | 0x7 << 76
+        return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+    def new_secret(self) -> str:
+        """96 random bits as hexadecimal digits."""
+        return os.urandom(12).hex()
+
+    def _given(self) -> dict[str, int]:
+        # Safe to keep for the transaction: it holds the only write lock.
+        if self._sequences is None:
+            self._sequences = dict(self.sets.all("SELECT name, seq FROM sqlite_sequence"))
+        return self._sequences
