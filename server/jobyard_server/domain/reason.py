@@ -78,7 +78,7 @@ class Refused(Exception):  # noqa: N818 - the domain's word; not every refusal i
 
 
 def refuse(reason: Reason, message: str, *violations: Violation, **metadata: str) -> Refused:
-    """Build the exception in one line: ``raise refuse(Reason.JOB_NOT_FOUND, "...", job=ref)``."""
+    """The exception in one line; keyword arguments are its metadata."""
     return Refused(Refusal(reason, message, violations, metadata))
 
 

@@ -320,7 +320,7 @@ class Tx(Protocol):
     def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
         """One record, locked."""
 
-    def put_record(  # noqa: PLR0913 - a record has these parts
+    def put_record(
         self,
         api: str,
         tenant: str,

@@ -1,0 +1,55 @@
+"""Cancel one job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.state import Actor, State
+from jobyard_server.usecases.finding import check_revision, lock_job
+
+if TYPE_CHECKING:
+    from jobyard_server.domain.job import Job
+    from jobyard_server.usecases.call import Call
+    from jobyard_server.usecases.ports import Store, Tx
+
+NOT_STARTED = frozenset({State.PENDING, State.SUSPENDED})
+
+
+async def cancel_job(
+    store: Store,
+    call: Call,
+    ref: str | int,
+    *,
+    reason: str = "CANCELLED_BY_USER",
+    message: str = "",
+    revision: int | None = None,
+) -> Job:
+    """Ask a job to end: what waits ends at once, what runs is told. Again, or after its end, nothing changes.
+
+    A FAILED job that could still be resumed is given up: it becomes CANCELLED.
+    """
+
+    def cancel(tx: Tx) -> Job:
+        job = lock_job(tx, call, ref)
+        check_revision(job, revision)
+        if job.terminal or job.control.cancel_requested:
+            return job
+        job = tx.change_job(
+            job,
+            control=replace(job.control, cancel_requested=True),
+            reason=reason,
+            message=message,
+            event=EventType.CANCEL_REQUESTED,
+            by=call.user,
+            request_id=call.request_id,
+        )
+        for subjob in tx.subjobs(job.number):
+            if subjob.state in NOT_STARTED or (subjob.state is State.FAILED and job.resumable):
+                tx.change_subjob(subjob, State.CANCELLED, actor=Actor.USER, reason=reason, message=message)
+            elif subjob.state is State.RUNNING:
+                tx.change_subjob(subjob, State.CANCELLING, actor=Actor.USER, reason=reason, message=message)
+        return tx.refold(job, by=call.user, request_id=call.request_id)
+
+    return await store.run(cancel)

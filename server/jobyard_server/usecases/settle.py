@@ -1,0 +1,53 @@
+"""End leases: complete, fail, cancel or give back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobyard_server.domain.reason import Refusal, Refused
+from jobyard_server.usecases.ports import Settle, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobyard_server.domain.job import Outcome
+    from jobyard_server.usecases.call import Call
+    from jobyard_server.usecases.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one lease ended, as its worker says."""
+
+    token: str
+    outcome: Outcome
+    """SUCCEEDED, FAILED, PARTIALLY_FAILED, CANCELLED or RELEASED."""
+    result: str = "null"
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+
+
+async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequence[Settled | Refusal]:
+    """End leases, each for itself: a lost one does not keep the others from ending."""
+
+    async def one(ending: Ending) -> Settled | Refusal:
+        try:
+            return await store.settle(
+                Settle(
+                    token=ending.token,
+                    principal=call.user,
+                    outcome=ending.outcome,
+                    result=ending.result,
+                    reason=ending.reason,
+                    message=ending.message,
+                    exit_code=ending.exit_code,
+                    request_id=call.request_id,
+                )
+            )
+        except Refused as refused:
+            return refused.refusal
+
+    return await asyncio.gather(*map(one, endings))

@@ -1,0 +1,170 @@
+"""Watch what happens to jobs: a stream of events that resumes where a former one ended."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.fields import JOB_FIELDS, Field, job_value
+from jobyard_server.domain.filter import Comparison, Expression, Op
+from jobyard_server.domain.matching import matches
+from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.usecases.conditions import conditions
+from jobyard_server.usecases.finding import find_job
+from jobyard_server.usecases.ports import JobQuery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from jobyard_server.domain.event import Event
+    from jobyard_server.domain.job import Job
+    from jobyard_server.domain.reason import Refused
+    from jobyard_server.domain.signing import Signer
+    from jobyard_server.usecases.call import Call
+    from jobyard_server.usecases.ports import Store
+
+CHECKPOINT_SECONDS: Final = 15.0
+PAGE: Final = 500
+
+_PURPOSE: Final = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """What is to be watched."""
+
+    job: str | int | None = None
+    """The only job to follow."""
+    filter: str = ""
+    """On the jobs, in the filter language of jobs.v1; looked at when an event is sent."""
+    where: Expression | None = None
+    """Conditions an API builds itself; joined to ``filter``."""
+    resume_token: str = ""
+    """Empty: from now on, or with ``job`` from its first event."""
+    include_job: bool = False
+    until_terminal: bool = False
+    """End with the event that made ``job`` terminal, or deleted it."""
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class WatchItem:
+    """An event, or a checkpoint that moves the token on."""
+
+    event: Event | None
+    job: Job | None
+    """As it is when the item is sent, if asked for; ``None`` when it has been deleted."""
+    resume_token: str
+
+
+def seal_watch(signer: Signer, position: int) -> str:
+    """The token that resumes a watch behind a position."""
+    return signer.seal(_PURPOSE, [signer.epoch, position])
+
+
+def open_watch(signer: Signer, token: str, *, field: str = "resume_token") -> int | None:
+    """The position in a token, ``None`` for one of another epoch; ``Refused`` (INVALID_FIELD) when damaged."""
+    try:
+        epoch, position = signer.open(_PURPOSE, token)
+    except ValueError:
+        problem = "is not a token of this server; watch from now on without it"
+        raise refuse(Reason.INVALID_FIELD, f"{field} {problem}", Violation(field, problem)) from None
+    return position if epoch == signer.epoch and isinstance(position, int) else None
+
+
+async def watch_jobs(
+    store: Store, call: Call, request: WatchRequest, *, fields: Mapping[str, Field] = JOB_FIELDS
+) -> AsyncIterator[WatchItem]:
+    """Events in order, each once, and a checkpoint whenever nothing was sent for a while.
+
+    Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
+    """
+    where = conditions(request.filter, request.where, fields)
+    job = await find_job(store.read, call, request.job) if request.job is not None else None
+    position = await _start(store, request, job)
+    clock = asyncio.get_running_loop().time
+    quiet_since = clock()
+    while True:
+        # Asked before reading: what is committed between the read and the wait is not slept over.
+        change = asyncio.ensure_future(store.changed(request.checkpoint_seconds))
+        try:
+            events = await store.read.events(
+                after=position, limit=PAGE, api=call.seen_api, tenant=call.seen_tenant,
+                job=job.number if job is not None else None,
+            )  # fmt: skip
+            await _refuse_compacted(store, position)
+            async for item in _items(store, call, request, where, events):
+                quiet_since = clock()
+                yield item
+                if request.until_terminal and item.event is not None and await _ended(store, item.event):
+                    return
+            if events:
+                position = events[-1].position
+            if clock() - quiet_since >= request.checkpoint_seconds:
+                quiet_since = clock()
+                yield WatchItem(None, None, seal_watch(store.signer, position))
+            if len(events) < PAGE:
+                await change
+        finally:
+            change.cancel()
+
+
+async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
+    floor, head = await store.read.event_bounds()
+    if not request.resume_token:
+        return head if job is None else floor
+    position = open_watch(store.signer, request.resume_token)
+    if position is None or not floor <= position <= head:
+        raise _compacted()
+    return position
+
+
+async def _refuse_compacted(store: Store, position: int) -> None:
+    """A watcher that listens too slowly learns that it has missed something."""
+    floor, _ = await store.read.event_bounds()
+    if position < floor:
+        raise _compacted()
+
+
+def _compacted() -> Refused:
+    return refuse(
+        Reason.EVENTS_COMPACTED,
+        "The events behind this token are no longer kept. List the jobs again and watch with the token of the list.",
+        Violation("resume_token", "is older than the events kept"),
+    )
+
+
+async def _items(
+    store: Store, call: Call, request: WatchRequest, where: Expression | None, events: Sequence[Event]
+) -> AsyncIterator[WatchItem]:
+    """The events that match, with their jobs where asked for."""
+    jobs: Mapping[int, Job] = {}
+    if events and (request.include_job or where is not None):
+        numbers = tuple({event.job for event in events})
+        only = Comparison("number", Op.IN, numbers)
+        query = JobQuery(call.seen_api, call.seen_tenant, only, limit=len(numbers))
+        jobs = {job.number: job for job in await store.read.jobs(query)}
+    for event in events:
+        job = jobs.get(event.job)
+        if where is not None and not _wanted(where, event, job):
+            continue
+        yield WatchItem(event, job if request.include_job else None, seal_watch(store.signer, event.position))
+
+
+def _wanted(where: Expression, event: Event, job: Job | None) -> bool:
+    """Whether an event is of a job that matches; of a job that is gone only its end is told."""
+    if job is None:
+        return event.type is EventType.JOB_DELETED
+    return matches(where, lambda name: job_value(job, name))
+
+
+async def _ended(store: Store, event: Event) -> bool:
+    """Whether nothing more is to come of the job, unless somebody retries it."""
+    if event.type is EventType.JOB_DELETED:
+        return True
+    if not event.state.terminal:
+        return False
+    job = await store.read.job(event.job, api=None, tenant=None)
+    return job is None or job.terminal
