@@ -49,7 +49,7 @@ def test_installed_it_finds_its_own_descriptors(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     program = (
         "import jobyard_server, sys; from jobyard_server import contract;"
-        "print(jobyard_server.__file__); sys.stdout.buffer.write(contract.descriptors())"
+        "print(jobyard_server.__file__, flush=True); sys.stdout.buffer.write(contract.descriptors())"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
