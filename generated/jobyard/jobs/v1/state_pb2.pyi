@@ -58,18 +58,19 @@ class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType
     STATE_SUSPENDED or STATE_CANCELLED, the engine to STATE_FAILED when nobody starts it in time.
     """
     STATE_RUNNING: _State.ValueType  # 2
-    """Held by a worker under a lease. Entered by a worker. The worker takes it to any terminal state or gives it back
-    to STATE_PENDING; a user asks for STATE_CANCELLING or, with authority over the job, ends it; the engine ends it
-    when a lease or a time limit runs out.
+    """Held by a worker under a lease. Entered by a worker. The worker takes it to any terminal state, gives it back to
+    STATE_PENDING, or to STATE_SUSPENDED when it was told to suspend; the engine does so when the lease is lost. A
+    user asks for STATE_CANCELLING or, with authority over the job, ends it; the engine ends it when a time limit
+    runs out.
     """
     STATE_SUSPENDED: _State.ValueType  # 3
-    """Held back: no worker gets it. Entered and left by a user; a running subjob enters it when its worker or the
-    engine gives it back. A standing job is STATE_SUSPENDED while nobody serves it.
+    """Held back: no worker gets it. Entered by a user, or when running work that a user suspended is given back. A user
+    takes it to STATE_PENDING or STATE_CANCELLED. A standing job is STATE_SUSPENDED while nobody serves it.
     """
     STATE_CANCELLING: _State.ValueType  # 4
     """A user asked to cancel work that was running. Its worker is told with the next heartbeat. The worker takes it to
-    STATE_CANCELLED, or to the state it really reached if it ended first; the engine forces STATE_CANCELLED after
-    the grace period or when the lease is lost.
+    STATE_CANCELLED, or to any terminal state that it reached before; a user with authority over the job does so at
+    once; the engine forces STATE_CANCELLED after the grace period or when the lease is lost.
     """
     STATE_SUCCEEDED: _State.ValueType  # 5
     """Ended well. Terminal. Entered by a worker, or by a user with authority over the job."""
@@ -79,9 +80,11 @@ class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType
     give up a resumable job.
     """
     STATE_PARTIALLY_FAILED: _State.ValueType  # 7
-    """Ended partly well and partly badly. Terminal. A user may retry it."""
+    """Ended partly well and partly badly. Terminal. A user takes it back to STATE_PENDING by a retry."""
     STATE_CANCELLED: _State.ValueType  # 8
-    """Ended by a cancel. Terminal. Entered from STATE_PENDING and STATE_SUSPENDED at once. A user may retry it."""
+    """Ended by a cancel. Terminal. Entered from STATE_PENDING and STATE_SUSPENDED at once. A user takes it back to
+    STATE_PENDING by a retry.
+    """
 
 class State(_State, metaclass=_StateEnumTypeWrapper):
     """The state of a job or of a subjob.
@@ -99,18 +102,19 @@ or a retry is due, and by a user who resumes or retries. A worker takes it to ST
 STATE_SUSPENDED or STATE_CANCELLED, the engine to STATE_FAILED when nobody starts it in time.
 """
 STATE_RUNNING: State.ValueType  # 2
-"""Held by a worker under a lease. Entered by a worker. The worker takes it to any terminal state or gives it back
-to STATE_PENDING; a user asks for STATE_CANCELLING or, with authority over the job, ends it; the engine ends it
-when a lease or a time limit runs out.
+"""Held by a worker under a lease. Entered by a worker. The worker takes it to any terminal state, gives it back to
+STATE_PENDING, or to STATE_SUSPENDED when it was told to suspend; the engine does so when the lease is lost. A
+user asks for STATE_CANCELLING or, with authority over the job, ends it; the engine ends it when a time limit
+runs out.
 """
 STATE_SUSPENDED: State.ValueType  # 3
-"""Held back: no worker gets it. Entered and left by a user; a running subjob enters it when its worker or the
-engine gives it back. A standing job is STATE_SUSPENDED while nobody serves it.
+"""Held back: no worker gets it. Entered by a user, or when running work that a user suspended is given back. A user
+takes it to STATE_PENDING or STATE_CANCELLED. A standing job is STATE_SUSPENDED while nobody serves it.
 """
 STATE_CANCELLING: State.ValueType  # 4
 """A user asked to cancel work that was running. Its worker is told with the next heartbeat. The worker takes it to
-STATE_CANCELLED, or to the state it really reached if it ended first; the engine forces STATE_CANCELLED after
-the grace period or when the lease is lost.
+STATE_CANCELLED, or to any terminal state that it reached before; a user with authority over the job does so at
+once; the engine forces STATE_CANCELLED after the grace period or when the lease is lost.
 """
 STATE_SUCCEEDED: State.ValueType  # 5
 """Ended well. Terminal. Entered by a worker, or by a user with authority over the job."""
@@ -120,7 +124,9 @@ user with authority over the job. A user takes it back to STATE_PENDING by a ret
 give up a resumable job.
 """
 STATE_PARTIALLY_FAILED: State.ValueType  # 7
-"""Ended partly well and partly badly. Terminal. A user may retry it."""
+"""Ended partly well and partly badly. Terminal. A user takes it back to STATE_PENDING by a retry."""
 STATE_CANCELLED: State.ValueType  # 8
-"""Ended by a cancel. Terminal. Entered from STATE_PENDING and STATE_SUSPENDED at once. A user may retry it."""
+"""Ended by a cancel. Terminal. Entered from STATE_PENDING and STATE_SUSPENDED at once. A user takes it back to
+STATE_PENDING by a retry.
+"""
 Global___State: _TypeAlias = State  # noqa: Y015
