@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2, state_pb2
 
 INVOICES = Path(__file__).parent / "invoices"
@@ -119,7 +120,7 @@ def check(way: str, result: dict[str, Any]) -> None:
 
 def check_rest_agrees(rest_at: str, job: str) -> None:
     """The Data One list shows its own job, completed, and none of the other APIs'."""
-    with urllib.request.urlopen(f"{rest_at}/ghibli-rest/v2/job-manager/jobs", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"{rest_at}/ghibli-rest/v2/job-manager/jobs", timeout=PATIENCE) as answer:  # noqa: S310
         listed = json.load(answer)["jobs"]
     expect("the jobs of the Data One list", [(row["id"], row["status"]) for row in listed], [(job, "COMPLETED")])
 
