@@ -9,7 +9,7 @@ from jobyard_server.domain.job import Outcome
 from jobyard_server.usecases.finding import find_attempt, find_job, find_subjob
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Store
@@ -30,7 +30,7 @@ class LogChunk:
 
 async def read_log(
     store: Store, call: Call, ref: str | int, ordinal: int, *, attempt: int = 0, offset: int = 0, follow: bool = False
-) -> AsyncIterator[LogChunk]:
+) -> AsyncGenerator[LogChunk, None]:
     """The log from ``offset`` on; with ``follow`` until the attempt has ended. Attempt 0 is the newest one."""
     job = await find_job(store.read, call, ref)
     subjob = await find_subjob(store.read, job, ordinal)

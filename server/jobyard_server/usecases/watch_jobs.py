@@ -16,7 +16,7 @@ from jobyard_server.usecases.finding import find_job
 from jobyard_server.usecases.ports import JobQuery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.job import Job
@@ -76,7 +76,7 @@ def open_watch(signer: Signer, token: str, *, field: str = "resume_token") -> in
 
 async def watch_jobs(
     store: Store, call: Call, request: WatchRequest, *, fields: Mapping[str, Field] = JOB_FIELDS
-) -> AsyncIterator[WatchItem]:
+) -> AsyncGenerator[WatchItem, None]:
     """Events in order, each once, and a checkpoint whenever nothing was sent for a while.
 
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.

@@ -1,0 +1,70 @@
+"""The jobs API, the full-featured one: every verb of the product over every job of this server."""
+
+from jobyard.jobs.v1 import (
+    definition_service_pb2,
+    definition_service_pb2_grpc,
+    executor_service_pb2,
+    executor_service_pb2_grpc,
+    face_pb2,
+    job_service_pb2,
+    job_service_pb2_grpc,
+    queue_service_pb2,
+    queue_service_pb2_grpc,
+    record_service_pb2,
+    record_service_pb2_grpc,
+    worker_service_pb2,
+    worker_service_pb2_grpc,
+)
+from jobyard_server.apis.jobs.definition_service import DefinitionService
+from jobyard_server.apis.jobs.executor_service import ExecutorService
+from jobyard_server.apis.jobs.job_service import JobService
+from jobyard_server.apis.jobs.queue_service import QueueService
+from jobyard_server.apis.jobs.record_service import RecordService
+from jobyard_server.apis.jobs.worker_service import WorkerService
+from jobyard_server.apis.registration import Api, Service
+
+API = Api(
+    name="jobs",
+    services=(
+        Service("jobyard.jobs.v1.JobService", job_service_pb2_grpc.add_JobServiceServicer_to_server, JobService),
+        Service(
+            "jobyard.jobs.v1.DefinitionService",
+            definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
+            DefinitionService,
+        ),
+        Service(
+            "jobyard.jobs.v1.ExecutorService",
+            executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server,
+            ExecutorService,
+        ),
+        Service(
+            "jobyard.jobs.v1.QueueService", queue_service_pb2_grpc.add_QueueServiceServicer_to_server, QueueService
+        ),
+        Service(
+            "jobyard.jobs.v1.RecordService",
+            record_service_pb2_grpc.add_RecordServiceServicer_to_server,
+            RecordService,
+        ),
+        Service(
+            "jobyard.jobs.v1.WorkerService",
+            worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
+            WorkerService,
+        ),
+    ),
+    files=(
+        face_pb2.DESCRIPTOR,
+        job_service_pb2.DESCRIPTOR,
+        definition_service_pb2.DESCRIPTOR,
+        executor_service_pb2.DESCRIPTOR,
+        queue_service_pb2.DESCRIPTOR,
+        record_service_pb2.DESCRIPTOR,
+        worker_service_pb2.DESCRIPTOR,
+    ),
+    roles={
+        "operator": frozenset(
+            {"jobs.submit", "jobs.read", "jobs.cancel", "jobs.delete", "jobs.import", "catalog.read", "catalog.write"}
+        ),
+        "viewer": frozenset({"jobs.read", "catalog.read"}),
+        "worker": frozenset({"work"}),
+    },
+)

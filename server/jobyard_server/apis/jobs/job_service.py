@@ -1,0 +1,169 @@
+"""JobService: submit, find, watch and end jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from typing_extensions import override
+
+from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2
+from jobyard_server.apis.jobs import mapping, mapping_submit
+from jobyard_server.apis.jobs.calling import current_call
+from jobyard_server.apis.registration import Options
+from jobyard_server.domain.reason import invalid
+from jobyard_server.usecases.cancel_job import cancel_job
+from jobyard_server.usecases.delete_job import delete_job
+from jobyard_server.usecases.get_job import get_job
+from jobyard_server.usecases.import_jobs import import_jobs
+from jobyard_server.usecases.list_attempts import list_attempts
+from jobyard_server.usecases.list_jobs import JobList, list_jobs
+from jobyard_server.usecases.list_subjobs import list_subjobs
+from jobyard_server.usecases.ports import Store, Submitted
+from jobyard_server.usecases.read_log import read_log
+from jobyard_server.usecases.submit_job import submit_job
+from jobyard_server.usecases.submit_jobs import submit_jobs
+from jobyard_server.usecases.watch_jobs import WatchRequest, watch_jobs
+
+
+class JobService(job_service_pb2_grpc.JobServiceServicer):
+    """Answers JobService by its use cases."""
+
+    def __init__(self, store: Store, options: Options) -> None:
+        self._store = store
+        self._options = options
+
+    @override
+    async def SubmitJob(
+        self, request: job_submit_pb2.SubmitJobRequest, context: object
+    ) -> job_submit_pb2.SubmitJobResponse:
+        return _submitted(await submit_job(self._store, current_call(), mapping_submit.draft(request)))
+
+    @override
+    async def SubmitJobs(
+        self, request: job_submit_pb2.SubmitJobsRequest, context: object
+    ) -> job_submit_pb2.SubmitJobsResponse:
+        drafts = mapping_submit.drafts(request)
+        submitted = await submit_jobs(self._store, current_call(), drafts, field="requests")
+        return job_submit_pb2.SubmitJobsResponse(responses=map(_submitted, submitted))
+
+    @override
+    async def ImportJobs(
+        self, request: job_submit_pb2.ImportJobsRequest, context: object
+    ) -> job_submit_pb2.ImportJobsResponse:
+        call = current_call()
+        jobs = [
+            mapping_submit.imported(job, call, self._options.apis, f"jobs[{place}]")
+            for place, job in enumerate(request.jobs)
+        ]
+        found = await import_jobs(self._store, jobs)
+        return job_submit_pb2.ImportJobsResponse(jobs=map(mapping.job_message, found))
+
+    @override
+    async def GetJob(self, request: job_access_pb2.GetJobRequest, context: object) -> job_access_pb2.GetJobResponse:
+        job = await get_job(self._store, current_call(), mapping.job_ref(request.job))
+        return job_access_pb2.GetJobResponse(job=mapping.job_message(job))
+
+    @override
+    async def ListJobs(
+        self, request: job_access_pb2.ListJobsRequest, context: object
+    ) -> job_access_pb2.ListJobsResponse:
+        wanted = JobList(
+            filter=request.filter,
+            order_by=request.order_by,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        page = await list_jobs(self._store, current_call(), wanted)
+        return job_access_pb2.ListJobsResponse(
+            jobs=map(mapping.job_message, page.jobs),
+            next_page_token=page.next_page_token,
+            watch_token=page.watch_token,
+        )
+
+    @override
+    async def CancelJob(
+        self, request: job_access_pb2.CancelJobRequest, context: object
+    ) -> job_access_pb2.CancelJobResponse:
+        job = await cancel_job(
+            self._store, current_call(), mapping.job_ref(request.job), message=request.message
+        )  # fmt: skip
+        return job_access_pb2.CancelJobResponse(job=mapping.job_message(job))
+
+    @override
+    async def DeleteJob(
+        self, request: job_access_pb2.DeleteJobRequest, context: object
+    ) -> job_access_pb2.DeleteJobResponse:
+        await delete_job(
+            self._store,
+            current_call(),
+            mapping.job_ref(request.job),
+            force=request.force,
+            revision=mapping.revision(request.etag),
+        )
+        return job_access_pb2.DeleteJobResponse()
+
+    @override
+    async def WatchJobs(
+        self, request: job_watch_pb2.WatchJobsRequest, context: object
+    ) -> AsyncIterator[job_watch_pb2.WatchJobsResponse]:
+        if request.until_terminal and not request.job:
+            raise invalid("until_terminal", "needs a job to follow")
+        wanted = WatchRequest(
+            job=mapping.job_ref(request.job) if request.job else None,
+            filter=request.filter,
+            resume_token=request.resume_token,
+            include_job=request.include_job,
+            until_terminal=request.until_terminal,
+            checkpoint_seconds=self._options.checkpoint_seconds,
+        )
+        async with aclosing(watch_jobs(self._store, current_call(), wanted)) as items:
+            async for item in items:
+                yield job_watch_pb2.WatchJobsResponse(
+                    event=mapping.event_message(item.event) if item.event else None,
+                    job=mapping.job_message(item.job) if item.job else None,
+                    resume_token=item.resume_token,
+                )
+
+    @override
+    async def ListSubjobs(
+        self, request: job_access_pb2.ListSubjobsRequest, context: object
+    ) -> job_access_pb2.ListSubjobsResponse:
+        page = await list_subjobs(
+            self._store,
+            current_call(),
+            mapping.job_ref(request.job),
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return job_access_pb2.ListSubjobsResponse(
+            subjobs=map(mapping.subjob_message, page.subjobs), next_page_token=page.next_page_token
+        )
+
+    @override
+    async def ListAttempts(
+        self, request: job_access_pb2.ListAttemptsRequest, context: object
+    ) -> job_access_pb2.ListAttemptsResponse:
+        found = await list_attempts(self._store, current_call(), mapping.job_ref(request.job), request.subjob)
+        return job_access_pb2.ListAttemptsResponse(attempts=map(mapping.attempt_message, found))
+
+    @override
+    async def GetLog(
+        self, request: job_watch_pb2.GetLogRequest, context: object
+    ) -> AsyncIterator[job_watch_pb2.GetLogResponse]:
+        chunks = read_log(
+            self._store,
+            current_call(),
+            mapping.job_ref(request.job),
+            request.subjob,
+            attempt=request.attempt,
+            offset=request.offset,
+            follow=request.follow,
+        )
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield job_watch_pb2.GetLogResponse(data=chunk.data, offset=chunk.offset, attempt=chunk.attempt)
+
+
+def _submitted(submitted: Submitted) -> job_submit_pb2.SubmitJobResponse:
+    return job_submit_pb2.SubmitJobResponse(job=mapping.job_message(submitted.job), replayed=submitted.replayed)

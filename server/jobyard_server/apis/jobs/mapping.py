@@ -1,0 +1,296 @@
+"""Between the messages of jobyard.jobs.v1 and the domain: values, jobs, their pieces and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Protocol, TypeVar
+
+import orjson
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from jobyard.jobs.v1 import definition_pb2, event_pb2, job_pb2, state_pb2, subjob_pb2
+from jobyard_server.domain.event import Event, EventType
+from jobyard_server.domain.job import Attempt, Attribute, Job, LeaseLoss, Micros, Outcome, RetryPolicy, Subjob
+from jobyard_server.domain.reason import Reason, Violation, invalid, refuse
+from jobyard_server.domain.state import Counters, Mode, State
+
+MAX_DEPTH: Final = 100
+INT64_MAX: Final = 2**63 - 1
+
+Word = TypeVar("Word", bound=StrEnum)
+Number = TypeVar("Number", bound=int)
+Number_co = TypeVar("Number_co", bound=int, covariant=True)
+
+
+class ProtoEnum(Protocol[Number_co]):
+    """A generated enum."""
+
+    def Value(self, name: str) -> Number_co:  # noqa: N802 - protobuf's name
+        """The number of a value."""
+
+
+def numbers(words: type[Word], enum: ProtoEnum[Number], prefix: str) -> dict[Word, Number]:
+    """The proto value of each word; a word the proto lacks fails here, at import."""
+    return {word: enum.Value(f"{prefix}_{word.value}") for word in words}
+
+
+MODE: Final = numbers(Mode, state_pb2.Mode, "MODE")
+STATE: Final = numbers(State, state_pb2.State, "STATE")
+OUTCOME: Final = numbers(Outcome, subjob_pb2.AttemptOutcome, "ATTEMPT_OUTCOME")
+EVENT_TYPE: Final = numbers(EventType, event_pb2.EventType, "EVENT_TYPE")
+LEASE_LOSS: Final = numbers(LeaseLoss, definition_pb2.LeaseLoss, "LEASE_LOSS")
+
+
+def word(table: Mapping[Word, Number], number: int, default: Word, field: str) -> Word:
+    """The word of a proto value; 0 is the default."""
+    if number == 0:
+        return default
+    for found, value in table.items():
+        if value == number:
+            return found
+    raise invalid(field, f"has no value {number}")
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def timestamp(micros: Micros | None) -> Timestamp | None:
+    """An instant; ``None`` leaves the field absent."""
+    if micros is None:
+        return None
+    seconds, rest = divmod(micros, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1000)
+
+
+def micros(message: Timestamp) -> Micros:
+    """The instant of a timestamp, cut to microseconds."""
+    return message.seconds * 1_000_000 + message.nanos // 1000
+
+
+def duration(seconds: float) -> Duration:
+    """A duration of so many seconds."""
+    whole = round(seconds * 1_000_000)
+    return Duration(seconds=whole // 1_000_000, nanos=whole % 1_000_000 * 1000)
+
+
+def seconds(message: Duration) -> float:
+    """The seconds of a duration."""
+    return message.seconds + message.nanos / 1_000_000_000
+
+
+def etag(revision: int) -> str:
+    """The etag of a revision."""
+    return str(revision)
+
+
+def revision(text: str) -> int | None:
+    """The revision that an etag asks for; ``None`` for any. What is no etag of ours is the current one of nothing."""
+    if text in {"", "*"}:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        problem = "is not the current one"
+        raise refuse(Reason.ETAG_MISMATCH, f"etag: {text!r} {problem}.", Violation("etag", problem), etag=text)
+    return int(text)
+
+
+def job_ref(text: str) -> str | int:
+    """What a caller names a job by: its number in decimal, else its uid."""
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= INT64_MAX:
+        return int(text)
+    return text
+
+
+def any_json(field: str, text: str) -> str:
+    """JSON text as it came; refused when it is none. Over REST it has been read before, over gRPC it has not."""
+    _parse(field, text)
+    return text
+
+
+def object_json(field: str, text: str) -> str:
+    """The text of a JSON object as it came; an empty field is an empty object."""
+    if not text:
+        return "{}"
+    if not isinstance(_parse(field, text), dict):
+        raise invalid(field, "is not a JSON object")
+    return text
+
+
+def attributes(field: str, text: str) -> dict[str, Attribute]:
+    """Attributes from the text of a JSON object."""
+    found = _parse(field, text) if text else {}
+    if not isinstance(found, dict):
+        raise invalid(field, "is not a JSON object")
+    for name, value in found.items():
+        if isinstance(value, bool) or not (value is None or isinstance(value, str | int)) or _too_large(value):
+            raise invalid(f"{field}.{name}", "is neither a string nor an integer of 64 bits")
+    return found
+
+
+def _too_large(value: str | int | None) -> bool:
+    return isinstance(value, int) and not -INT64_MAX - 1 <= value <= INT64_MAX
+
+
+def _parse(field: str, text: str) -> object:
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise invalid(field, f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    # Whoever reads it later need not be as patient as this parser.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _deeper_than(found, MAX_DEPTH):
+        raise invalid(field, f"is nested deeper than {MAX_DEPTH} levels")
+    return found
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        inner: list[object] = []
+        for item in layer:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+        if not inner:
+            return False
+        layer = inner
+    return True
+
+
+# --- jobs --------------------------------------------------------------------------------------------------------
+
+
+def job_message(job: Job) -> job_pb2.Job:
+    """A job as clients see it."""
+    return job_pb2.Job(
+        number=job.number,
+        uid=job.uid,
+        api=job.api,
+        tenant=job.tenant,
+        external_id=job.external_id or "",
+        display_name=job.display_name,
+        mode=MODE[job.mode],
+        state=STATE[job.state],
+        reason=job.reason,
+        message=job.message,
+        terminal=job.terminal,
+        resumable=job.resumable and job.state is State.FAILED,
+        cancel_requested=job.control.cancel_requested,
+        subjobs=_counts(job.counters),
+        definition=job.definition,
+        definition_version=job.definition_version,
+        queue=job.queue,
+        priority=job.priority,
+        fair_key=job.fair_key,
+        spec=job.spec,
+        attributes=orjson.dumps(dict(job.attributes)).decode(),
+        labels=job.labels,
+        generation=job.generation,
+        etag=etag(job.revision),
+        created_by=job.created_by,
+        create_time=timestamp(job.created_at),
+        update_time=timestamp(job.updated_at),
+        start_time=timestamp(job.started_at),
+        end_time=timestamp(job.finished_at),
+        expire_time=timestamp(job.expires_at),
+    )
+
+
+def _counts(counters: Counters) -> job_pb2.SubjobCounts:
+    return job_pb2.SubjobCounts(
+        pending=counters.pending,
+        running=counters.running,
+        suspended=counters.suspended,
+        cancelling=counters.cancelling,
+        succeeded=counters.succeeded,
+        failed=counters.failed,
+        partially_failed=counters.partially_failed,
+        cancelled=counters.cancelled,
+    )
+
+
+def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
+    """A piece of a job as clients see it."""
+    return subjob_pb2.Subjob(
+        job=subjob.job,
+        ordinal=subjob.ordinal,
+        key=subjob.key,
+        queue=subjob.queue,
+        state=STATE[subjob.state],
+        reason=subjob.reason,
+        message=subjob.message,
+        payload=subjob.payload,
+        result=subjob.result,
+        generation=subjob.generation,
+        attempts=subjob.attempts,
+        next_attempt_time=timestamp(subjob.wake_at),
+        create_time=timestamp(subjob.created_at),
+        update_time=timestamp(subjob.updated_at),
+        start_time=timestamp(subjob.started_at),
+        end_time=timestamp(subjob.finished_at),
+    )
+
+
+def attempt_message(attempt: Attempt) -> subjob_pb2.Attempt:
+    """An attempt as clients see it."""
+    return subjob_pb2.Attempt(
+        number=attempt.number,
+        worker=attempt.worker,
+        outcome=OUTCOME[attempt.outcome],
+        reason=attempt.reason,
+        message=attempt.message,
+        exit_code=attempt.exit_code,
+        start_time=timestamp(attempt.started_at),
+        end_time=timestamp(attempt.ended_at),
+        log_bytes=attempt.log_size,
+    )
+
+
+def event_message(event: Event) -> event_pb2.Event:
+    """An event as clients see it."""
+    return event_pb2.Event(
+        job=event.job,
+        job_uid=event.job_uid,
+        job_seq=event.job_seq,
+        api=event.api,
+        tenant=event.tenant,
+        type=EVENT_TYPE[event.type],
+        state=STATE[event.state],
+        subjob=event.subjob,
+        subjob_state=STATE[event.subjob_state] if event.subjob_state else state_pb2.STATE_UNSPECIFIED,
+        attempt=event.attempt or 0,
+        reason=event.reason,
+        message=event.message,
+        actor=event.actor,
+        request_id=event.request_id,
+        time=timestamp(event.at),
+    )
+
+
+# --- retry policies ----------------------------------------------------------------------------------------------
+
+
+def retry_policy(message: definition_pb2.RetryPolicy) -> RetryPolicy:
+    """A retry policy, what is not said filled in."""
+    usual = RetryPolicy()
+    return RetryPolicy(
+        max_attempts=message.max_attempts or 1,
+        initial_backoff=seconds(message.initial_backoff)
+        if message.HasField("initial_backoff")
+        else usual.initial_backoff,
+        multiplier=message.multiplier or usual.multiplier,
+        max_backoff=seconds(message.max_backoff) if message.HasField("max_backoff") else usual.max_backoff,
+        non_retryable=frozenset(message.non_retryable_reasons),
+    )
+
+
+def retry_message(policy: RetryPolicy) -> definition_pb2.RetryPolicy:
+    """A retry policy as clients see it."""
+    return definition_pb2.RetryPolicy(
+        max_attempts=policy.max_attempts,
+        initial_backoff=duration(policy.initial_backoff),
+        multiplier=policy.multiplier,
+        max_backoff=duration(policy.max_backoff),
+        non_retryable_reasons=sorted(policy.non_retryable),
+    )

@@ -1,0 +1,87 @@
+"""Between the messages of jobyard.jobs.v1 and the domain: leases, directives and how leases end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
+from jobyard_server.apis.jobs.mapping import STATE, any_json, job_message, numbers, seconds, subjob_message, timestamp
+from jobyard_server.apis.registration import Options
+from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.reason import Refusal
+from jobyard_server.rpc.errors import status_of
+from jobyard_server.usecases.acquire import WorkRequest
+from jobyard_server.usecases.ports import Directive, Lease, Settled
+from jobyard_server.usecases.settle import Ending
+
+DIRECTIVE: Final = numbers(Directive, worker_lease_pb2.Directive, "DIRECTIVE")
+
+
+def work_request(message: worker_lease_pb2.AcquireRequest, options: Options) -> WorkRequest:
+    """What a worker is ready to take."""
+    return WorkRequest(
+        session=message.session,
+        worker=message.worker,
+        queues=tuple(dict.fromkeys(message.queues)),
+        limit=message.limit or 1,
+        wait_seconds=seconds(message.wait) if message.HasField("wait") else 0.0,
+        session_seconds=options.session_seconds,
+    )
+
+
+def lease_message(lease: Lease) -> worker_lease_pb2.Lease:
+    """A lease as its worker sees it."""
+    return worker_lease_pb2.Lease(
+        token=lease.token,
+        job=job_message(lease.job),
+        subjob=subjob_message(lease.subjob),
+        attempt=lease.attempt,
+        expire_time=timestamp(lease.expires_at),
+    )
+
+
+def completion(message: worker_settle_pb2.Completion, field: str) -> Ending:
+    """A lease that ended with success."""
+    return Ending(
+        token=message.token,
+        outcome=Outcome.SUCCEEDED,
+        result=_result(message.result, field),
+        message=message.message,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )
+
+
+def failure(message: worker_settle_pb2.Failure, field: str) -> Ending:
+    """A lease that ended with failure, or with a cancel that was carried out."""
+    outcome = Outcome.FAILED
+    if message.cancelled:
+        outcome = Outcome.CANCELLED
+    elif message.partial:
+        outcome = Outcome.PARTIALLY_FAILED
+    return Ending(
+        token=message.token,
+        outcome=outcome,
+        result=_result(message.result, field),
+        reason=message.reason or outcome.value,
+        message=message.message,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )
+
+
+def release(token: str) -> Ending:
+    """A lease given back."""
+    return Ending(token=token, outcome=Outcome.RELEASED)
+
+
+def _result(text: str, field: str) -> str:
+    return any_json(f"{field}.result", text) if text else "null"
+
+
+def settlement(settled: Settled | Refusal) -> worker_settle_pb2.Settlement:
+    """What became of one lease."""
+    if isinstance(settled, Refusal):
+        return worker_settle_pb2.Settlement(error=status_of(settled))
+    return worker_settle_pb2.Settlement(
+        subjob_state=STATE[settled.subjob_state],
+        job_state=STATE[settled.job_state],
+    )
