@@ -1,0 +1,194 @@
+"""The way of every call, whichever door it came by: admit, check, serve within its time, answer, write it down.
+
+Each step has one place here, so gRPC and REST cannot differ. The doors (`interceptor` for gRPC, `inprocess` for REST)
+bring the call and take the outcome away in their own form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+from typing import Final
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from jobyard_server.callers.authentication import Authentication
+from jobyard_server.callers.credential import present
+from jobyard_server.domain.principal import Principal
+from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
+from jobyard_server.observe.calls import CallMetrics
+from jobyard_server.rpc import caller, validation
+from jobyard_server.rpc.failures import Failure, from_refusal, internal
+from jobyard_server.rpc.methods import Access, Method
+
+Headers = Mapping[str, str | bytes]
+
+REQUEST_ID: Final = "x-request-id"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+_access = structlog.get_logger("jobyard.access")
+_problems = structlog.get_logger("jobyard.rpc")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is served at once, and for how long."""
+
+    calls: int = 2000
+    """Calls being served at once, streams included."""
+    unary_seconds: float = 300.0
+    """Longest time for a call with one answer, whatever its caller allows."""
+
+
+class Edge:
+    """What all calls share."""
+
+    def __init__(self, authentication: Authentication, metrics: CallMetrics, limits: Limits) -> None:
+        self.authentication = authentication
+        self.metrics = metrics
+        self.limits = limits
+        self.serving = 0
+        """Calls being served now."""
+
+    def open(self, method: Method, headers: Headers, deadline: float | None, peer: str, door: str) -> Call:
+        """Begin a call; ``deadline`` is a moment of ``time.monotonic()``."""
+        return Call(self, method, headers, deadline, peer, door)
+
+
+class Call:
+    """One call on its way through the edge."""
+
+    __slots__ = ("_begun", "_deadline", "_door", "_edge", "_headers", "_method", "_peer", "_principal", "request_id")
+
+    def __init__(
+        self, edge: Edge, method: Method, headers: Headers, deadline: float | None, peer: str, door: str
+    ) -> None:
+        self._begun = perf_counter()
+        self._edge = edge
+        self._method = method
+        self._headers = headers
+        self._deadline = deadline
+        self._peer = peer
+        self._door = door
+        self._principal: Principal | None = None
+        self.request_id = _request_id(headers.get(REQUEST_ID))
+        edge.serving += 1
+
+    async def admit(self) -> None:
+        """Let the caller in, or raise ``Refused``. Nothing of the request has been read so far."""
+        edge, method = self._edge, self._method
+        if edge.serving > edge.limits.calls and not method.vital:
+            raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
+        credential = present(self._headers, method.places)
+        principal = await edge.authentication.authenticate(credential)
+        if method.access is not Access.OPEN:
+            _require(method, principal, proved=credential is not None)
+        self._principal = principal
+        self.resume()
+
+    def resume(self) -> None:
+        """Say who is calling to what runs next in the current task."""
+        assert self._principal is not None
+        caller.enter(caller.Caller(self._principal, self.request_id))
+
+    def unary_limit(self) -> asyncio.Timeout:
+        """The time of a call with one answer, as a context that cancels what runs in it."""
+        longest = self._edge.limits.unary_seconds
+        remaining = longest if self._deadline is None else min(longest, self._deadline - monotonic())
+        return asyncio.timeout(remaining)
+
+    def stream_limit(self) -> asyncio.Timeout:
+        """The time of a stream: as long as its caller wants it."""
+        return asyncio.timeout(None if self._deadline is None else self._deadline - monotonic())
+
+    def succeeded(self) -> None:
+        """Write down that the call ended well."""
+        self._ended("OK", None)
+
+    def failed(self, problem: BaseException) -> Failure | None:
+        """Write down why the call ended, and say what its caller is told.
+
+        ``None`` where the problem itself has to go on: the caller has gone, or the handler has told it already.
+        """
+        failure = self._failure(problem)
+        if failure is not None:
+            self._ended(failure.code_name, failure.reason)
+            return failure
+        if isinstance(problem, asyncio.CancelledError):
+            late = self._deadline is not None and monotonic() >= self._deadline
+            self._ended("DEADLINE_EXCEEDED" if late else "CANCELLED", None)
+        else:
+            self._ended("ABORTED_BY_HANDLER", None)
+        return None
+
+    def ended_otherwise(self, code: str, reason: str | None = None) -> None:
+        """Write down an end that its door knows how to tell."""
+        self._ended(code, reason)
+
+    def _failure(self, problem: BaseException) -> Failure | None:
+        match problem:
+            case Refused():
+                return from_refusal(problem.refusal, self.request_id)
+            case DecodeError():
+                message = "The request is not a well-formed message."
+                return from_refusal(Refusal(Reason.INVALID_FIELD, message), self.request_id)
+            case TimeoutError() if self._is_late():
+                message = "The time for this call ran out."
+                return from_refusal(Refusal(Reason.DEADLINE_EXCEEDED, message), self.request_id)
+            case asyncio.CancelledError() | grpc.aio.AbortError() | GeneratorExit():
+                return None
+        _problems.error("call broke", request_id=self.request_id, method=self._method.path, exc_info=problem)
+        return internal(self.request_id)
+
+    def _is_late(self) -> bool:
+        """Whether the time is over that the limits gave; a handler may run into a timeout of its own before that."""
+        spent = perf_counter() - self._begun
+        return spent >= self._edge.limits.unary_seconds or (
+            self._deadline is not None and monotonic() >= self._deadline
+        )
+
+    def _ended(self, code: str, reason: str | None) -> None:
+        self._edge.serving -= 1
+        seconds = perf_counter() - self._begun
+        self._edge.metrics.ended(self._method.path, self._door, code, seconds)
+        principal = self._principal
+        _access.info(
+            "call",
+            method=self._method.path,
+            door=self._door,
+            code=code,
+            **({"reason": reason} if reason else {}),
+            ms=round(seconds * 1000, 3),
+            user=principal.user if principal else None,
+            tenant=principal.tenant if principal else None,
+            peer=self._peer,
+            request_id=self.request_id,
+        )
+
+
+def checked(request: Message) -> Message:
+    """The request, once it keeps the rules of its message."""
+    validation.check(request)
+    return request
+
+
+def _require(method: Method, principal: Principal, *, proved: bool) -> None:
+    if method.access is Access.PERMISSION and principal.may(method.permission):
+        return
+    if not proved and not principal.permissions:
+        raise refuse(Reason.CREDENTIALS_MISSING, "This method needs credentials and the request carries none.")
+    if method.access is Access.PERMISSION:
+        message = f"The caller does not hold the permission {method.permission}."
+        raise refuse(Reason.PERMISSION_MISSING, message, permission=method.permission)
+
+
+def _request_id(sent: str | bytes | None) -> str:
+    if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent):
+        return sent
+    return os.urandom(8).hex()
