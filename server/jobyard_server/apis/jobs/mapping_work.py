@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.rpc import status_pb2
+
 from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
 from jobyard_server.apis.jobs.mapping import STATE, any_json, job_message, numbers, seconds, subjob_message, timestamp
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Refusal
-from jobyard_server.rpc.errors import status_of
+from jobyard_server.rpc import failures
 from jobyard_server.usecases.acquire import WorkRequest
 from jobyard_server.usecases.ports import Directive, Lease, Settled
 from jobyard_server.usecases.settle import Ending
@@ -77,10 +79,14 @@ def _result(text: str, field: str) -> str:
     return any_json(f"{field}.result", text) if text else "null"
 
 
-def settlement(settled: Settled | Refusal) -> worker_settle_pb2.Settlement:
+def settlement(settled: Settled | Refusal, request_id: str) -> worker_settle_pb2.Settlement:
     """What became of one lease."""
     if isinstance(settled, Refusal):
-        return worker_settle_pb2.Settlement(error=status_of(settled))
+        failure = failures.from_refusal(settled, request_id)
+        status = status_pb2.Status(code=failure.code, message=failure.message)
+        for detail in failure.details:
+            status.details.add().Pack(detail)
+        return worker_settle_pb2.Settlement(error=status)
     return worker_settle_pb2.Settlement(
         subjob_state=STATE[settled.subjob_state],
         job_state=STATE[settled.job_state],

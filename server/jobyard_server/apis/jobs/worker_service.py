@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from typing_extensions import override
 
 from jobyard.jobs.v1 import worker_lease_pb2, worker_service_pb2_grpc, worker_settle_pb2
@@ -12,7 +14,7 @@ from jobyard_server.usecases.acquire import acquire
 from jobyard_server.usecases.append_log import append_log
 from jobyard_server.usecases.heartbeat import heartbeat
 from jobyard_server.usecases.ports import Store
-from jobyard_server.usecases.settle import settle
+from jobyard_server.usecases.settle import Ending, settle
 
 
 class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
@@ -59,23 +61,28 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             mapping_work.completion(completion, f"completions[{place}]")
             for place, completion in enumerate(request.completions)
         ]
-        settled = await settle(self._store, current_call(), endings)
-        return worker_settle_pb2.CompleteResponse(settlements=map(mapping_work.settlement, settled))
+        settled = await self._settle(endings)
+        return worker_settle_pb2.CompleteResponse(settlements=settled)
 
     @override
     async def Fail(self, request: worker_settle_pb2.FailRequest, context: object) -> worker_settle_pb2.FailResponse:
         endings = [
             mapping_work.failure(failure, f"failures[{place}]") for place, failure in enumerate(request.failures)
         ]
-        settled = await settle(self._store, current_call(), endings)
-        return worker_settle_pb2.FailResponse(settlements=map(mapping_work.settlement, settled))
+        settled = await self._settle(endings)
+        return worker_settle_pb2.FailResponse(settlements=settled)
 
     @override
     async def Release(
         self, request: worker_settle_pb2.ReleaseRequest, context: object
     ) -> worker_settle_pb2.ReleaseResponse:
-        settled = await settle(self._store, current_call(), [mapping_work.release(token) for token in request.tokens])
-        return worker_settle_pb2.ReleaseResponse(settlements=map(mapping_work.settlement, settled))
+        settled = await self._settle([mapping_work.release(token) for token in request.tokens])
+        return worker_settle_pb2.ReleaseResponse(settlements=settled)
+
+    async def _settle(self, endings: Sequence[Ending]) -> list[worker_settle_pb2.Settlement]:
+        call = current_call()
+        settled = await settle(self._store, call, endings)
+        return [mapping_work.settlement(one, call.request_id) for one in settled]
 
     @override
     async def AppendLog(
