@@ -1,0 +1,153 @@
+"""Makes the request message of a route out of path, query, headers and body: each value decoded once, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from jobyard_server.transcoding.body_forms import BodyReader, body_reader
+from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.headers import Headers, HeaderTable
+from jobyard_server.transcoding.limits import Limits
+from jobyard_server.transcoding.masks import mask_field, paths
+from jobyard_server.transcoding.media import Form
+from jobyard_server.transcoding.parameters import Parameter, Rules, parameter
+from jobyard_server.transcoding.percent import MalformedEncodingError
+from jobyard_server.transcoding.query import Manners, QueryTable, label
+from jobyard_server.transcoding.refusals import refused, wrong
+from jobyard_server.transcoding.router import MultiSegment, extractor
+from jobyard_server.transcoding.surface import DeclarationError, MethodSpec, RouteSpec
+from jobyard_server.transcoding.values import ValueRefusedError
+
+Kind = Callable[[], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body as it arrived."""
+
+    data: bytes
+    form: Form
+    media_type: str
+    """The whole Content-Type."""
+
+
+NO_CONTENT: Final = Content(b"", Form.JSON, "")
+
+
+class Binder:
+    """Binds the requests of one route."""
+
+    def __init__(
+        self, spec: MethodSpec, route: RouteSpec, dialect: Dialect, limits: Limits, multi: MultiSegment
+    ) -> None:
+        request = spec.request
+        where = f"{spec.name}, {route.verb} {route.template.text}"
+        self._kind: Kind = message_factory.GetMessageClass(request)
+        self._extract = extractor(route.template, multi)
+        self._path = tuple(_path_parameter(request, each.field, dialect, where) for each in route.template.variables)
+        self._headers = HeaderTable(request, dialect, spec.face.blank)
+        manners = Manners.of(spec.face, limits.parameters)
+        in_path = {each.field[0] for each in route.template.variables if len(each.field) == 1}
+        self._query = QueryTable(
+            request, dialect, manners, taken=in_path | {route.body}, only_declared=route.body == "*"
+        )
+        self._body = body_reader(request, route.body, dialect, limits, manners, where) if route.body else None
+        self._body_required = spec.consumes.required
+        self._mask = _mask(request, route, dialect)
+
+    def bind(self, segments: list[str], query: str, headers: Headers, content: Content) -> Message:
+        """Make the message; raises RequestRefused."""
+        message = self._kind()
+        if self._body is not None:
+            self._bind_body(self._body, message, content)
+        self._bind_around(message, segments, query, headers)
+        if self._mask is not None and content.data:
+            self._mask(message, content.data)
+        return message
+
+    def bind_item(self, item: bytes, segments: list[str], query: str, headers: Headers) -> Message:
+        """Make one message of a stream of requests; what stands around the stream goes into each."""
+        message = self._kind()
+        if self._body is not None:
+            self._body.read(message, item, Form.JSON, "")
+        self._bind_around(message, segments, query, headers)
+        return message
+
+    def _bind_around(self, message: Message, segments: list[str], query: str, headers: Headers) -> None:
+        if query or self._query.required:
+            self._query.bind(message, query)
+        if self._path:
+            self._bind_path(message, segments)
+        if self._headers:
+            self._headers.bind(message, headers)
+
+    def _bind_body(self, body: BodyReader, message: Message, content: Content) -> None:
+        if content.data:
+            body.read(message, content.data, content.form, content.media_type)
+        elif self._body_required:
+            raise refused("BODY_MISSING", "the request has no body")
+
+    def _bind_path(self, message: Message, segments: list[str]) -> None:
+        try:
+            values = self._extract(segments)
+        except MalformedEncodingError as error:
+            raise refused("PATH_MALFORMED", f"the path: {error}") from error
+        for into, value in zip(self._path, values, strict=True):
+            try:
+                into.write(into.owner(message), value)
+            except ValueRefusedError as error:
+                raise wrong("PARAMETER_INVALID", into.label, str(error), value) from error
+
+
+def setter(request: Descriptor, sets: str, dialect: Dialect, where: str) -> Callable[[Message], None]:
+    """Compile what puts a fixed value into a request: `view=SUMMARY`."""
+    name, equals, text = sets.partition("=")
+    steps = way(request, name, where=where)
+    into = parameter(steps, name, dialect, Rules(blank=0))
+    if into is None or not equals:
+        raise DeclarationError(f"{where}: {sets!r} is not a field and its value")
+    field = steps[-1]
+    if field.enum_type is not None:
+        number = next(
+            (each.number for each in field.enum_type.values if each.name == text or each.name.endswith(f"_{text}")), None
+        )
+        if number is None:
+            raise DeclarationError(f"{where}: {field.enum_type.full_name} has no value {text}")
+        return lambda message: setattr(into.owner(message), field.name, number)
+    return lambda message: into.put(message, text)
+
+
+def _path_parameter(request: Descriptor, names: tuple[str, ...], dialect: Dialect, where: str) -> Parameter:
+    steps = way(request, names, where=where)
+    if any(step.is_repeated for step in steps):
+        raise DeclarationError(f"{where}: {'.'.join(names)} is repeated and cannot be filled from the path")
+    into = parameter(steps, ".".join(label(step, dialect) for step in steps), dialect, Rules(blank=0))
+    if into is None:
+        raise DeclarationError(f"{where}: {'.'.join(names)} cannot be filled from the path")
+    return into
+
+
+def _mask(request: Descriptor, route: RouteSpec, dialect: Dialect) -> Callable[[Message, bytes], None] | None:
+    if route.verb != "PATCH" or route.body in {"", "*"}:
+        return None
+    body = way(request, route.body, where=route.template.text)[-1]
+    mask = mask_field(request, body)
+    if mask is None:
+        return None
+    name = mask.name
+
+    def fill(message: Any, data: bytes) -> None:
+        if not message.HasField(name):
+            found = list(dict.fromkeys(paths(orjson.loads(data), body.message_type, dialect)))
+            if found:
+                getattr(message, name).paths.extend(found)
+
+    return fill

@@ -1,0 +1,162 @@
+"""Reads a body, in whatever form it came, into the field that takes it: JSON, forms, text or bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from jobyard_server.transcoding.backend import RequestRefused
+from jobyard_server.transcoding.codec import CodecError, Dialect, compile_decoder, compile_field_decoder
+from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.limits import Limits
+from jobyard_server.transcoding.media import Form
+from jobyard_server.transcoding.multipart import parts
+from jobyard_server.transcoding.query import Manners, QueryTable
+from jobyard_server.transcoding.refusals import refused, wrong
+from jobyard_server.transcoding.surface import DeclarationError
+from jobyard_server.transcoding.values import ValueRefusedError, writer
+
+HTTP_BODY = "google.api.HttpBody"
+_F = FieldDescriptor
+
+
+class BodyReader(Protocol):
+    """Puts a body into a request."""
+
+    def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
+        """Read the body; raises RequestRefused."""
+        ...
+
+
+def body_reader(
+    request: Descriptor, body: str, dialect: Dialect, limits: Limits, manners: Manners, where: str
+) -> BodyReader:
+    """Compile the reader of bodies that go into `body`: a field of the request, or `*` for all of it."""
+    if body == "*":
+        if request.full_name == HTTP_BODY:
+            return _ExactReader(None)
+        return _MessageReader(request, dialect, limits, manners)
+    steps = way(request, body, where=where)
+    if len(steps) != 1:
+        raise DeclarationError(f"{where}: the body is {body}, which is not a field of {request.full_name} itself")
+    field = steps[0]
+    if field.message_type is not None and field.message_type.full_name == HTTP_BODY and not field.is_repeated:
+        return _ExactReader(field)
+    return _FieldReader(field, dialect, limits, manners)
+
+
+def refused_by_codec(error: CodecError) -> RequestRefused:
+    """Turn what the codec found wrong into a refusal."""
+    if not error.path:
+        return refused("BODY_MALFORMED", f"the body {error.description}")
+    return wrong(error.reason, error.path, error.description)
+
+
+class _MessageReader:
+    """Reads a body that is the whole request."""
+
+    def __init__(self, request: Descriptor, dialect: Dialect, limits: Limits, manners: Manners) -> None:
+        self._decode = compile_decoder(request, dialect)
+        self._form = _FormReader(request, dialect, limits, manners)
+
+    def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
+        if form in {Form.URLENCODED, Form.MULTIPART}:
+            self._form.read(message, data, form, media_type)
+            return
+        try:
+            self._decode(data, message)
+        except CodecError as error:
+            raise refused_by_codec(error) from error
+
+
+class _FieldReader:
+    """Reads a body that is one field of the request."""
+
+    def __init__(self, field: FieldDescriptor, dialect: Dialect, limits: Limits, manners: Manners) -> None:
+        self._field = field
+        self._decode = compile_field_decoder(field, dialect)
+        self._text = writer(field, dialect) if not field.is_repeated else None
+        nested = field.message_type is not None and not field.is_repeated
+        self._form = _FormReader(field.message_type, dialect, limits, manners) if nested else None
+
+    def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
+        name = self._field.name
+        if form is Form.TEXT and self._text is not None:
+            self._read_text(message, data)
+        elif form is Form.BYTES and self._field.type == _F.TYPE_BYTES:
+            setattr(message, name, data)
+        elif form in {Form.URLENCODED, Form.MULTIPART} and self._form is not None:
+            target = getattr(message, name)
+            target.SetInParent()
+            self._form.read(target, data, form, media_type)
+        else:
+            try:
+                self._decode(data, message)
+            except CodecError as error:
+                raise refused_by_codec(error) from error
+
+    def _read_text(self, message: Message, data: bytes) -> None:
+        assert self._text is not None
+        try:
+            self._text(message, data.decode())
+        except UnicodeDecodeError as error:
+            raise refused("BODY_MALFORMED", "the body is no UTF-8") from error
+        except ValueRefusedError as error:
+            raise wrong("FIELD_INVALID", self._field.name, str(error)) from error
+
+
+class _ExactReader:
+    """Keeps a body byte for byte, with its media type, in a google.api.HttpBody."""
+
+    def __init__(self, field: FieldDescriptor | None) -> None:
+        self._name = field.name if field is not None else ""
+
+    def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:  # noqa: ARG002 - any form will do
+        target = getattr(message, self._name) if self._name else message
+        target.content_type = media_type
+        target.data = data
+
+
+class _FormReader:
+    """Reads HTML forms: like a query, with files into bytes."""
+
+    def __init__(self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners) -> None:
+        self._table = QueryTable(message, dialect, manners)
+        self._limits = limits
+
+    def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
+        if form is Form.URLENCODED:
+            self._table.bind(message, _ascii(data))
+        else:
+            self._table.bind_pairs(message, self._fields(message, data, media_type))
+
+    def _fields(self, message: Message, data: bytes, media_type: str) -> Iterator[tuple[str, str, str]]:
+        for part in parts(data, media_type, self._limits.parts):
+            field = self._table.find(part.name)
+            if field is not None and field.way[-1].type == _F.TYPE_BYTES:
+                self._put_bytes(message, field.way, part.content)
+                continue
+            try:
+                text = part.content.decode()
+            except UnicodeDecodeError as error:
+                raise wrong("FIELD_INVALID", part.name, "must be text in UTF-8") from error
+            yield part.name, text, text
+
+    def _put_bytes(self, message: Message, steps: tuple[FieldDescriptor, ...], content: bytes) -> None:
+        owner = message
+        for step in steps[:-1]:
+            owner = getattr(owner, step.name)
+        if steps[-1].is_repeated:
+            getattr(owner, steps[-1].name).append(content)
+        else:
+            setattr(owner, steps[-1].name, content)
+
+
+def _ascii(data: bytes) -> str:
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise refused("BODY_MALFORMED", "the form has bytes that are not percent-encoded") from error

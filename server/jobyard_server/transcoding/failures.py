@@ -1,0 +1,155 @@
+"""Failures of any origin brought into one form: what happened, what the reason says, what the client may know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from jobyard_server.transcoding.backend import Metadata, RequestRefused, RpcFailure, Violation
+from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE, Meaning
+
+LAYER_DOMAIN = "jobyard.rest.v1"
+"""Domain of the ErrorInfo of the layer's own refusals."""
+
+Spell = Callable[[str], str]
+"""Turns a proto field path into what the client wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a failure happened, as far as errors show it."""
+
+    path: str = ""
+    method: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    public_url: str = ""
+
+
+NOWHERE = Scene()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure, ready to be put into the words of a face."""
+
+    code: int
+    status: int
+    reason: str
+    title: str
+    message: str
+    layer: bool
+    domain: str = ""
+    violations: tuple[Violation, ...] = ()
+    details: tuple[Message, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Metadata = ()
+
+
+def of_refusal(refusal: RequestRefused) -> Failure:
+    """Take in a refusal of the layer itself."""
+    meaning = LAYER[refusal.reason]
+    return Failure(
+        code=meaning.code,
+        status=meaning.status,
+        reason=refusal.reason,
+        title=meaning.title,
+        message=refusal.message,
+        layer=True,
+        domain=LAYER_DOMAIN,
+        violations=refusal.violations,
+        details=_layer_details(refusal),
+        facts=refusal.facts,
+    )
+
+
+def of_rpc(failure: RpcFailure, meanings: Mapping[str, Meaning], spell: Spell = str) -> Failure:
+    """Take in a failure of the method, or of whatever admits callers to it."""
+    info = _first(failure.details, error_details_pb2.ErrorInfo)
+    reason = info.reason if info is not None else ""
+    meaning = meanings.get(reason)
+    usual = STATUS_OF_CODE.get(failure.code, 500)
+    return Failure(
+        code=failure.code,
+        status=meaning.status if meaning is not None else usual,
+        reason=reason,
+        title=meaning.title if meaning is not None else phrase(usual),
+        message=failure.message,
+        layer=False,
+        domain=info.domain if info is not None else "",
+        violations=_violations(failure.details, spell),
+        details=tuple(_spelled(detail, spell) for detail in failure.details),
+        facts=dict(info.metadata) if info is not None else {},
+        metadata=failure.metadata,
+    )
+
+
+def of_status(status: status_pb2.Status, meanings: Mapping[str, Meaning]) -> Failure:
+    """Take in the status of one item of a bulk answer."""
+    known = (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+    details: list[Message] = []
+    for packed in status.details:
+        kind = next((each for each in known if packed.Is(each.DESCRIPTOR)), None)
+        unpacked: Message = kind() if kind is not None else packed
+        if kind is not None:
+            packed.Unpack(unpacked)
+        details.append(unpacked)
+    return of_rpc(RpcFailure(status.code, status.message, tuple(details)), meanings)
+
+
+INTERNAL = Failure(
+    code=code_pb2.INTERNAL,
+    status=500,
+    reason="",
+    title="Internal Server Error",
+    message="internal error",
+    layer=False,
+)
+"""What a client learns of a bug."""
+
+
+def phrase(status: int) -> str:
+    """Give the phrase of a status: Not Found."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Closed Request" if status == 499 else "Error"
+
+
+def _first(details: tuple[Message, ...], kind: type[error_details_pb2.ErrorInfo]) -> error_details_pb2.ErrorInfo | None:
+    return next((detail for detail in details if isinstance(detail, kind)), None)
+
+
+def _violations(details: tuple[Message, ...], spell: Spell) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(spell(each.field), each.description)
+        for detail in details
+        if isinstance(detail, error_details_pb2.BadRequest)
+        for each in detail.field_violations
+    )
+
+
+def _spelled(detail: Message, spell: Spell) -> Message:
+    """Spell the fields of a BadRequest as the client did; leave everything else as it is."""
+    if not isinstance(detail, error_details_pb2.BadRequest):
+        return detail
+    copy = error_details_pb2.BadRequest()
+    copy.CopyFrom(detail)
+    for each in copy.field_violations:
+        each.field = spell(each.field)
+    return copy
+
+
+def _layer_details(refusal: RequestRefused) -> tuple[Message, ...]:
+    info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain=LAYER_DOMAIN, metadata=refusal.facts)
+    if not refusal.violations:
+        return (info,)
+    violations = [
+        error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+        for each in refusal.violations
+    ]
+    return info, error_details_pb2.BadRequest(field_violations=violations)

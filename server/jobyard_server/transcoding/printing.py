@@ -1,0 +1,150 @@
+"""Prints single fields as text, for headers, links and addresses, and tells which conditions hold."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from jobyard_server.transcoding.codec.declared import words_of
+from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.fields import Way, is_set, presence, reader, way
+from jobyard_server.transcoding.percent import encode
+from jobyard_server.transcoding.surface import DeclarationError
+from jobyard_server.transcoding.wording import Slot, wording
+
+_F = FieldDescriptor
+_TIMES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask"})
+REQUEST = "request."
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What an answer may depend on beside the response."""
+
+    request: Message | None
+    """The bound request, where there was one."""
+    path: str
+    """The path of the request, as it came."""
+    public_url: str
+    """Scheme and host under which the server is reached from outside, without a slash at the end."""
+
+
+Print = Callable[[Message, Exchange], str]
+Holds = Callable[[Message, Exchange], bool]
+
+
+def text_of(field: FieldDescriptor, dialect: Dialect) -> Callable[[Any], str]:
+    """Compile what prints the value of a field that is not repeated."""
+    if field.message_type is not None:
+        if field.message_type.full_name not in _TIMES:
+            raise DeclarationError(f"{field.full_name} is a message and has no text")
+        return lambda value: str(value.ToJsonString())
+    if field.cpp_type == _F.CPPTYPE_BOOL:
+        return lambda value: "true" if value else "false"
+    if field.cpp_type == _F.CPPTYPE_ENUM:
+        printed = words_of(field.enum_type, dialect).printed
+        return lambda value: printed.get(value, "" if value == 0 else str(value))
+    if field.type == _F.TYPE_BYTES:
+        return lambda value: b64encode(value).decode()
+    return str
+
+
+def field_text(steps: Way, dialect: Dialect) -> Callable[[Message], str]:
+    """Compile what prints a field of a message; one that was not set prints nothing."""
+    if steps[-1].is_repeated:
+        raise DeclarationError(f"{steps[-1].full_name} is repeated and has no text")
+    read, present, text = reader(steps), is_set(steps), text_of(steps[-1], dialect)
+    if steps[-1].has_presence:
+        return lambda message: text(read(message)) if present(message) else ""
+    return lambda message: text(read(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The messages that templates and conditions may speak of."""
+
+    response: Descriptor
+    request: Descriptor | None
+    dialect: Dialect
+    where: str
+    """Whose options these are, for people."""
+
+    def steps(self, path: str) -> tuple[bool, Way]:
+        """Resolve a path; True when it is one of the request."""
+        if path.startswith(REQUEST) and self.request is not None:
+            return True, way(self.request, path.removeprefix(REQUEST), where=self.where)
+        return False, way(self.response, path, where=self.where)
+
+    def text(self, template: str, *, encoded: bool = False) -> Print:
+        """Compile a template; with `encoded` its fields are percent-encoded unless written `{+field}`."""
+        try:
+            taken_apart = wording(template)
+        except ValueError as error:
+            raise DeclarationError(f"{self.where}: {error}") from error
+        if not taken_apart.slots:
+            plain = "".join(piece for piece in taken_apart.pieces if isinstance(piece, str))
+            return lambda _message, _exchange: plain
+        pieces = [
+            piece if isinstance(piece, str) else self._slot(piece, encoded=encoded) for piece in taken_apart.pieces
+        ]
+        return lambda message, exchange: "".join(
+            [piece if isinstance(piece, str) else piece(message, exchange) for piece in pieces]
+        )
+
+    def _slot(self, slot: Slot, *, encoded: bool) -> Print:
+        if slot.name == "path":
+            return lambda _message, exchange: exchange.path
+        if slot.name == "public_url":
+            return lambda _message, exchange: exchange.public_url
+        of_request, steps = self.steps(slot.name)
+        text = field_text(steps, self.dialect)
+        if encoded and not slot.raw:
+            plain = text
+
+            def text(message: Message) -> str:
+                return encode(plain(message))
+
+        if of_request:
+            return lambda _message, exchange: text(exchange.request) if exchange.request is not None else ""
+        return lambda message, _exchange: text(message)
+
+    def condition(self, when: str) -> Holds | None:
+        """Compile a condition; None when there is none."""
+        parts = [self._part(part.strip()) for part in when.split("&") if part.strip()]
+        if not parts:
+            return None
+        if len(parts) == 1:
+            return parts[0]
+        return lambda message, exchange: all(part(message, exchange) for part in parts)
+
+    def _part(self, text: str) -> Holds:
+        name, equals, wanted = text.partition("=")
+        negated = text.startswith("!") or name.endswith("!")
+        of_request, steps = self.steps(name.strip("! "))
+        holds = self._equals(steps, wanted.strip()) if equals else presence(steps)
+
+        def decide(message: Message, exchange: Exchange) -> bool:
+            subject = exchange.request if of_request else message
+            return (subject is not None and holds(subject)) is not negated
+
+        return decide
+
+    def _equals(self, steps: Way, wanted: str) -> Callable[[Message], bool]:
+        field = steps[-1]
+        read = reader(steps)
+        if field.cpp_type == _F.CPPTYPE_ENUM:
+            number = self._enum_number(field, wanted)
+            return lambda message: bool(read(message) == number)
+        text = text_of(field, self.dialect)
+        return lambda message: text(read(message)) == wanted
+
+    def _enum_number(self, field: FieldDescriptor, wanted: str) -> int:
+        for value in field.enum_type.values:
+            if value.name == wanted or value.name.endswith(f"_{wanted}"):
+                return int(value.number)
+        raise DeclarationError(f"{self.where}: {field.enum_type.full_name} has no value {wanted}")

@@ -1,0 +1,27 @@
+"""One complete answer: status, headers and body, ready to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back to the client when it is not a stream."""
+
+    status: int
+    headers: list[Header] = field(default_factory=list)
+    body: bytes = b""
+
+
+def header(name: str, value: str) -> Header:
+    """Encode a header line; line ends and other controls cannot get in."""
+    clean = "".join(char if char.isprintable() else " " for char in value)
+    return name.lower().encode("latin-1"), clean.encode("utf-8")
+
+
+def content_type(media_type: str) -> Header:
+    """Encode a Content-Type."""
+    return b"content-type", media_type.encode("latin-1")
