@@ -88,6 +88,26 @@ JOB_COLUMNS: Final[Mapping[str, Kind]] = {
 NULLABLE: Final = frozenset({"external_id", "started_at", "finished_at", "expires_at"})
 """Columns that may have no value; every label and attribute may."""
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFields:
+    """What an API filters and sorts its own jobs by, beside their number."""
+
+    attributes: Mapping[str, Kind]
+    """Its attributes: TEXT, or INT for integers and instants."""
+    indexed: tuple[str, ...] = ()
+    """Attributes and columns that get an index each. It costs a little with every submit."""
+
+    def __post_init__(self) -> None:
+        for name, kind in self.attributes.items():
+            if not _NAME.match(name) or name in JOB_COLUMNS or kind not in (Kind.TEXT, Kind.INT):
+                raise ValueError(f"{name!r} ({kind}) cannot be an attribute")
+        if unknown := set(self.indexed) - self.attributes.keys() - JOB_COLUMNS.keys():
+            raise ValueError(f"nothing to index: {sorted(unknown)}")
+
+
 _ORDERED: Final = frozenset({Op.LT, Op.LE, Op.GT, Op.GE})
 
 

@@ -80,6 +80,7 @@ class Job:
     attributes: Mapping[str, Attribute]
     labels: Mapping[str, str]
     resumable: bool
+    """FAILED, and may be resumed: not terminal yet."""
     created_by: str
     created_at: Micros
     updated_at: Micros

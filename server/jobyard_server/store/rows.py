@@ -12,31 +12,32 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from jobyard_server.domain.event import Event, EventType
-from jobyard_server.domain.job import Attempt, Job, Outcome, RetryPolicy, Subjob
+from jobyard_server.domain.job import Attempt, Job, LeaseLoss, Outcome, RetryPolicy, Subjob
 from jobyard_server.domain.state import Control, Counters, Mode, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jobyard_server.domain.job import Attribute
+    from jobyard_server.domain.job import Attribute, NewJob, NewSubjob
 
 Row = tuple[Any, ...]
 
 _STATES: Final = {state.value: state for state in State}
 _DEFAULT_RETRY: Final = RetryPolicy()
+MICROS: Final = 1_000_000
 
 
 # --- text and JSON -------------------------------------------------------------------------------------------------
 
 
-def stored(text: str) -> str:
+def kept(text: str) -> str:
     """A text as it is stored."""
     if "\0" in text or "\x1a" in text:
         return text.replace("\x1a", "\x1a\x1a").replace("\0", "\x1a0")
     return text
 
 
-def restored(text: str) -> str:
+def given(text: str) -> str:
     """A stored text as it was given."""
     if "\x1a" not in text:
         return text
@@ -44,22 +45,22 @@ def restored(text: str) -> str:
     return "\x1a".join(part.replace("\x1a0", "\0") for part in text.split("\x1a\x1a"))
 
 
-def stored_or_none(text: str | None) -> str | None:
+def kept_or_none(text: str | None) -> str | None:
     """The same for a text that may be missing."""
-    return None if text is None else stored(text)
+    return None if text is None else kept(text)
 
 
-def restored_or_none(text: str | None) -> str | None:
+def given_or_none(text: str | None) -> str | None:
     """The same for a text that may be missing."""
-    return None if text is None else restored(text)
+    return None if text is None else given(text)
 
 
-def attributes_text(values: Mapping[str, Attribute]) -> str:
-    """Attributes as a JSON object; those without a value are left out."""
+def object_text(values: Mapping[str, Attribute]) -> str:
+    """Attributes or labels as a JSON object; those without a value are left out."""
     if not values:
         return "{}"
     said = {
-        stored(name): stored(value) if isinstance(value, str) else value
+        kept(name): kept(value) if isinstance(value, str) else value
         for name, value in values.items()
         if value is not None
     }
@@ -72,13 +73,8 @@ def attributes(text: str) -> dict[str, Attribute]:
         return {}
     read: dict[str, Attribute] = orjson.loads(text)
     if "\\u001a" in text:
-        return {restored(name): restored(value) if isinstance(value, str) else value for name, value in read.items()}
+        return {given(name): given(value) if isinstance(value, str) else value for name, value in read.items()}
     return read
-
-
-def labels_text(values: Mapping[str, str]) -> str:
-    """Labels as a JSON object."""
-    return attributes_text(values)
 
 
 def labels(text: str) -> dict[str, str]:
@@ -95,7 +91,7 @@ def retry_text(policy: RetryPolicy) -> str:
         policy.initial_backoff,
         policy.multiplier,
         policy.max_backoff,
-        sorted(stored(reason) for reason in policy.non_retryable),
+        sorted(kept(reason) for reason in policy.non_retryable),
     ]
     return orjson.dumps(said).decode()
 
@@ -106,7 +102,12 @@ def retry_policy(text: str) -> RetryPolicy:
     if not text:
         return _DEFAULT_RETRY
     most, initial, multiplier, longest, reasons = orjson.loads(text)
-    return RetryPolicy(most, initial, multiplier, longest, frozenset(restored(reason) for reason in reasons))
+    return RetryPolicy(most, initial, multiplier, longest, frozenset(given(reason) for reason in reasons))
+
+
+def micros(seconds: float | None) -> int | None:
+    """A duration as it is stored."""
+    return None if seconds is None else round(seconds * MICROS)
 
 
 # --- jobs ----------------------------------------------------------------------------------------------------------
@@ -116,27 +117,25 @@ JOB_COLUMNS: Final = (
     *("cancel_requested", "suspended", "split_complete", "exhausted", "running_now", "finished_as"),
     *("n_pending", "n_running", "n_suspended", "n_cancelling", "n_succeeded", "n_failed"),
     *("n_partially_failed", "n_cancelled", "generation", "revision", "definition", "definition_version"),
-    *("queue", "priority", "fair_key", "display_name", "spec", "attributes", "labels", "resumable"),
-    *("retry", "on_lease_loss", "created_by", "created_at", "updated_at", "started_at", "finished_at"),
-    *("expires_after", "expires_at", "last_event"),
+    *("queue", "priority", "fair_key", "display_name", "spec", "attributes", "labels", "resumable", "created_by"),
+    *("created_at", "updated_at", "started_at", "finished_at", "expires_at", "last_event"),
 )
-"""All columns of the table, in its order."""
 
 
-def job_of(row: Sequence[Any]) -> Job:
+def job(row: Sequence[Any]) -> Job:
     """A job from a row of :data:`JOB_COLUMNS`."""
     state = _STATES[row[6]]
     return Job(
         number=row[0],
         uid=row[1],
         api=row[2],
-        tenant=restored(row[3]),
-        external_id=restored_or_none(row[4]),
+        tenant=given(row[3]),
+        external_id=given_or_none(row[4]),
         mode=Mode(row[5]),
         state=state,
         state_word=row[7],
-        reason=restored(row[8]),
-        message=restored(row[9]),
+        reason=given(row[8]),
+        message=given(row[9]),
         control=Control(
             bool(row[10]),
             bool(row[11]),
@@ -148,60 +147,100 @@ def job_of(row: Sequence[Any]) -> Job:
         counters=Counters(*row[16:24]),
         generation=row[24],
         revision=row[25],
-        definition=restored(row[26]),
+        definition=given(row[26]),
         definition_version=row[27],
-        queue=restored(row[28]),
+        queue=given(row[28]),
         priority=row[29],
-        fair_key=restored(row[30]),
-        display_name=restored(row[31]),
+        fair_key=given(row[30]),
+        display_name=given(row[31]),
         spec=row[32],
         attributes=attributes(row[33]),
         labels=labels(row[34]),
         # The row says whether a FAILED end may be resumed, the job whether it may be now.
         resumable=bool(row[35]) and state is State.FAILED,
-        created_by=restored(row[38]),
-        created_at=row[39],
-        updated_at=row[40],
-        started_at=row[41],
-        finished_at=row[42],
-        expires_at=row[44],
-        last_event=row[45],
+        created_by=given(row[36]),
+        created_at=row[37],
+        updated_at=row[38],
+        started_at=row[39],
+        finished_at=row[40],
+        expires_at=row[41],
+        last_event=row[42],
     )
+
+
+NEW_JOB_COLUMNS: Final = (*JOB_COLUMNS, "retry", "on_lease_loss", "expires_after")
+
+
+def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word: str, last_event: int) -> Row:
+    """The row of a job as it is submitted, in the order of :data:`NEW_JOB_COLUMNS`; its subjobs wait."""
+    ended = now if state.terminal else None
+    keep = micros(new.expires_after)
+    actor = kept(new.actor)
+    return (
+        *(number, uid, new.api, kept(new.tenant), kept_or_none(new.external_id), new.mode.value, state.value, word),
+        *("", "", False, False, new.split_complete, False, 0, None),
+        *(len(new.subjobs), 0, 0, 0, 0, 0, 0, 0, 1, 1),
+        *(kept(new.definition), new.definition_version, kept(new.queue), new.priority, kept(new.fair_key)),
+        *(kept(new.display_name), new.spec, object_text(new.attributes), object_text(new.labels), new.resumable),
+        *(actor, now, now, None, ended, None if ended is None or keep is None else ended + keep, last_event),
+        *(retry_text(new.retry), new.on_lease_loss.value, keep),
+    )
+
+
+def lease_loss(text: str) -> LeaseLoss:
+    """What happens when the lease of a job is lost."""
+    return LeaseLoss(text)
 
 
 # --- subjobs and attempts ------------------------------------------------------------------------------------------
 
 SUBJOB_COLUMNS: Final = (
-    *("id", "job", "ordinal", "tenant", "key", "queue", "priority", "fair_key", "state", "reason", "message"),
-    *("generation", "payload", "result", "attempts", "attempt_no", "wake_at", "created_at", "updated_at"),
-    *("started_at", "finished_at"),
+    *("id", "job", "ordinal", "key", "queue", "priority", "fair_key", "state", "reason", "message", "generation"),
+    *("payload", "result", "attempts", "attempt_no", "wake_at", "created_at", "updated_at", "started_at"),
+    "finished_at",
 )
-"""All columns of the table, in its order."""
 
 
-def subjob_of(row: Sequence[Any]) -> Subjob:
+def subjob(row: Sequence[Any]) -> Subjob:
     """A subjob from a row of :data:`SUBJOB_COLUMNS`."""
     return Subjob(
         id=row[0],
         job=row[1],
         ordinal=row[2],
-        key=restored(row[4]),
-        queue=restored(row[5]),
-        priority=row[6],
-        fair_key=restored(row[7]),
-        state=_STATES[row[8]],
-        reason=restored(row[9]),
-        message=restored(row[10]),
-        generation=row[11],
-        payload=row[12],
-        result=row[13],
-        attempts=row[14],
-        attempt_no=row[15],
-        wake_at=row[16],
-        created_at=row[17],
-        updated_at=row[18],
-        started_at=row[19],
-        finished_at=row[20],
+        key=given(row[3]),
+        queue=given(row[4]),
+        priority=row[5],
+        fair_key=given(row[6]),
+        state=_STATES[row[7]],
+        reason=given(row[8]),
+        message=given(row[9]),
+        generation=row[10],
+        payload=row[11],
+        result=row[12],
+        attempts=row[13],
+        attempt_no=row[14],
+        wake_at=row[15],
+        created_at=row[16],
+        updated_at=row[17],
+        started_at=row[18],
+        finished_at=row[19],
+    )
+
+
+NEW_SUBJOB_COLUMNS: Final = (*SUBJOB_COLUMNS, "tenant")
+
+
+def new_subjob(
+    new: NewSubjob, id_: int, ordinal: int, now: int, job_row: Sequence[Any], state: State = State.PENDING
+) -> Row:
+    """The row of a subjob as it is made, in the order of :data:`NEW_SUBJOB_COLUMNS`.
+
+    ``job_row`` is the row of its job, of which :data:`JOB_COLUMNS` are a part.
+    """
+    return (
+        *(id_, job_row[0], ordinal, kept(new.key), job_row[28] if new.queue is None else kept(new.queue)),
+        *(job_row[29], job_row[30], state.value, "", "", job_row[24], new.payload, "null", 0, 0),
+        *(None, now, now, None, None, job_row[3]),
     )
 
 
@@ -211,15 +250,15 @@ ATTEMPT_COLUMNS: Final = (
 )
 
 
-def attempt_of(row: Sequence[Any]) -> Attempt:
+def attempt(row: Sequence[Any]) -> Attempt:
     """An attempt from a row of :data:`ATTEMPT_COLUMNS`."""
     return Attempt(
         subjob=row[0],
         number=row[1],
-        worker=restored(row[2]),
+        worker=given(row[2]),
         outcome=Outcome(row[3]),
-        reason=restored(row[4]),
-        message=restored(row[5]),
+        reason=given(row[4]),
+        message=given(row[5]),
         exit_code=row[6],
         started_at=row[7],
         ended_at=row[8],
@@ -235,7 +274,7 @@ EVENT_COLUMNS: Final = (
 )
 
 
-def event_of(row: Sequence[Any]) -> Event:
+def event(row: Sequence[Any]) -> Event:
     """An event from a row of :data:`EVENT_COLUMNS`."""
     return Event(
         position=row[0],
@@ -243,15 +282,15 @@ def event_of(row: Sequence[Any]) -> Event:
         job_uid=row[2],
         job_seq=row[3],
         api=row[4],
-        tenant=restored(row[5]),
+        tenant=given(row[5]),
         type=EventType(row[6]),
         state=_STATES[row[7]],
         subjob=row[8],
         subjob_state=None if row[9] is None else _STATES[row[9]],
         attempt=row[10],
-        reason=restored(row[11]),
-        message=restored(row[12]),
-        actor=restored(row[13]),
-        request_id=restored(row[14]),
+        reason=given(row[11]),
+        message=given(row[12]),
+        actor=given(row[13]),
+        request_id=given(row[14]),
         at=row[15],
     )

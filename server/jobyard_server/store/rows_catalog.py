@@ -17,7 +17,7 @@ from jobyard_server.domain.catalog import (
     TimeSlot,
 )
 from jobyard_server.domain.job import LeaseLoss
-from jobyard_server.store.rows import Row, attributes, attributes_text, restored, retry_policy, retry_text, stored
+from jobyard_server.store.rows import Row, attributes, given, kept, object_text, retry_policy, retry_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,36 +30,36 @@ DEFINITION_COLUMNS: Final = (
 )
 
 
-def definition_of(row: Sequence[Any]) -> Definition:
+def definition(row: Sequence[Any]) -> Definition:
     """A definition from a row of :data:`DEFINITION_COLUMNS`."""
     return Definition(
         api=row[0],
-        tenant=restored(row[1]),
-        id=restored(row[2]),
+        tenant=given(row[1]),
+        id=given(row[2]),
         version=row[3],
-        kind=restored(row[4]),
-        base=restored(row[5]),
-        display_name=restored(row[6]),
+        kind=given(row[4]),
+        base=given(row[5]),
+        display_name=given(row[6]),
         enabled=bool(row[7]),
-        queue=restored(row[8]),
+        queue=given(row[8]),
         spec=row[9],
         attributes=attributes(row[10]),
         retry=retry_policy(row[11]),
         on_lease_loss=LeaseLoss(row[12]),
         resumable=bool(row[13]),
         revision=row[14],
-        created_by=restored(row[15]),
+        created_by=given(row[15]),
         created_at=row[16],
         updated_at=row[17],
     )
 
 
-def definition_row(new: NewDefinition, now: int) -> Row:
+def new_definition(new: NewDefinition, now: int) -> Row:
     """The row of a definition as it is put, in the order of :data:`DEFINITION_COLUMNS`."""
     return (
-        *(new.api, stored(new.tenant), stored(new.id), new.version, stored(new.kind), stored(new.base)),
-        *(stored(new.display_name), new.enabled, stored(new.queue), new.spec, attributes_text(new.attributes)),
-        *(retry_text(new.retry), new.on_lease_loss.value, new.resumable, 1, stored(new.actor), now, now),
+        *(new.api, kept(new.tenant), kept(new.id), new.version, kept(new.kind), kept(new.base)),
+        *(kept(new.display_name), new.enabled, kept(new.queue), new.spec, object_text(new.attributes)),
+        *(retry_text(new.retry), new.on_lease_loss.value, new.resumable, 1, kept(new.actor), now, now),
     )
 
 
@@ -69,38 +69,30 @@ EXECUTOR_COLUMNS: Final = (
 )
 
 
-def executor_of(row: Sequence[Any]) -> Executor:
+def executor(row: Sequence[Any]) -> Executor:
     """An executor from a row of :data:`EXECUTOR_COLUMNS`."""
     return Executor(
         api=row[0],
-        tenant=restored(row[1]),
-        id=restored(row[2]),
-        kind=restored(row[3]),
+        tenant=given(row[1]),
+        id=given(row[2]),
+        kind=given(row[3]),
         reach=Reach(row[4]),
-        queue=restored(row[5]),
+        queue=given(row[5]),
         enabled=bool(row[6]),
         spec=row[7],
         attributes=attributes(row[8]),
         revision=row[9],
-        created_by=restored(row[10]),
+        created_by=given(row[10]),
         created_at=row[11],
         updated_at=row[12],
     )
 
 
-def executor_row(new: NewExecutor, now: int) -> Row:
+def new_executor(new: NewExecutor, now: int) -> Row:
     """The row of an executor as it is put, in the order of :data:`EXECUTOR_COLUMNS`."""
     return (
-        *(
-            new.api,
-            stored(new.tenant),
-            stored(new.id),
-            stored(new.kind),
-            new.reach.value,
-            stored(new.queue),
-            new.enabled,
-        ),
-        *(new.spec, attributes_text(new.attributes), 1, stored(new.actor), now, now),
+        *(new.api, kept(new.tenant), kept(new.id), kept(new.kind), new.reach.value, kept(new.queue), new.enabled),
+        *(new.spec, object_text(new.attributes), 1, kept(new.actor), now, now),
     )
 
 
@@ -109,26 +101,26 @@ QUEUE_COLUMNS: Final = (
 )
 
 
-def queue_of(row: Sequence[Any]) -> Queue:
+def queue(row: Sequence[Any]) -> Queue:
     """A queue from a row of :data:`QUEUE_COLUMNS`."""
     return Queue(
-        name=restored(row[0]),
+        name=given(row[0]),
         priority=row[1],
         order=QueueOrder(row[2]),
         status=QueueStatus(row[3]),
         slots=tuple(TimeSlot(start, end) for start, end in orjson.loads(row[4])),
-        time_zone=restored(row[5]),
+        time_zone=given(row[5]),
         max_running=row[6],
         revision=row[7],
         updated_at=row[8],
     )
 
 
-def queue_row(new: Queue, now: int) -> Row:
+def new_queue(new: Queue, now: int) -> Row:
     """The row of a queue as it is put, in the order of :data:`QUEUE_COLUMNS`."""
     slots = orjson.dumps([[slot.start, slot.end] for slot in new.slots]).decode()
     return (
-        *(stored(new.name), new.priority, new.order.value, new.status.value, slots, stored(new.time_zone)),
+        *(kept(new.name), new.priority, new.order.value, new.status.value, slots, kept(new.time_zone)),
         *(new.max_running, 1, now),
     )
 
@@ -138,17 +130,17 @@ RECORD_COLUMNS: Final = (
 )
 
 
-def record_of(row: Sequence[Any]) -> Record:
+def record(row: Sequence[Any]) -> Record:
     """A record from a row of :data:`RECORD_COLUMNS`."""
     return Record(
         api=row[0],
-        tenant=restored(row[1]),
-        kind=restored(row[2]),
-        id=restored(row[3]),
+        tenant=given(row[1]),
+        kind=given(row[2]),
+        id=given(row[3]),
         body=row[4],
         attributes=attributes(row[5]),
         revision=row[6],
-        created_by=restored(row[7]),
+        created_by=given(row[7]),
         created_at=row[8],
         updated_at=row[9],
     )

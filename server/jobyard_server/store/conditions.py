@@ -1,0 +1,118 @@
+"""Conditions on jobs as SQL: every part is true or false, never NULL, so that NOT means what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from jobyard_server.domain.fields import INT64_MAX, INT64_MIN
+from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
+from jobyard_server.domain.filter import Any as AnyOf
+from jobyard_server.domain.job import LABELS_PREFIX
+from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.store.expressions import Term, term
+from jobyard_server.store.rows import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobyard_server.domain.fields import Kind
+
+_ORDER: Final = {Op.LT: "<", Op.LE: "<=", Op.GT: ">", Op.GE: ">="}
+_TRUE: Final = "1 = 1"
+_FALSE: Final = "1 = 0"
+
+
+@dataclass(slots=True)
+class Conditions:
+    """SQL being written, with its parameters in order."""
+
+    attributes: Mapping[str, Kind]
+    parameters: list[Any] = field(default_factory=list)
+
+    def sql(self, expression: Expression) -> str:
+        """The condition; raises ``Refused`` (INVALID_FILTER) for a field that jobs of this API do not have."""
+        match expression:
+            case All(parts):
+                return "(" + " AND ".join(self.sql(part) for part in parts) + ")" if parts else _TRUE
+            case AnyOf(parts):
+                return "(" + " OR ".join(self.sql(part) for part in parts) + ")" if parts else _FALSE
+            case Not(part):
+                return f"NOT {self.sql(part)}"
+            case Comparison(name, op, value):
+                if name.startswith(LABELS_PREFIX):
+                    return self._label(name.removeprefix(LABELS_PREFIX), op, value)
+                found = term(name, self.attributes)
+                if found is None:
+                    problem = f"{name} is not a field of these jobs"
+                    raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem))
+                return self._compare(found, op, value)
+
+    def _label(self, key: str, op: Op, value: Any) -> str:
+        """Labels are looked up one by one: their keys are chosen by callers, so there is no index over them."""
+        absent = "NOT " if op in (Op.IS_NULL, Op.NE) else ""
+        self.parameters.append(kept(key))
+        holds = _TRUE if op is Op.IS_NULL else self._holds(Term("value", number=False), _positive(op), value)
+        return f"{absent}EXISTS (SELECT 1 FROM json_each(jobs.labels) WHERE key = ? AND {holds})"  # noqa: S608
+
+    def _compare(self, found: Term, op: Op, value: Any) -> str:
+        if op is Op.IS_NULL:
+            return f"{found.source} IS NULL" if found.source else _FALSE
+        holds = self._holds(found, _positive(op), value)
+        return f"NOT {holds}" if op is Op.NE else holds
+
+    def _holds(self, found: Term, op: Op, value: Any) -> str:
+        """Whether there is a value and it compares so; no index is used for what is not equality or order."""
+        if op is Op.IN:
+            wanted = [one for one in value if _fits(found, one)]
+            return self._any_of(found, wanted) if wanted else _FALSE
+        if not _fits(found, value):
+            return _FALSE
+        if op is Op.EQ:
+            return self._with_value(found, f"{found.sql} = ?", value, needed=value == found.missing)
+        if op in _ORDER:
+            needed = op in (Op.LT, Op.LE) or value == found.missing
+            return self._with_value(found, f"{found.sql} {_ORDER[op]} ?", value, needed=needed)
+        if found.number:
+            return _FALSE
+        return self._with_value(found, self._text(found.sql, op, value), None, needed=True)
+
+    def _with_value(self, found: Term, sql: str, value: Any, *, needed: bool) -> str:
+        """The comparison, and that there is a value where what stands for none would satisfy it too."""
+        if value is not None:
+            self.parameters.append(_bound(value))
+        return f"({sql} AND {found.source} IS NOT NULL)" if needed and found.source else f"({sql})"
+
+    def _any_of(self, found: Term, wanted: list[Any]) -> str:
+        self.parameters.extend(_bound(one) for one in wanted)
+        places = ", ".join("?" * len(wanted))
+        needed = found.source and found.missing in wanted
+        return f"({found.sql} IN ({places})" + (f" AND {found.source} IS NOT NULL)" if needed else ")")
+
+    def _text(self, sql: str, op: Op, value: str) -> str:
+        text = kept(value)
+        match op:
+            case Op.HAS:
+                self.parameters.append(text)
+                return f"instr({sql}, ?) > 0"
+            case Op.STARTS_WITH:
+                self.parameters.extend((len(text), text))
+                return f"substr({sql}, 1, ?) = ?"
+            case _:
+                self.parameters.extend((len(text), text))
+                return f"substr({sql}, length({sql}) + 1 - ?) = ?"
+
+
+def _positive(op: Op) -> Op:
+    return Op.EQ if op is Op.NE else op
+
+
+def _fits(found: Term, value: Any) -> bool:
+    """Whether a value can be held by the field at all; another one equals nothing."""
+    if found.number:
+        return isinstance(value, int) and INT64_MIN <= value <= INT64_MAX
+    return isinstance(value, str)
+
+
+def _bound(value: Any) -> Any:
+    return kept(value) if isinstance(value, str) else value

@@ -1,0 +1,78 @@
+"""What the fields of a job are in SQL, and the indexes over them.
+
+SQLite uses an index over an expression only where a query spells the very same expression, so both are made here.
+Expressions over declared fields are never NULL: rows without a value sort first, in every database.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.domain.fields import INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobyard_server.domain.fields import ApiFields
+
+_API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A field in SQL."""
+
+    sql: str
+    """Never NULL: ``missing`` stands for no value."""
+    number: bool
+    """Whether it holds integers; text otherwise."""
+    source: str | None = None
+    """The same with NULL for no value; ``None`` when there is always one."""
+
+    @property
+    def missing(self) -> str | int:
+        """What stands for no value: nothing sorts before it."""
+        return INT64_MIN if self.number else ""
+
+
+def term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+    """The column or attribute of a name; ``None`` when there is none."""
+    if name in JOB_COLUMNS:
+        number = JOB_COLUMNS[name] is not Kind.TEXT
+        return _present(name, number=number) if name in NULLABLE else Term(name, number)
+    if name in attributes:
+        return _present(f"json_extract(attributes, '$.{name}')", number=attributes[name] is Kind.INT)
+    return None
+
+
+def _present(source: str, *, number: bool) -> Term:
+    missing = str(INT64_MIN) if number else "''"
+    return Term(f"coalesce({source}, {missing})", number, source)
+
+
+def api_condition(api: str) -> str:
+    """The jobs of an API. Spelled out, because a bound parameter does not select a partial index."""
+    if not _API.match(api):
+        raise ValueError(f"not the name of an API: {api!r}")
+    return f"api = '{api}'"
+
+
+def index_statements(fields: Mapping[str, ApiFields]) -> list[str]:
+    """The indexes that the APIs need over their jobs; made again at every start, where they are missing.
+
+    There is no index over ``(api, tenant, number)``: it would look as good as those over attributes, which are better.
+    """
+    made = []
+    for api, own in sorted(fields.items()):
+        where = api_condition(api)
+        made.append(f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api} ON jobs (tenant, number) WHERE {where}")
+        for name in own.indexed:
+            found = term(name, own.attributes)
+            assert found is not None, name
+            made.append(
+                f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api}_{name} ON jobs (tenant, {found.sql}, number) "
+                f"WHERE {where}"
+            )
+    return made

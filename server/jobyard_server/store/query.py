@@ -1,0 +1,125 @@
+"""Lists of jobs as SQL: where to go on after a page, in any order, by seeking and never by counting rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.store.conditions import Conditions
+from jobyard_server.store.expressions import Term, api_condition, term
+from jobyard_server.store.rows import JOB_COLUMNS, kept
+from jobyard_server.usecases.ports import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobyard_server.domain.fields import ApiFields, Kind
+    from jobyard_server.domain.job import Attribute
+    from jobyard_server.usecases.ports import JobQuery
+
+    Key: TypeAlias = tuple[Order, Term]
+
+_SELECT: Final = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One query and its parameters."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+
+
+class JobQueries:
+    """Writes the queries over jobs, with the fields that each API declared."""
+
+    def __init__(self, fields: Mapping[str, ApiFields]) -> None:
+        self._fields = fields
+
+    def pages(self, query: JobQuery) -> list[Statement]:
+        """The queries whose rows, one query after the other and cut at the limit, are the page.
+
+        Behind the row with the values (a, b, n) come those with (a, b, > n), then (a, > b), then (> a): each of them
+        is one seek into the index of its order, also where directions are mixed and where many rows share a value.
+        """
+        keys = self._keys(query)
+        order = ", ".join(f"{found.sql} {'DESC' if key.descending else 'ASC'}" for key, found in keys)
+        tail = f" ORDER BY {order} LIMIT {query.limit:d}"
+        if query.after is None:
+            conditions = self._conditions(query)
+            offset = f" OFFSET {query.offset:d}" if query.offset else ""
+            return [conditions.statement(_SELECT, tail + offset)]
+        if len(query.after) != len(keys):
+            raise ValueError("a page needs a value for every key of its order")
+        statements = []
+        for depth in range(len(keys) - 1, -1, -1):
+            conditions = self._conditions(query)
+            conditions.beyond(keys, query.after, depth)
+            statements.append(conditions.statement(_SELECT, tail))
+        return statements
+
+    def count(self, query: JobQuery) -> Statement:
+        """How many jobs there are, the place of the page ignored."""
+        return self._conditions(query).statement("SELECT count(*) FROM jobs")
+
+    def _attributes(self, query: JobQuery) -> Mapping[str, Kind]:
+        own = self._fields.get(query.api) if query.api is not None else None
+        return own.attributes if own is not None else {}
+
+    def _conditions(self, query: JobQuery) -> _Where:
+        where = _Where(Conditions(self._attributes(query)))
+        if query.api is not None:
+            where.parts.append(api_condition(query.api))
+        if query.tenant is not None:
+            where.add("tenant = ?", kept(query.tenant))
+        if query.where is not None:
+            where.parts.append(where.conditions.sql(query.where))
+        if query.at_most_number is not None:
+            # The sum keeps this bound, which nearly every row meets, from choosing the index.
+            where.add("number + 0 <= ?", query.at_most_number)
+        return where
+
+    def _keys(self, query: JobQuery) -> list[Key]:
+        attributes = self._attributes(query)
+        order = query.order or (Order("number", descending=True),)
+        if all(key.field != "number" for key in order):
+            order = (*order, Order("number", descending=order[-1].descending))
+        keys = []
+        for key in order:
+            found = term(key.field, attributes)
+            if found is None:
+                problem = f"{key.field} is not a field of these jobs"
+                raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))
+            keys.append((key, found))
+        return keys
+
+
+class _Where:
+    """The conditions of one query, with their parameters in order."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self.parts: list[str] = []
+
+    def add(self, sql: str, *values: Any) -> None:
+        self.parts.append(sql)
+        self.conditions.parameters.extend(values)
+
+    def beyond(self, keys: Sequence[Key], after: Sequence[Attribute], depth: int) -> None:
+        """Rows that are equal in the first ``depth`` keys and come later in the next one."""
+        for (_, found), value in zip(keys[:depth], after, strict=False):
+            self.add(f"{found.sql} = ?", _place(found, value))
+        key, found = keys[depth]
+        self.add(f"{found.sql} {'<' if key.descending else '>'} ?", _place(found, after[depth]))
+
+    def statement(self, select: str, tail: str = "") -> Statement:
+        where = f" WHERE {' AND '.join(self.parts)}" if self.parts else ""
+        return Statement(f"{select}{where}{tail}", tuple(self.conditions.parameters))
+
+
+def _place(found: Term, value: Attribute) -> str | int:
+    """The value of a row that was seen, as its order has it."""
+    if value is None:
+        return found.missing
+    return kept(value) if isinstance(value, str) else value
