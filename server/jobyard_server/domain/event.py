@@ -26,6 +26,8 @@ class EventType(StrEnum):
     RETRY_REQUESTED = "RETRY_REQUESTED"
     ATTEMPT_STARTED = "ATTEMPT_STARTED"
     ATTEMPT_ENDED = "ATTEMPT_ENDED"
+    SUBJOB_CHANGED = "SUBJOB_CHANGED"
+    """A subjob's state changed, and no attempt of it started or ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """A worker started an Attempt of a Subjob."""
     EVENT_TYPE_ATTEMPT_ENDED: _EventType.ValueType  # 10
     """An Attempt of a Subjob ended."""
+    EVENT_TYPE_SUBJOB_CHANGED: _EventType.ValueType  # 11
+    """The state of a Subjob changed, and no Attempt of it started or ended."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What an Event tells."""
@@ -73,6 +75,8 @@ EVENT_TYPE_ATTEMPT_STARTED: EventType.ValueType  # 9
 """A worker started an Attempt of a Subjob."""
 EVENT_TYPE_ATTEMPT_ENDED: EventType.ValueType  # 10
 """An Attempt of a Subjob ended."""
+EVENT_TYPE_SUBJOB_CHANGED: EventType.ValueType  # 11
+"""The state of a Subjob changed, and no Attempt of it started or ended."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final
