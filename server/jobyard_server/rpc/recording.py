@@ -27,11 +27,15 @@ class Recording:
             path = f"/{service_name}/{name}"
             if handler.response_streaming:
                 run = handler.unary_stream or handler.stream_stream
-                if not inspect.isasyncgenfunction(run):
-                    raise TypeError(f"{path} has to yield its responses: there is no channel to write to")
+                written = inspect.isasyncgenfunction(run)
                 self.streaming[path] = run
             else:
-                self.unary[path] = handler.unary_unary or handler.stream_unary
+                run = handler.unary_unary or handler.stream_unary
+                written = inspect.iscoroutinefunction(run)
+                self.unary[path] = run
+            if not written:
+                # The generated servicer's own methods fail this too: what is declared has to be offered.
+                raise TypeError(f"{path} has to be an `async def`, one that yields where responses are a stream")
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: object) -> None:
         """Do nothing: the generated code registers the same handlers once more in the older way."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import protovalidate
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from jobyard_server.domain.reason import Reason, Refused, Violation, refuse
@@ -22,10 +23,13 @@ def check(message: Message) -> None:
         raise _refusal(problem) from None
 
 
-def compile_rules(messages: Iterable[type[Message]]) -> None:
-    """Compile the rules of messages ahead of the first request; raises for a rule that makes no sense."""
-    for message in messages:
-        _VALIDATOR.collect_violations(message(), fail_fast=True)
+def compile_rules(services: Iterable[str]) -> None:
+    """Compile the rules of every request ahead of the first one; raises for a rule that makes no sense."""
+    pool = descriptor_pool.Default()
+    for service in services:
+        for method in pool.FindServiceByName(service).methods:
+            request = message_factory.GetMessageClass(method.input_type)
+            _VALIDATOR.collect_violations(request(), fail_fast=True)
 
 
 def _refusal(problem: protovalidate.ValidationError) -> Refused:
