@@ -54,7 +54,7 @@ verify: lint ## Check also that generated/ is in step and no client of a release
 
 .PHONY: bench
 bench: setup ## Measure; every program in benchmarks/ prints its own table
-	for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+	for program in $$(find benchmarks -name "[!_]*.py" | sort); do $(BIN)/python "$$program"; done
 
 .PHONY: docs
 docs: setup ## Execute the README and check the links of every page
