@@ -64,6 +64,4 @@ def binary() -> Any:
 def partial(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
     """An index over the rows that satisfy ``where``, in every database alike."""
     condition = sql(where)
-    return Index(
-        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
-    )
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)

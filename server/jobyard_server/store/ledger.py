@@ -123,6 +123,8 @@ class Entry:
     finished_at: Micros | None
     expires_at: Micros | None
     last_event: int
+    touched: bool = False
+    """Whether anything happened to it in this transaction."""
 
     def folded(self) -> State:
         """The state that control and counters add up to."""
@@ -185,21 +187,20 @@ class Ledger:
         rows = self._unit.sets.among(("number",), [(number,) for number in wanted], _LOAD)
         self.entries.update((row[0], Entry(*row)) for row in rows)
 
-    def move(
-        self, entry: Entry, before: State, after: State, *, current: bool = False
-    ) -> None:
+    def move(self, entry: Entry, before: State, after: State, *, current: bool = False) -> None:
         """Count a subjob over from one state to another.
 
         ``current``: it runs, or ran, the current generation of its job.
         """
         if before is after:
             return
+        entry.touched = True
         setattr(entry, _COUNTER[before], getattr(entry, _COUNTER[before]) - 1)
         setattr(entry, _COUNTER[after], getattr(entry, _COUNTER[after]) + 1)
         if current and entry.mode == Mode.STANDING:
             entry.running_now += (after is State.RUNNING) - (before is State.RUNNING)
 
-    def tell(  # noqa: PLR0913 - an event has these parts
+    def tell(
         self,
         entry: Entry,
         type_: EventType,
@@ -213,6 +214,7 @@ class Ledger:
         request_id: str = "",
     ) -> None:
         """Append an event to a job."""
+        entry.touched = True
         entry.last_event += 1
         self._events.append(
             (
@@ -260,14 +262,15 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Write the jobs and their events."""
+        """Write the jobs that changed, and their events."""
         now, sets = self._unit.now, self._unit.sets
         rows = []
         for number in sorted(self.entries):
             entry = self.entries[number]
-            entry.revision += 1
-            entry.updated_at = now
-            rows.append((number, *entry.changing()))
+            if entry.touched:
+                entry.revision += 1
+                entry.updated_at = now
+                rows.append((number, *entry.changing()))
         sets.update("jobs", ("number",), CHANGING, rows)
         self.write_events(self._events)
 

@@ -37,28 +37,21 @@ class Sets:
         """Run one query; its rows."""
         return self._connection.execute(sql, parameters).fetchall()
 
-    def insert(
-        self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = ""
-    ) -> int:
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
         """Insert rows, whose first column is never NULL; how many were inserted or changed."""
         return sum(
             self.run(_insert(table, columns, length, conflict), parameters)
             for length, parameters in _chunks(rows, len(columns))
         )
 
-    def update(
-        self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]
-    ) -> int:
+    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> int:
         """Give each row named by its keys its own values; how many were there."""
         width = len(keys) + len(columns)
         return sum(
-            self.run(_update(table, keys, columns, length), parameters)
-            for length, parameters in _chunks(rows, width)
+            self.run(_update(table, keys, columns, length), parameters) for length, parameters in _chunks(rows, width)
         )
 
-    def among(
-        self, names: tuple[str, ...], rows: Sequence[Row], sql: str
-    ) -> list[tuple[Any, ...]]:
+    def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
         """Run a query over ``given``, a table of ``names`` that holds the rows."""
         found: list[tuple[Any, ...]] = []
         for length, parameters in _chunks(rows, len(names)):
@@ -93,7 +86,7 @@ def _given(names: tuple[str, ...], length: int) -> str:
 def _insert(table: str, columns: tuple[str, ...], length: int, conflict: str) -> str:
     values = _values(len(columns), length)
     if length == 1 and not conflict:
-        return f"INSERT INTO {table}({', '.join(columns)}) {values}"  # noqa: S608 - our own names
+        return f"INSERT INTO {table}({', '.join(columns)}) {values}"
     # The condition drops the filling, and keeps "ON CONFLICT" from being read as a join.
     return (
         f"INSERT INTO {table}({', '.join(columns)}) "  # noqa: S608 - our own names

@@ -24,9 +24,7 @@ class ScheduleRow(Row, table=True):
     """When a SCHEDULED job is due next."""
 
     __tablename__ = "schedules"
-    __table_args__: ClassVar[Any] = (
-        partial("ix_schedules_next_due", "next_due", where="active"),
-    )
+    __table_args__: ClassVar[Any] = (partial("ix_schedules_next_due", "next_due", where="active"),)
 
     job: int = part_of_key(BIG)
     spec: str = text()

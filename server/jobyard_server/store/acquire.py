@@ -1,0 +1,207 @@
+"""The hot verb Acquire: lease what is ready, in the order of the queues, to workers that ask."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heapreplace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from jobyard_server.domain.catalog import QueueOrder
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.reason import Refusal
+from jobyard_server.domain.state import State
+from jobyard_server.store.ledger import CHANGING, HOT_COLUMNS, Entry, Ledger
+from jobyard_server.store.lines import Line, Turn, read_lines
+from jobyard_server.store.rows import MICROS, NEW_JOB_COLUMNS, SUBJOB_COLUMNS, kept
+from jobyard_server.store.rows import job as job_of
+from jobyard_server.store.rows import subjob as subjob_of
+from jobyard_server.store.tokens import Token, digest_of
+from jobyard_server.usecases.ports import Acquire, Acquired, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobyard_server.domain.job import Micros
+    from jobyard_server.store.unit import Unit
+
+_SUBJOBS: Final = (
+    f"SELECT {', '.join('s.' + name for name in SUBJOB_COLUMNS)} "  # noqa: S608 - our own names
+    "FROM given CROSS JOIN subjobs AS s WHERE s.id = given.id"
+)
+_JOBS: Final = (
+    f"SELECT {', '.join('j.' + name for name in NEW_JOB_COLUMNS)} "  # noqa: S608 - our own names
+    "FROM given CROSS JOIN jobs AS j WHERE j.number = given.number"
+)
+_SESSION_COLUMNS: Final = (*("id", "principal", "name", "worker", "created_at", "seen_at", "expires_at"),)
+_SESSIONS: Final = (
+    "SELECT s.principal, s.name, s.id FROM given CROSS JOIN sessions AS s "
+    "WHERE s.principal = given.principal AND s.name = given.name"
+)
+_ATTEMPT_COLUMNS: Final = (
+    *("subjob", "number", "session", "principal", "worker", "secret", "outcome", "answer"),
+    *("reason", "message", "started_at", "log_size"),
+)
+_TAKEN: Final = (
+    *("state", "reason", "message", "generation", "attempts", "attempt_no"),
+    *("updated_at", "started_at"),
+)
+_AT: Final = {name: index for index, name in enumerate(SUBJOB_COLUMNS)}
+_JOB_AT: Final = {name: index for index, name in enumerate(NEW_JOB_COLUMNS)}
+_HOT_AT: Final = tuple(_JOB_AT[name] for name in HOT_COLUMNS)
+_CHANGING_AT: Final = tuple(_JOB_AT[name] for name in CHANGING)
+
+_Name: TypeAlias = tuple[str, str]
+
+
+def acquire(unit: Unit, commands: Sequence[Acquire]) -> list[Acquired | Refusal]:
+    """Lease ready subjobs. Commands that find nothing write nothing."""
+    lines = read_lines(
+        unit,
+        [(queue, one.tenant, one.limit) for one in commands for queue in dict.fromkeys(one.queues)],
+    )
+    gone: set[int] = set()
+    picks: list[tuple[int, Turn]] = []
+    served: dict[str, str] = {}
+    for index, command in enumerate(commands):
+        keys = [(queue, command.tenant) for queue in dict.fromkeys(command.queues)]
+        own = [lines[key] for key in keys if key in lines]
+        for line, turn in _pick(own, command.limit, gone):
+            picks.append((index, turn))
+            served[line.queue.name] = turn.fair_key
+    if not picks:
+        return [Acquired() for _ in commands]
+    _remember(unit, served, lines)
+    return _lease(unit, commands, picks)
+
+
+def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Turn]]:
+    """The next turns over several lines: by queue priority, subjob priority, then first come."""
+    heads = [
+        (-line.queue.priority, -turn.priority, turn.job, turn.subjob, index, at)
+        for index, line in enumerate(lines)
+        for at, turn in enumerate(line.turns[:1])
+    ]
+    heapify(heads)
+    picked: list[tuple[Line, Turn]] = []
+    while heads and len(picked) < limit:
+        *_, index, at = heads[0]
+        line = lines[index]
+        turn = line.turns[at]
+        if line.room.left == 0:
+            heappop(heads)
+            continue
+        if turn.subjob not in gone:
+            gone.add(turn.subjob)
+            picked.append((line, turn))
+            if line.room.left is not None:
+                line.room.left -= 1
+        if at + 1 < len(line.turns):
+            after = line.turns[at + 1]
+            place = (-line.queue.priority, -after.priority, after.job, after.subjob, index, at + 1)
+            heapreplace(heads, place)
+        else:
+            heappop(heads)
+    return picked
+
+
+def _remember(unit: Unit, served: dict[str, str], lines: dict[tuple[str, str | None], Line]) -> None:
+    """Keep whose turn it was on fair queues."""
+    fair = {line.queue.name for line in lines.values() if line.queue.order is QueueOrder.FAIR}
+    rows = [(kept(name), key) for name, key in sorted(served.items()) if name in fair]
+    unit.sets.update("queues", ("name",), ("last_served",), rows)
+
+
+def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]]) -> list[Acquired | Refusal]:
+    """Write the leases of all commands."""
+    sets = unit.sets
+    ids = [(turn.subjob,) for _, turn in sorted(picks, key=lambda pick: pick[1].subjob)]
+    subjobs = {row[0]: list(row) for row in sets.among(("id",), ids, _SUBJOBS)}
+    numbers = [(number,) for number in sorted({turn.job for _, turn in picks})]
+    jobs = {row[0]: list(row) for row in sets.among(("number",), numbers, _JOBS)}
+    sessions = _prolong(unit, commands, sorted({index for index, _ in picks}))
+    ledger = Ledger(unit)
+    for number, row in jobs.items():
+        ledger.entries[number] = Entry(*[row[at] for at in _HOT_AT])
+    attempts: list[tuple[Any, ...]] = []
+    tokens: list[Token] = []
+    for index, turn in picks:
+        command = commands[index]
+        token = _start(unit, ledger, subjobs[turn.subjob], command)
+        tokens.append(token)
+        attempts.append(
+            (
+                *(token.subjob, token.attempt, sessions[command.principal, command.session]),
+                *(kept(command.principal), kept(command.worker), digest_of(token.secret)),
+                *(Outcome.OPEN.value, "", "", "", unit.now, 0),
+            )
+        )
+    for entry in ledger.entries.values():
+        ledger.fold(entry)
+    taken = [(id_, *(row[at] for at in _TAKEN_AT)) for id_, row in subjobs.items()]
+    sets.update("subjobs", ("id",), _TAKEN, taken)
+    sets.insert("attempts", _ATTEMPT_COLUMNS, attempts)
+    ledger.close()
+    for number, entry in ledger.entries.items():
+        for at, value in zip(_CHANGING_AT, entry.changing(), strict=True):
+            jobs[number][at] = value
+    seen = {number: job_of(row) for number, row in jobs.items()}
+    leases: list[list[Lease]] = [[] for _ in commands]
+    for (index, turn), token in zip(picks, tokens, strict=True):
+        expires_at = unit.now + _life(commands[index])
+        subjob = subjob_of(subjobs[turn.subjob])
+        leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at))
+    return [Acquired(tuple(own)) for own in leases]
+
+
+def _start(unit: Unit, ledger: Ledger, row: list[Any], command: Acquire) -> Token:
+    """Start an attempt at a subjob."""
+    entry = ledger.entries[row[_AT["job"]]]
+    row[_AT["state"]] = State.RUNNING.value
+    row[_AT["reason"]] = row[_AT["message"]] = ""
+    row[_AT["generation"]] = entry.generation
+    row[_AT["attempts"]] += 1
+    row[_AT["attempt_no"]] += 1
+    row[_AT["updated_at"]] = unit.now
+    row[_AT["started_at"]] = row[_AT["started_at"]] or unit.now
+    ledger.move(entry, State.PENDING, State.RUNNING, current=True)
+    ledger.tell(
+        entry,
+        EventType.ATTEMPT_STARTED,
+        subjob=row[_AT["ordinal"]],
+        subjob_state=State.RUNNING,
+        attempt=row[_AT["attempt_no"]],
+        actor=kept(command.principal),
+    )
+    return Token(row[0], row[_AT["attempt_no"]], unit.new_secret())
+
+
+def _prolong(unit: Unit, commands: Sequence[Acquire], indexes: Sequence[int]) -> dict[_Name, int]:
+    """The sessions that leases go to, made or prolonged; their numbers."""
+    asked = {(commands[index].principal, commands[index].session): commands[index] for index in indexes}
+    names = [(kept(principal), kept(name)) for principal, name in asked]
+    rows = unit.sets.among(("principal", "name"), sorted(names), _SESSIONS)
+    known = {(principal, name): id_ for principal, name, id_ in rows}
+    fresh = sum(name not in known for name in names)
+    first = unit.numbers("sessions", fresh) if fresh else 0
+    sessions: dict[_Name, int] = {}
+    written = []
+    for name, (own, command) in zip(names, asked.items(), strict=True):
+        id_ = known.get(name, 0)
+        if not id_:
+            id_, first = first, first + 1
+        sessions[own] = id_
+        expires_at = unit.now + _life(command)
+        written.append((id_, *name, kept(command.worker), unit.now, unit.now, expires_at))
+    unit.sets.insert("sessions", _SESSION_COLUMNS, written, _SESSION_KNOWN)
+    return sessions
+
+
+_TAKEN_AT: Final = tuple(_AT[name] for name in _TAKEN)
+_SESSION_KNOWN: Final = (
+    "ON CONFLICT (id) DO UPDATE SET worker = excluded.worker, "
+    "seen_at = excluded.seen_at, expires_at = excluded.expires_at"
+)
+
+
+def _life(command: Acquire) -> Micros:
+    return round(command.session_seconds * MICROS)

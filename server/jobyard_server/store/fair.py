@@ -1,0 +1,99 @@
+"""Fair turns on a queue: the keys that wait take turns, found by skipping from key to key in the index."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from jobyard_server.store.tables import READY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobyard_server.store.sets import Sets
+
+Found: TypeAlias = tuple[int, int, int, str]
+"""(priority, job, subjob, fair key)."""
+
+MAX_ARMS: Final = 100
+
+_LEVEL: Final = (
+    "SELECT max(priority) FROM subjobs "  # noqa: S608 - our own names
+    f"WHERE queue = ? AND {READY} AND priority < ?"
+)
+_NEXT_KEY: Final = (
+    "SELECT min(fair_key) FROM subjobs "  # noqa: S608 - our own names
+    f"WHERE queue = ? AND {READY} AND priority = ? AND fair_key"
+)
+# Each step of the recursion is one seek in the index, however many subjobs a key has waiting.
+_KEYS: Final = (
+    f"WITH RECURSIVE keys(k) AS (SELECT ({_NEXT_KEY} > ?) UNION ALL "  # noqa: S608
+    f"SELECT ({_NEXT_KEY} > k) FROM keys WHERE k IS NOT NULL LIMIT ?) "
+    "SELECT k FROM keys WHERE k IS NOT NULL"
+)
+_OF_KEY: Final = (
+    "SELECT * FROM (SELECT priority, job, id, fair_key FROM subjobs "  # noqa: S608
+    f"WHERE queue = ? AND {READY} AND priority = ? AND fair_key = ? "
+)
+_LIMIT: Final = "ORDER BY job, id LIMIT ?)"
+_ABOVE_ALL: Final = 2**62
+
+
+def fair_turns(sets: Sets, queue: str, tenant: str | None, last_served: str, demand: int) -> list[Found]:
+    """At most ``demand`` turns: higher priorities first, and within one the keys in rotation."""
+    turns: list[Found] = []
+    priority = _ABOVE_ALL
+    while len(turns) < demand:
+        ((level,),) = sets.all(_LEVEL, (queue, priority))
+        if level is None:
+            break
+        priority = level
+        missing = demand - len(turns)
+        keys = _keys(sets, queue, priority, last_served, missing)
+        turns += _rotate(_waiting(sets, queue, priority, keys, tenant, missing), missing)
+    return turns
+
+
+def _keys(sets: Sets, queue: str, priority: int, last: str, most: int) -> list[str]:
+    """The keys that wait, those behind the one served last first."""
+    scope = (queue, priority)
+    behind = sets.all(_KEYS, (*scope, last, *scope, most + 1))
+    keys = [key for (key,) in behind]
+    if len(keys) < most:
+        # From the start again; the empty key sorts first and is above nothing.
+        ((first,),) = sets.all(f"{_NEXT_KEY} >= ''", scope)
+        again = [first] if first is not None else []
+        again += [key for (key,) in sets.all(_KEYS, (*scope, first or "", *scope, most + 1))]
+        seen = set(keys)
+        keys += [key for key in again if key not in seen]
+    return keys[:most]
+
+
+def _waiting(
+    sets: Sets, queue: str, priority: int, keys: Sequence[str], tenant: str | None, most: int
+) -> list[deque[Found]]:
+    """The first subjobs of each key; one each where there are keys enough."""
+    depth = 1 if len(keys) >= most else most
+    lines: dict[str, deque[Found]] = {key: deque() for key in keys}
+    arm = _OF_KEY + ("AND tenant = ? " if tenant is not None else "") + _LIMIT
+    for start in range(0, len(keys), MAX_ARMS):
+        part = keys[start : start + MAX_ARMS]
+        parameters: list[Any] = []
+        for key in part:
+            parameters += (queue, priority, key)
+            parameters += (depth,) if tenant is None else (tenant, depth)
+        for row in sets.all(" UNION ALL ".join([arm] * len(part)), parameters):
+            lines[row[3]].append((row[0], row[1], row[2], row[3]))
+    return [lines[key] for key in keys]
+
+
+def _rotate(lines: list[deque[Found]], most: int) -> list[Found]:
+    """One of each key in turn."""
+    turns: list[Found] = []
+    waiting = deque(line for line in lines if line)
+    while waiting and len(turns) < most:
+        line = waiting.popleft()
+        turns.append(line.popleft())
+        if line:
+            waiting.append(line)
+    return turns

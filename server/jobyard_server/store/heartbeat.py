@@ -1,0 +1,65 @@
+"""The hot verb Heartbeat: prolong sessions, and tell workers what to do with the leases they hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.domain.reason import Reason, Refusal
+from jobyard_server.domain.state import State
+from jobyard_server.store.leases import Leases
+from jobyard_server.store.rows import MICROS, kept
+from jobyard_server.usecases.ports import Beaten, Directive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobyard_server.store.leases import Held
+    from jobyard_server.store.unit import Unit
+    from jobyard_server.usecases.ports import Heartbeat
+
+_SESSIONS: Final = (
+    "SELECT s.principal, s.name, s.id FROM given CROSS JOIN sessions AS s "
+    "WHERE s.principal = given.principal AND s.name = given.name"
+)
+_SUSPENDED: Final = "SELECT jobs.number FROM given CROSS JOIN jobs WHERE jobs.number = given.number AND jobs.suspended"
+
+
+def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusal]:
+    """Prolong every session that is known."""
+    names = [(kept(one.principal), kept(one.session)) for one in commands]
+    rows = unit.sets.among(("principal", "name"), sorted(set(names)), _SESSIONS)
+    sessions = {(principal, name): id_ for principal, name, id_ in rows}
+    leases = Leases(unit, [token for one in commands for token in one.tokens])
+    held = [[leases.of(token, kept(one.principal)) for token in one.tokens] for one in commands]
+    jobs = {lease.job for own in held for lease in own if lease is not None and lease.open}
+    found = unit.sets.among(("number",), [(number,) for number in sorted(jobs)], _SUSPENDED)
+    suspended = {number for (number,) in found}
+    beats: dict[int, tuple[int, int, int]] = {}
+    words: dict[int, tuple[int, str, int]] = {}
+    answers: list[Beaten | Refusal] = []
+    for name, command, own in zip(names, commands, held, strict=True):
+        id_ = sessions.get(name)
+        if id_ is None:
+            message = "the session is not known: acquire with it first"
+            answers.append(Refusal(Reason.SESSION_UNKNOWN, message))
+            continue
+        expires_at = unit.now + round(command.session_seconds * MICROS)
+        beats[id_] = (id_, unit.now, expires_at)
+        directives = tuple(_directive(lease, id_, suspended) for lease in own)
+        answers.append(Beaten(directives, expires_at))
+        for token, lease, directive in zip(command.tokens, own, directives, strict=True):
+            if lease and directive is not Directive.LOST and token in command.messages:
+                words[lease.subjob] = (lease.subjob, kept(command.messages[token]), unit.now)
+    beaten = [beats[id_] for id_ in sorted(beats)]
+    unit.sets.update("sessions", ("id",), ("seen_at", "expires_at"), beaten)
+    said = [words[id_] for id_ in sorted(words)]
+    unit.sets.update("subjobs", ("id",), ("message", "updated_at"), said)
+    return answers
+
+
+def _directive(lease: Held | None, session: int, suspended: set[int]) -> Directive:
+    if lease is None or not lease.open or lease.session != session:
+        return Directive.LOST
+    if lease.state == State.CANCELLING:
+        return Directive.CANCEL
+    return Directive.SUSPEND if lease.job in suspended else Directive.GO_ON

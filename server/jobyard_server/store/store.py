@@ -1,0 +1,158 @@
+"""The store: what the use cases ask for, carried out by the writer, the reader and the waiters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from jobyard_server.domain.reason import Refused
+from jobyard_server.store.acquire import acquire
+from jobyard_server.store.database import Database
+from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
+from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.reader import Reader
+from jobyard_server.store.rows import MICROS, kept
+from jobyard_server.store.schema import prepare
+from jobyard_server.store.settle import settle
+from jobyard_server.store.submit import submit
+from jobyard_server.store.transaction import Transaction
+from jobyard_server.store.wakeups import Wakeups
+from jobyard_server.store.writer import Writer, data_version, run
+from jobyard_server.usecases.ports import Acquired, Beaten, Settled, Submitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
+
+    from jobyard_server.domain.fields import ApiFields
+    from jobyard_server.domain.job import NewJob
+    from jobyard_server.store.unit import Unit
+    from jobyard_server.store.words import Words
+    from jobyard_server.usecases.ports import Acquire, Heartbeat, Settle, Tx
+
+T = TypeVar("T")
+
+
+class Store:
+    """The one store behind all APIs; open while it is entered.
+
+    ``words`` are what each API calls its states, ``fields`` what each filters and sorts by.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        words: Words | None = None,
+        fields: Mapping[str, ApiFields] | None = None,
+    ) -> None:
+        self._fields = fields or {}
+        self._database = Database(url)
+        self._reader = Reader(self._database, self._fields)
+        self._wakeups = Wakeups(self._version)
+        self._writer = Writer(self._database, words or {}, self._wakeups.wake)
+
+    async def start(self) -> None:
+        """Bring the schema up to date and begin to write."""
+        await asyncio.to_thread(prepare, self._database, self._fields)
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, wake whoever waits, and close the database."""
+        await self._writer.stop()
+        self._wakeups.close()
+        self._reader.close()
+        self._database.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def read(self) -> Reader:
+        """Reads."""
+        return self._reader
+
+    @property
+    def reachable_for(self) -> float:
+        """Seconds for which every write found the database; 0 when the last one did not."""
+        return self._writer.reachable_for
+
+    async def submit(self, job: NewJob) -> Submitted:
+        """Accept a job."""
+        (submitted,) = await self.submit_many((job,))
+        return submitted
+
+    async def submit_many(self, jobs: Sequence[NewJob]) -> Sequence[Submitted]:
+        """Accept jobs, all or none."""
+        submitted: list[Submitted] = await self._writer.do(submit, tuple(jobs), _weight(jobs))
+        return submitted
+
+    async def acquire(self, command: Acquire) -> Acquired:
+        """Lease what is ready now."""
+        turn = self._wakeups.turn
+        acquired: Acquired = await self._writer.do(acquire, command)
+        if len(acquired.leases) < command.limit:
+            self._wakeups.emptied([kept(queue) for queue in command.queues], turn)
+        return acquired
+
+    async def heartbeat(self, command: Heartbeat) -> Beaten:
+        """Prolong a session."""
+        beaten: Beaten = await self._writer.do(heartbeat, command)
+        return beaten
+
+    async def settle(self, command: Settle) -> Settled:
+        """End an attempt."""
+        settled: Settled = await self._writer.do(settle, command, len(command.result))
+        return settled
+
+    async def run(self, closure: Callable[[Tx], T]) -> T:
+        """Run a closure in a transaction."""
+
+        def within(unit: Unit) -> T:
+            return closure(Transaction(unit))
+
+        result: T = await self._writer.do(run, within)
+        return result
+
+    async def ready(self, queues: Sequence[str], seconds: float) -> None:
+        """Wait for something ready on one of the queues."""
+        await self._wakeups.ready([kept(queue) for queue in queues], seconds)
+
+    async def changed(self, seconds: float) -> None:
+        """Wait for events."""
+        await self._wakeups.changed(seconds)
+
+    async def expire_leases(self) -> int:
+        """Take back a step of what lapsed sessions hold."""
+        reachable_for = round(self._writer.reachable_for * MICROS)
+        return await self._step(lambda unit: expire_leases(unit, reachable_for))
+
+    async def wake_due(self) -> int:
+        """Make a step of the subjobs ready whose wait is over."""
+        return await self._step(wake_due)
+
+    async def forget_keys(self) -> int:
+        """Forget a step of the request keys whose time is over."""
+        return await self._step(forget_keys)
+
+    async def _version(self) -> int:
+        """Changes when another process writes; our own writes go through the one that asks."""
+        try:
+            version: int = await self._writer.do(run, data_version)
+        except Refused:
+            # Nobody can have told us anything; whoever waits tries again by himself.
+            return -1
+        return version
+
+    async def _step(self, step: Callable[[Unit], int]) -> int:
+        touched: int = await self._writer.do(run, step)
+        return touched
+
+
+def _weight(jobs: Sequence[NewJob]) -> int:
+    """About how many bytes wait with a submit."""
+    return sum(len(job.spec) + sum(len(subjob.payload) for subjob in job.subjobs) + 1024 for job in jobs)

@@ -1,0 +1,235 @@
+"""Group commit: one thread takes all commands that wait, and commits them together.
+
+Answers leave after the commit, so what was answered is on the disk. A batch is never waited for:
+while one is being committed the next one gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import sqlalchemy.exc
+import structlog
+
+from jobyard_server.domain.reason import Reason, Refusal, Refused
+from jobyard_server.store.acquire import acquire
+from jobyard_server.store.clock import Clock
+from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.sets import Sets
+from jobyard_server.store.settle import settle
+from jobyard_server.store.submit import submit
+from jobyard_server.store.unit import Unit
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from jobyard_server.store.database import Database
+    from jobyard_server.store.words import Words
+
+Verb: TypeAlias = Callable[[Unit, Sequence[Any]], Sequence[Any]]
+Woken: TypeAlias = Callable[[set[str], bool], None]
+
+MAX_WAITING: Final = 1_024
+MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
+MAX_BATCH: Final = 512
+SWITCH_INTERVAL: Final = 0.0005
+
+_log = structlog.get_logger(__name__)
+
+
+def run(unit: Unit, closures: Sequence[Callable[[Unit], Any]]) -> list[Any]:
+    """The verb that is not set-based: any closure, by itself."""
+    (closure,) = closures
+    return [closure(unit)]
+
+
+def data_version(unit: Unit) -> int:
+    """A number that changes when another connection than this one has written."""
+    ((version,),) = unit.sets.all("PRAGMA data_version")
+    return int(version)
+
+
+# In this order within a batch: what frees leases comes first, what takes them last.
+ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, submit, run, acquire)
+
+
+@dataclass(slots=True)
+class Command:
+    """Something to do, and who waits for it."""
+
+    verb: Verb
+    argument: Any
+    weight: int
+    future: asyncio.Future[Any]
+
+
+_Answer: TypeAlias = tuple[Command, Any, BaseException | None]
+
+
+class Writer:
+    """The one writer of a process."""
+
+    def __init__(self, database: Database, words: Words, woken: Woken) -> None:
+        self._database = database
+        self._words = words
+        self._woken = woken
+        self._clock = Clock()
+        self._queue: SimpleQueue[Command | None] = SimpleQueue()
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reachable_since: float | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to take commands, answering into the running event loop."""
+        # The thread and the event loop hand the interpreter lock to each other several times a
+        # batch. At the default 5 ms the one that waits loses a whole batch to every hand-off.
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._loop = asyncio.get_running_loop()
+        self._reachable_since = time.monotonic()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, then end."""
+        self._stopping = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        # The last answers were handed to the loop before the thread ended.
+        await asyncio.sleep(0)
+
+    @property
+    def reachable_for(self) -> float:
+        """Seconds for which every batch found the database reachable."""
+        since = self._reachable_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def do(self, verb: Verb, argument: Any, weight: int = 0) -> Any:
+        """Have a command carried out; returns after its commit, or raises."""
+        if self._loop is None or self._stopping:
+            raise Refused(Refusal(Reason.STORE_UNAVAILABLE, "the store is not running"))
+        if self._waiting >= MAX_WAITING or self._waiting_bytes + weight > MAX_WAITING_BYTES:
+            message = "too many writes are waiting"
+            raise Refused(Refusal(Reason.OVERLOADED, message, retry_after=1.0))
+        command = Command(verb, argument, weight, self._loop.create_future())
+        self._waiting += 1
+        self._waiting_bytes += weight
+        self._queue.put(command)
+        return await command.future
+
+    def _serve(self) -> None:
+        """The thread."""
+        with self._database.writing() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            sets = Sets(driver)
+            going = True
+            while going:
+                going, batch = self._take()
+                if batch:
+                    self._commit(connection, sets, batch)
+
+    def _take(self) -> tuple[bool, list[Command]]:
+        """Wait for a command, and take all that wait behind it; whether to go on afterwards."""
+        batch: list[Command] = []
+        command = self._queue.get()
+        try:
+            while command is not None:
+                batch.append(command)
+                if len(batch) == MAX_BATCH:
+                    return True, batch
+                command = self._queue.get_nowait()
+        except Empty:
+            return True, batch
+        return False, batch
+
+    def _commit(self, connection: Connection, sets: Sets, batch: list[Command]) -> None:
+        """Carry out a batch in one transaction, and answer it."""
+        answers: list[_Answer] = []
+        unit = None
+        # Somebody who went away before anything was begun for him is left out.
+        wanted = [command for command in batch if not command.future.cancelled()]
+        try:
+            if wanted:
+                with connection.begin():
+                    unit = Unit(connection, sets, self._clock.now(sets), self._words)
+                    answers = _carry_out(unit, wanted)
+            if self._reachable_since is None:
+                self._reachable_since = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - whatever it was, everybody is answered
+            _log.exception("batch_failed", commands=len(wanted))
+            self._reachable_since = None
+            unit = None
+            answers = [(command, None, _unavailable(error)) for command in wanted]
+        woken = (unit.woken, unit.changed) if unit is not None else (set[str](), False)
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._deliver, batch, answers, *woken)
+
+    def _deliver(self, batch: list[Command], answers: list[_Answer], queues: set[str], changed: bool) -> None:
+        """In the event loop: give everybody his answer."""
+        self._waiting -= len(batch)
+        self._waiting_bytes -= sum(command.weight for command in batch)
+        for command, value, error in answers:
+            if command.future.done():
+                continue
+            if error is not None:
+                command.future.set_exception(error)
+            elif isinstance(value, Refusal):
+                command.future.set_exception(Refused(value))
+            else:
+                command.future.set_result(value)
+        if changed or queues:
+            self._woken(queues, changed)
+
+
+def _carry_out(unit: Unit, batch: list[Command]) -> list[_Answer]:
+    answers: list[_Answer] = []
+    for verb in ORDER:
+        commands = [command for command in batch if command.verb is verb]
+        if verb is run:
+            for command in commands:
+                answers += _apply(unit, [command])
+        elif commands:
+            answers += _apply(unit, commands)
+    return answers
+
+
+def _apply(unit: Unit, commands: list[Command]) -> list[_Answer]:
+    """Carry out commands of one verb; one that fails is found by halves and undone alone."""
+    sets = unit.sets
+    sets.run("SAVEPOINT verb")
+    try:
+        values = commands[0].verb(unit, [command.argument for command in commands])
+    except Exception as error:  # noqa: BLE001 - undone here, told to its caller
+        # A full disk rolls back the whole transaction, and then this raises, too.
+        sets.run("ROLLBACK TO verb")
+        sets.run("RELEASE verb")
+        if len(commands) > 1:
+            middle = len(commands) // 2
+            return _apply(unit, commands[:middle]) + _apply(unit, commands[middle:])
+        return [(commands[0], None, _told(error))]
+    sets.run("RELEASE verb")
+    return [(command, value, None) for command, value in zip(commands, values, strict=True)]
+
+
+def _told(error: Exception) -> Exception:
+    """What the one command that failed is told."""
+    if isinstance(error, (sqlite3.OperationalError, sqlalchemy.exc.OperationalError)):
+        _log.error("command_failed", exc_info=error)
+        return _unavailable(error)
+    return error
+
+
+def _unavailable(cause: Exception) -> Refused:
+    refused = Refused(Refusal(Reason.STORE_UNAVAILABLE, "the database cannot be written to", retry_after=1.0))
+    refused.__cause__ = cause
+    return refused
