@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from jobyard_server.domain.fields import INT64_MAX
 from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.store.conditions import Conditions
 from jobyard_server.store.expressions import Term, api_condition, term
@@ -29,6 +30,23 @@ class Statement:
 
     sql: str
     parameters: tuple[Any, ...]
+
+
+def job_statements(ref: str | int, api: str | None, tenant: str | None) -> list[Statement]:
+    """The queries that find a job by what a caller calls it; the first one with a row says."""
+    scope = ""
+    values: list[str] = []
+    for column, value in (("api", api), ("tenant", None if tenant is None else kept(tenant))):
+        if value is not None:
+            scope += f" AND {column} = ?"
+            values.append(value)
+    if isinstance(ref, int):
+        return [Statement(f"{_SELECT} WHERE number = ?{scope}", (ref, *values))] if abs(ref) <= INT64_MAX else []
+    by_uid = Statement(f"{_SELECT} WHERE uid = ?{scope}", (kept(ref), *values))
+    if api is None:
+        return [by_uid]
+    newest = " ORDER BY number DESC LIMIT 1"
+    return [Statement(f"{_SELECT} WHERE external_id = ?{scope}{newest}", (kept(ref), *values)), by_uid]
 
 
 class JobQueries:

@@ -1,0 +1,189 @@
+"""Reads outside transactions: single rows at once in the event loop, lists in a few threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import sqlalchemy.exc
+import structlog
+
+from jobyard_server.domain.reason import Reason, Refusal, Refused
+from jobyard_server.store import rows
+from jobyard_server.store.query import Statement, job_statements
+from jobyard_server.store.reader_catalog import CatalogReader
+from jobyard_server.store.sets import Sets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from jobyard_server.domain.event import Event
+    from jobyard_server.domain.job import Attempt, Job, Subjob
+    from jobyard_server.store.database import Database
+    from jobyard_server.store.query import JobQueries
+    from jobyard_server.usecases.ports import JobQuery
+
+T = TypeVar("T")
+
+THREADS: Final = 4
+CHUNK: Final = 64 * 1024
+"""No chunk of a log is longer."""
+
+_SUBJOBS: Final = (
+    f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs "  # noqa: S608 - our own names, here and below
+    "WHERE job = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
+)
+_ATTEMPTS: Final = (
+    f"SELECT {', '.join(rows.ATTEMPT_COLUMNS)} FROM attempts "  # noqa: S608
+    "WHERE subjob = ? AND number > ? ORDER BY number LIMIT ?"
+)
+_LOG: Final = (
+    "SELECT offset, data FROM log_chunks "
+    "WHERE subjob = ? AND attempt = ? AND offset > ? AND offset + length(data) > ? ORDER BY offset LIMIT 256"
+)
+_NEWEST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+_FLOOR: Final = "SELECT value FROM meta WHERE name = 'event_floor'"
+
+_log = structlog.get_logger(__name__)
+
+
+class Reader(CatalogReader):
+    """The reads of one process. Single rows cost less than the way to a thread and back."""
+
+    def __init__(self, database: Database, queries: JobQueries) -> None:
+        self._database = database
+        self._queries = queries
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
+        self._point = database.point_connection()
+        driver = self._point.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._sets = Sets(driver)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._threads.shutdown()
+        self._point.close()
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The only row of a query that reads one, through an index."""
+        with _answering():
+            found = self._sets.all(sql, parameters)
+        return found[0] if found else None
+
+    async def many(self, sql: str, parameters: Sequence[Any], map_: Callable[[tuple[Any, ...]], T]) -> list[T]:
+        """The rows of a query, mapped, both in a thread."""
+        return await self._in_thread(lambda sets: [map_(row) for row in sets.all(sql, parameters)])
+
+    async def _in_thread(self, read: Callable[[Sets], T]) -> T:
+        def work() -> T:
+            # A transaction, so that several statements see the same rows.
+            with _answering(), self._database.reading() as connection, connection.begin():
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                return read(Sets(driver))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def job(self, ref: str | int, *, api: str | None, tenant: str | None) -> Job | None:
+        """One job by number (int), or by uid or external id (str); ``api=None`` looks by number and uid only."""
+        for statement in job_statements(ref, api, tenant):
+            if (row := self.one(statement.sql, statement.parameters)) is not None:
+                return rows.job(row)
+        return None
+
+    async def jobs(self, query: JobQuery) -> Sequence[Job]:
+        """The jobs a query names."""
+        statements = self._queries.pages(query)
+        return await self._in_thread(lambda sets: _page(sets, statements, query.limit))
+
+    async def count_jobs(self, query: JobQuery) -> int:
+        """How many jobs a query names, its paging ignored."""
+        statement = self._queries.count(query)
+        ((count,),) = await self.many(statement.sql, statement.parameters, tuple)
+        return int(count)
+
+    async def newest_number(self) -> int:
+        """The highest job number given so far; 0 in an empty store."""
+        row = self.one(_NEWEST, ("jobs",))
+        return int(row[0]) if row is not None else 0
+
+    async def subjobs(self, job: int, *, after: int = -1, limit: int = 1000) -> Sequence[Subjob]:
+        """Subjobs of a job by ordinal, those above ``after``."""
+        return await self.many(_SUBJOBS, (job, after, limit), rows.subjob)
+
+    async def attempts(self, subjob: int, *, after: int = 0, limit: int = 100) -> Sequence[Attempt]:
+        """Attempts of a subjob by number, those above ``after``."""
+        return await self.many(_ATTEMPTS, (subjob, after, limit), rows.attempt)
+
+    async def log(self, subjob: int, attempt: int, *, offset: int, limit: int) -> tuple[bytes, int]:
+        """At most ``limit`` bytes of an attempt's log from ``offset`` on, and the offset they start at."""
+        parameters = (subjob, attempt, offset - CHUNK, offset)
+        return await self._in_thread(lambda sets: _joined(sets.all(_LOG, parameters), offset, limit))
+
+    async def events(
+        self,
+        *,
+        after: int,
+        limit: int,
+        api: str | None = None,
+        tenant: str | None = None,
+        job: int | None = None,
+        until: int | None = None,
+    ) -> Sequence[Event]:
+        """Events behind a position, in order."""
+        where = "position > ?"
+        parameters: list[Any] = [after]
+        kept = None if tenant is None else rows.kept(tenant)
+        for column, value in (("api = ?", api), ("tenant = ?", kept), ("job = ?", job), ("position <= ?", until)):
+            if value is not None:
+                where += f" AND {column}"
+                parameters.append(value)
+        # The events of one job are few and have an index by their order in it, which is the order of positions.
+        order = "position" if job is None else "job_seq"
+        sql = f"SELECT {', '.join(rows.EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
+        return await self.many(sql, parameters, rows.event)
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """(floor, head): positions at or below the floor may have been compacted; head is the newest one."""
+        floor, head = self.one(_FLOOR), self.one(_NEWEST, ("events",))
+        return int(floor[0]) if floor is not None else 0, int(head[0]) if head is not None else 0
+
+
+def _page(sets: Sets, statements: Sequence[Statement], limit: int) -> list[Job]:
+    """The rows of one query after the other, up to the limit."""
+    found: list[Job] = []
+    for statement in statements:
+        if len(found) < limit:
+            found += [rows.job(row) for row in sets.all(statement.sql, statement.parameters)[: limit - len(found)]]
+    return found
+
+
+def _joined(chunks: Sequence[tuple[Any, ...]], offset: int, limit: int) -> tuple[bytes, int]:
+    """Chunks that follow each other, cut to what was asked for."""
+    data = bytearray()
+    start = offset
+    for place, chunk in chunks:
+        if not data:
+            start = max(offset, place)
+            data += chunk[start - place :]
+        elif place == start + len(data):
+            data += chunk
+        else:
+            break
+        if len(data) >= limit:
+            break
+    return bytes(data[:limit]), start
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Say that the database does not answer, and keep why to ourselves."""
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as error:
+        _log.exception("read_failed")
+        refusal = Refusal(Reason.STORE_UNAVAILABLE, "The database cannot be read.", retry_after=1.0)
+        raise Refused(refusal) from error

@@ -1,0 +1,107 @@
+"""Reads of the catalog: definitions, executors, queues and records."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from jobyard_server.store import rows_catalog as rows
+from jobyard_server.store.rows import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
+
+T = TypeVar("T")
+
+_DEFINITIONS: Final = f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions"  # noqa: S608 - our own names
+_EXECUTORS: Final = f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors"  # noqa: S608
+_QUEUES: Final = f"SELECT {', '.join(rows.QUEUE_COLUMNS)} FROM queues"  # noqa: S608
+_RECORDS: Final = f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records"  # noqa: S608
+
+
+class CatalogReader(ABC):
+    """The part of a reader that reads what operators put."""
+
+    @abstractmethod
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The only row of a query."""
+
+    @abstractmethod
+    async def many(self, sql: str, parameters: Sequence[Any], map_: Callable[[tuple[Any, ...]], T]) -> list[T]:
+        """The rows of a query, mapped."""
+
+    async def definition(self, api: str, tenant: str, id_: str, version: int = 0) -> Definition | None:
+        """One definition; version 0 is the newest."""
+        sql = f"{_DEFINITIONS} WHERE api = ? AND tenant = ? AND id = ?"
+        named = (api, kept(tenant), kept(id_))
+        if version:
+            row = self.one(f"{sql} AND version = ?", (*named, version))
+        else:
+            row = self.one(f"{sql} ORDER BY version DESC LIMIT 1", named)
+        return None if row is None else rows.definition(row)
+
+    async def definitions(
+        self, api: str | None, tenant: str | None, *, after: tuple[str, str, str, int] | None, limit: int
+    ) -> Sequence[Definition]:
+        """Definitions by (api, tenant, id, version)."""
+        place = None if after is None else (after[0], kept(after[1]), kept(after[2]), after[3])
+        where, parameters = _scope(api, tenant, ("api", "tenant", "id", "version"), place)
+        sql = f"{_DEFINITIONS}{where} ORDER BY api, tenant, id, version LIMIT {limit:d}"
+        return await self.many(sql, parameters, rows.definition)
+
+    async def executor(self, api: str, tenant: str, id_: str) -> Executor | None:
+        """One executor."""
+        named = (api, kept(tenant), kept(id_))
+        row = self.one(f"{_EXECUTORS} WHERE api = ? AND tenant = ? AND id = ?", named)
+        return None if row is None else rows.executor(row)
+
+    async def executors(
+        self, api: str | None, tenant: str | None, *, after: tuple[str, str, str] | None, limit: int
+    ) -> Sequence[Executor]:
+        """Executors by (api, tenant, id)."""
+        place = None if after is None else (after[0], kept(after[1]), kept(after[2]))
+        where, parameters = _scope(api, tenant, ("api", "tenant", "id"), place)
+        return await self.many(
+            f"{_EXECUTORS}{where} ORDER BY api, tenant, id LIMIT {limit:d}", parameters, rows.executor
+        )
+
+    async def queue(self, name: str) -> Queue | None:
+        """One queue, if it was ever put."""
+        row = self.one(f"{_QUEUES} WHERE name = ?", (kept(name),))
+        return None if row is None else rows.queue(row)
+
+    async def queues(self) -> Sequence[Queue]:
+        """All queues that were put."""
+        return await self.many(f"{_QUEUES} ORDER BY name", (), rows.queue)
+
+    async def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
+        """One record."""
+        named = (api, kept(tenant), kept(kind), kept(id_))
+        row = self.one(f"{_RECORDS} WHERE api = ? AND tenant = ? AND kind = ? AND id = ?", named)
+        return None if row is None else rows.record(row)
+
+    async def records(
+        self, api: str, tenant: str | None, kind: str, *, after: str | None, limit: int
+    ) -> Sequence[Record]:
+        """Records of a kind by id."""
+        where, parameters = _scope(api, tenant, ("id",), None if after is None else (kept(after),))
+        sql = f"{_RECORDS}{where} AND kind = ? ORDER BY id, tenant LIMIT {limit:d}"
+        return await self.many(sql, (*parameters, kept(kind)), rows.record)
+
+
+def _scope(
+    api: str | None, tenant: str | None, keys: tuple[str, ...], after: tuple[Any, ...] | None
+) -> tuple[str, list[Any]]:
+    """The rows of an API and tenant behind a key."""
+    parts: list[str] = []
+    parameters: list[Any] = []
+    for column, value in (("api", api), ("tenant", None if tenant is None else kept(tenant))):
+        if value is not None:
+            parts.append(f"{column} = ?")
+            parameters.append(value)
+    if after is not None:
+        parts.append(f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})")
+        parameters.extend(after)
+    return (f" WHERE {' AND '.join(parts)}" if parts else ""), parameters
