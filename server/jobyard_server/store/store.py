@@ -10,6 +10,7 @@ from jobyard_server.store.acquire import acquire
 from jobyard_server.store.database import Database
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.query import JobQueries
 from jobyard_server.store.reader import Reader
 from jobyard_server.store.rows import MICROS, kept
 from jobyard_server.store.schema import prepare
@@ -48,7 +49,7 @@ class Store:
     ) -> None:
         self._fields = fields or {}
         self._database = Database(url)
-        self._reader = Reader(self._database, self._fields)
+        self._reader = Reader(self._database, JobQueries(self._fields))
         self._wakeups = Wakeups(self._version)
         self._writer = Writer(self._database, words or {}, self._wakeups.wake)
 
