@@ -31,6 +31,8 @@ class JobDraft:
     definition: str = ""
     definition_version: int = 0
     """0: the newest."""
+    resolved: Definition | None = None
+    """The definition itself, for an API that has read and examined it already."""
     mode: Mode = Mode.ONCE
     external_id: str | None = None
     queue: str | None = None
@@ -59,7 +61,9 @@ class JobDraft:
 
 async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
     """The job to store; raises ``Refused`` when the definition is unknown or disabled, or the draft is too large."""
-    definition = await _definition(read, call, draft) if draft.definition else None
+    definition = draft.resolved
+    if definition is None and draft.definition:
+        definition = await _definition(read, call, draft)
     subjobs = draft.subjobs
     if subjobs is None:
         default = member(definition.spec, "payload") if definition is not None else None
