@@ -389,3 +389,16 @@ class Store(Protocol):
 
     async def changed(self, seconds: float) -> None:
         """Return when events may have been appended, at the latest after ``seconds``."""
+
+
+class Upkeep(Protocol):
+    """What time does to a store. Each call is one bounded step; call again at once while it returns more than 0."""
+
+    async def expire_leases(self) -> int:
+        """Take back what workers hold that were not heard of; only while the store was reachable all that time."""
+
+    async def wake_due(self) -> int:
+        """Make subjobs ready whose wait for another attempt is over."""
+
+    async def forget_keys(self) -> int:
+        """Forget request keys whose time is over."""
