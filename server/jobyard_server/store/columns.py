@@ -36,9 +36,9 @@ def numbered() -> Any:
     return Field(default=None, primary_key=True, sa_type=BIG)
 
 
-def text(*, index: bool = False, unique: bool = False) -> Any:
+def text() -> Any:
     """Text of any length."""
-    return Field(sa_type=Text, index=index, unique=unique)
+    return Field(sa_type=Text)
 
 
 def optional_text() -> Any:

@@ -1,25 +1,44 @@
-"""The schema of a database brought to where this program needs it."""
+"""The schema of a database, brought to where this program needs it."""
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
-from jobyard_server.store import tables, tables_catalog, tables_engine
-from jobyard_server.store.columns import METADATA
+from alembic import command
+from alembic.config import Config
+
 from jobyard_server.store.expressions import index_statements
+from jobyard_server.store.identity import signer_of
+from jobyard_server.store.sets import Sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from jobyard_server.domain.fields import ApiFields
+    from jobyard_server.domain.signing import Signer
     from jobyard_server.store.database import Database
 
-__all__ = ["prepare", "tables", "tables_catalog", "tables_engine"]
 
+def prepare(database: Database, fields: Mapping[str, ApiFields]) -> Signer:
+    """Migrate, make the indexes that the APIs ask for, and say who the database is.
 
-def prepare(database: Database, fields: Mapping[str, ApiFields]) -> None:
-    """Bring the schema up to date, and make the indexes that the APIs ask for."""
+    All in one transaction: of several processes that start on one file the first one does it.
+    """
     with database.writing() as connection, connection.begin():
-        METADATA.create_all(connection)
+        migrate(connection)
         for statement in index_statements(fields):
             connection.exec_driver_sql(statement)
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return signer_of(Sets(driver))
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that a database has not seen yet."""
+    config = Config()
+    config.set_main_option("script_location", "jobyard_server.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

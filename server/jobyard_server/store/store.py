@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from jobyard_server.domain.reason import Refused
+from jobyard_server.domain.reason import Reason, Refused, refuse
 from jobyard_server.store.acquire import acquire
 from jobyard_server.store.database import Database
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.fields import ApiFields
     from jobyard_server.domain.job import NewJob
+    from jobyard_server.domain.signing import Signer
     from jobyard_server.store.unit import Unit
     from jobyard_server.store.words import Words
     from jobyard_server.usecases.ports import Acquire, Heartbeat, Settle, Tx
@@ -52,10 +53,11 @@ class Store:
         self._reader = Reader(self._database, JobQueries(self._fields))
         self._wakeups = Wakeups(self._version)
         self._writer = Writer(self._database, words or {}, self._wakeups.wake)
+        self._signer: Signer | None = None
 
     async def start(self) -> None:
         """Bring the schema up to date and begin to write."""
-        await asyncio.to_thread(prepare, self._database, self._fields)
+        self._signer = await asyncio.to_thread(prepare, self._database, self._fields)
         self._writer.start()
 
     async def stop(self) -> None:
@@ -76,6 +78,13 @@ class Store:
     def read(self) -> Reader:
         """Reads."""
         return self._reader
+
+    @property
+    def signer(self) -> Signer:
+        """Seals the tokens of pages and watches."""
+        if self._signer is None:
+            raise refuse(Reason.STORE_UNAVAILABLE, "the store is not running")
+        return self._signer
 
     @property
     def reachable_for(self) -> float:

@@ -48,13 +48,14 @@ class JobRow(Row, table=True):
             where="external_id IS NOT NULL",
             unique=True,
         ),
+        Index("uq_jobs_uid", "uid", unique=True),
         Index("ix_jobs_tenant", "tenant", "number"),
         partial("ix_jobs_expires_at", "expires_at", where="expires_at IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
     number: int = numbered()
-    uid: str = text(unique=True)
+    uid: str = text()
     api: str = text()
     tenant: str = text()
     external_id: str | None = optional_text()

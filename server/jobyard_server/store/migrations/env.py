@@ -1,0 +1,19 @@
+"""What Alembic runs: the migrations, on the connection and in the transaction it is given."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from jobyard_server.store import tables, tables_catalog, tables_engine
+from jobyard_server.store.columns import METADATA
+
+# Importing them is what puts the tables into the metadata.
+assert all((tables, tables_catalog, tables_engine))
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    # SQLite changes a table by copying it.
+    render_as_batch=True,
+)
+context.run_migrations()
