@@ -1,0 +1,176 @@
+"""Every setting of the server, documented where it is declared.
+
+Each is named ``JOBYARD_<NAME>`` in the environment. A file may hold the same names, flat or in tables: ``[lease]
+seconds = 30`` is ``lease_seconds``. Options of the command line go before the environment, the environment before the
+file, the file before the defaults.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX: Final = "JOBYARD_"
+
+
+class SettingsError(Exception):
+    """Settings the server cannot start with; the text says which and why, a line each."""
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("is no HOST:PORT")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""``HOST:PORT``; port 0 takes a free one, which is printed."""
+
+
+class Settings(BaseSettings):
+    """What an operator may decide."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    # --- where ---------------------------------------------------------------------------------------------------
+    database: str = "sqlite:///jobyard.db"
+    """URL of the database. An embedded file is made when it is missing."""
+    grpc: Address = "127.0.0.1:50051"
+    """Where gRPC is served."""
+    rest: Address = "127.0.0.1:8080"
+    """Where the REST APIs and the pages for people are served."""
+    public_url: str = ""
+    """URL under which clients reach the REST APIs, for links; empty: the one each request came to."""
+    context_paths: dict[str, str] = Field(default_factory=dict)
+    """Moves faces to other paths, by the name of the face: ``{"dataone": "/primeur/v2"}``."""
+    profiles: dict[str, str] = Field(default_factory=dict)
+    """Switches on named variants of answers and words, by the name of the profile."""
+    ready_file: Path | None = None
+    """Written with the addresses as JSON when the server is ready, for programs that start one on port 0."""
+
+    # --- development ---------------------------------------------------------------------------------------------
+    dev: bool = False
+    """A server to try things with: prints how to use it, and runs a worker of its own."""
+    dev_worker: bool = True
+    """Whether ``dev`` runs a worker."""
+
+    # --- callers -------------------------------------------------------------------------------------------------
+    auth_tokens: Path | None = None
+    """File of the tokens that callers may show. Without it everybody may do everything, and the server listens on
+    loopback addresses only."""
+    auth_anonymous_roles: list[str] = Field(default_factory=list)
+    """Roles of callers without credentials, where there is a file of tokens."""
+    roles: dict[str, frozenset[str]] = Field(default_factory=dict)
+    """Further roles, or others in place of the usual ones, with their permissions: ``{"auditor": ["jobs.read"]}``.
+    ``jobs.*`` stands for all that begin so, ``*`` for all."""
+    default_tenant: str = Field("default", min_length=1, max_length=128)
+    """Tenant of callers whose credentials name none."""
+
+    # --- work ----------------------------------------------------------------------------------------------------
+    lease_seconds: PositiveFloat = 30.0
+    """How long a worker's session lives without a heartbeat; then its leases are lost."""
+    heartbeat_seconds: PositiveFloat = 10.0
+    """How often workers are told to send a heartbeat."""
+    cancel_grace_seconds: PositiveFloat = 60.0
+    """How long a worker has to stop what was cancelled; then its lease is taken away."""
+    retention_seconds: PositiveFloat = 30 * 86400.0
+    """How long jobs are kept after their end where they say nothing themselves."""
+
+    # --- the engine's periods ------------------------------------------------------------------------------------
+    lease_check_seconds: PositiveFloat = 1.0
+    """How often lost leases are looked for."""
+    wake_check_seconds: PositiveFloat = 0.5
+    """How often retries that are due are looked for."""
+    cancel_check_seconds: PositiveFloat = 1.0
+    """How often cancelled work that does not stop is looked for."""
+    retention_check_seconds: PositiveFloat = 60.0
+    """How often jobs and idempotency keys whose time is over are looked for."""
+    checkpoint_seconds: PositiveFloat = 15.0
+    """A watch that saw nothing for so long sends a checkpoint."""
+
+    # --- limits --------------------------------------------------------------------------------------------------
+    max_calls: PositiveInt = 2000
+    """Calls served at once over both protocols, streams included; further ones are refused."""
+    max_unary_seconds: PositiveFloat = 300.0
+    """Longest time for a call with one answer, whatever its caller allows."""
+    max_request_bytes: PositiveInt = 4 * 1024 * 1024
+    """Largest request, a gRPC message or an HTTP body."""
+    max_bodies_bytes: PositiveInt = 256 * 1024 * 1024
+    """All HTTP bodies in memory at once."""
+    max_metadata_bytes: PositiveInt = 16 * 1024
+    """Largest metadata of a gRPC call."""
+    keepalive_seconds: PositiveFloat = 60.0
+    """A gRPC connection silent for so long is asked whether it still lives."""
+    drain_seconds: PositiveFloat = 10.0
+    """How long calls in progress may go on when the server stops."""
+
+    # --- what is told --------------------------------------------------------------------------------------------
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: for people on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+    log_calls: bool = True
+    """Whether each call is logged, in one line."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given, then the environment, then the file, whose content comes with what is given."""
+        given = dict(init_settings())
+        file = given.pop(_FILE, {})
+        return (
+            InitSettingsSource(settings_cls, given),
+            sources["env_settings"],
+            InitSettingsSource(settings_cls, file),
+        )
+
+
+_FILE: Final = "settings of the file"
+
+
+def load(config: Path | None = None, **given: Any) -> Settings:
+    """Read the settings; ``given`` are those of the command line. Raises SettingsError."""
+    content = {} if config is None else _flat(_read(config), "")
+    try:
+        return Settings(**{_FILE: content}, **{name: value for name, value in given.items() if value is not None})
+    except ValidationError as problem:
+        raise SettingsError("\n".join(_line(dict(error)) for error in problem.errors(include_url=False))) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if file.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as problem:
+        raise SettingsError(f"{file}: {problem}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{file}: holds no settings but {type(content).__name__}")
+    return content
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Spell settings in tables as flat ones."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        full = f"{prefix}{name}"
+        if isinstance(value, dict) and full not in Settings.model_fields:
+            found |= _flat(value, f"{full}_")
+        else:
+            found[full] = value
+    return found
+
+
+def _line(error: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in error["loc"]) or "settings"
+    words = "is no setting" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} ({PREFIX}{name.partition('.')[0].upper()}): {words}"
