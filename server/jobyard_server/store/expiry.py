@@ -13,6 +13,7 @@ from jobyard_server.domain.job import LeaseLoss, Outcome
 from jobyard_server.domain.state import State
 from jobyard_server.store.leases import HELD_COLUMNS, Held
 from jobyard_server.store.ledger import Ledger
+from jobyard_server.store.lines import capped
 from jobyard_server.store.settle import ENDED, MOVED
 from jobyard_server.store.tables import OPEN
 
@@ -84,6 +85,7 @@ def _take_back(unit: Unit, lapsed: list[Held]) -> None:
     unit.sets.update("attempts", ("subjob", "number"), ENDED, ended)
     unit.sets.update("subjobs", ("id",), MOVED, moved)
     ledger.close()
+    unit.woken |= capped(unit, (lease.queue for lease in lapsed))
 
 
 def _after(entry: Entry, lease: Held, losses: int) -> tuple[State, str, int]:

@@ -187,6 +187,11 @@ class Ledger:
         rows = self._unit.sets.among(("number",), [(number,) for number in wanted], _LOAD)
         self.entries.update((row[0], Entry(*row)) for row in rows)
 
+    def add(self, entry: Entry, state: State) -> None:
+        """Count a subjob that a job did not have before."""
+        entry.touched = True
+        setattr(entry, _COUNTER[state], getattr(entry, _COUNTER[state]) + 1)
+
     def move(self, entry: Entry, before: State, after: State, *, current: bool = False) -> None:
         """Count a subjob over from one state to another.
 

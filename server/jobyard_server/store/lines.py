@@ -28,6 +28,10 @@ _QUEUES: Final = (
     f"SELECT {', '.join('q.' + name for name in _COLUMNS)} "  # noqa: S608 - our own names
     "FROM given CROSS JOIN queues AS q WHERE q.name = given.name"
 )
+_CAPPED: Final = (
+    "SELECT q.name FROM given CROSS JOIN queues AS q "
+    "WHERE q.name = given.name AND q.max_running > 0"
+)
 _ORDER: Final = "ORDER BY priority DESC, job, id LIMIT ?"
 _OF_ANY: Final = (
     "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
@@ -70,6 +74,12 @@ class Room:
     """How many more subjobs of a queue may run; shared by all lines of the queue."""
 
     left: int | None = None
+
+
+def capped(unit: Unit, names: Iterable[str]) -> set[str]:
+    """Those of the queues, named as they are stored, that limit how many subjobs run."""
+    rows = unit.sets.among(("name",), [(name,) for name in sorted(set(names))], _CAPPED)
+    return {name for (name,) in rows}
 
 
 def open_now(queue: Queue, now: Micros) -> bool:

@@ -11,6 +11,7 @@ from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.leases import Leases
 from jobyard_server.store.ledger import Ledger
+from jobyard_server.store.lines import capped
 from jobyard_server.store.rows import MICROS, kept, retry_policy
 from jobyard_server.usecases.ports import Settled
 
@@ -55,6 +56,8 @@ def settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
     unit.sets.update("attempts", ("subjob", "number"), ENDED, attempts)
     unit.sets.update("subjobs", ("id",), MOVED, subjobs)
     ledger.close()
+    # A place is free again where places are limited.
+    unit.woken |= capped(unit, (lease.queue for lease in held if lease is not None))
     return answers
 
 

@@ -123,7 +123,10 @@ class Store:
         """Run a closure in a transaction."""
 
         def within(unit: Unit) -> T:
-            return closure(Transaction(unit))
+            transaction = Transaction(unit)
+            result = closure(transaction)
+            transaction.finish()
+            return result
 
         result: T = await self._writer.do(run, within)
         return result
