@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 PREFIX: Final = "JOBYARD_"
 
@@ -119,28 +120,28 @@ class Settings(BaseSettings):
     log_calls: bool = True
     """Whether each call is logged, in one line."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what is given, then the environment, then the file, whose content comes with what is given."""
-        given = dict(init_settings())
-        file = given.pop(_FILE, {})
-        return (
-            InitSettingsSource(settings_cls, given),
-            sources["env_settings"],
-            InitSettingsSource(settings_cls, file),
-        )
-
-
-_FILE: Final = "settings of the file"
-
 
 def load(config: Path | None = None, **given: Any) -> Settings:
     """Read the settings; ``given`` are those of the command line. Raises SettingsError."""
     content = {} if config is None else _flat(_read(config), "")
+
+    class WithFile(Settings):
+        """The settings, with those of the file behind those of the environment."""
+
+        @override
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+
     try:
-        return Settings(**{_FILE: content}, **{name: value for name, value in given.items() if value is not None})
+        return WithFile(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as problem:
         raise SettingsError("\n".join(_line(dict(error)) for error in problem.errors(include_url=False))) from None
 

@@ -92,7 +92,7 @@ class Supervisor:
         except Exception as problem:  # noqa: BLE001 - whatever it was, the loop has to go on
             progress.failures += 1
             progress.problem = f"{type(problem).__name__}: {problem}"
-            pause = min(FIRST_BACKOFF * 2 ** (progress.failures - 1), LONGEST_BACKOFF)
+            pause = min(FIRST_BACKOFF * 2.0 ** (progress.failures - 1), LONGEST_BACKOFF)
             _log.warning("loop failed", loop=loop.name, failures=progress.failures, again_in=pause, exc_info=problem)
             return pause
         if progress.failures:

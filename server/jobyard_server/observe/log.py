@@ -17,7 +17,7 @@ _SECRET_NAME: Final = re.compile(r"authorization|cookie|credential|passw|secret|
 _SECRET_TEXT: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
 
 
-def configure(form: str, level: str, *, calls: bool, stream: TextIO | None = None) -> None:
+def configure(form: str, level: str, stream: TextIO | None = None) -> None:
     """Log everything to standard error, what libraries say through ``logging`` included."""
     output = stream or sys.stderr
     people = form == "console" or (form == "auto" and output.isatty())
@@ -36,7 +36,7 @@ def configure(form: str, level: str, *, calls: bool, stream: TextIO | None = Non
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=_Loggers(output, silent=frozenset() if calls else frozenset({"jobyard.access"})),
+        logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(output)
@@ -66,28 +66,6 @@ def _clean(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_clean(inner) for inner in value]
     return value
-
-
-class _Loggers:
-    """Makes loggers that print a line; those of silent names drop it."""
-
-    def __init__(self, output: TextIO, silent: frozenset[str]) -> None:
-        self._output = output
-        self._silent = silent
-
-    def __call__(self, *names: Any) -> structlog.PrintLogger:
-        silent = bool(names) and names[0] in self._silent
-        return structlog.PrintLogger(_Nowhere() if silent else self._output)
-
-
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, _text: str) -> int:
-        return 0
-
-    def flush(self) -> None:
-        return None
 
 
 def _json(event: Mapping[str, Any], **_options: Any) -> str:

@@ -49,10 +49,13 @@ class Limits:
 class Edge:
     """What all calls share."""
 
-    def __init__(self, authentication: Authentication, metrics: CallMetrics, limits: Limits) -> None:
+    def __init__(
+        self, authentication: Authentication, metrics: CallMetrics, limits: Limits, *, log_calls: bool = True
+    ) -> None:
         self.authentication = authentication
         self.metrics = metrics
         self.limits = limits
+        self.log_calls = log_calls
         self.serving = 0
         """Calls being served now."""
 
@@ -157,6 +160,10 @@ class Call:
         self._edge.serving -= 1
         seconds = perf_counter() - self._begun
         self._edge.metrics.ended(self._method.path, self._door, code, seconds)
+        if self._edge.log_calls:
+            self._log(code, reason, seconds)
+
+    def _log(self, code: str, reason: str | None, seconds: float) -> None:
         principal = self._principal
         _access.info(
             "call",
