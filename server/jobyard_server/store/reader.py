@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy.exc
 import structlog
+from typing_extensions import override
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store import rows
@@ -67,12 +68,14 @@ class Reader(CatalogReader):
         self._threads.shutdown()
         self._point.close()
 
+    @override
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query that reads one, through an index."""
         with _answering():
             found = self._sets.all(sql, parameters)
         return found[0] if found else None
 
+    @override
     async def many(self, sql: str, parameters: Sequence[Any], map_: Callable[[tuple[Any, ...]], T]) -> list[T]:
         """The rows of a query, mapped, both in a thread."""
         return await self._in_thread(lambda sets: [map_(row) for row in sets.all(sql, parameters)])

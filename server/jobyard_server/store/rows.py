@@ -55,7 +55,7 @@ def given_or_none(text: str | None) -> str | None:
     return None if text is None else given(text)
 
 
-def object_text(values: Mapping[str, Attribute]) -> str:
+def attributes_text(values: Mapping[str, Attribute]) -> str:
     """Attributes or labels as a JSON object; those without a value are left out."""
     if not values:
         return "{}"
@@ -181,7 +181,13 @@ def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word:
         *("", "", False, False, new.split_complete, False, 0, None),
         *(len(new.subjobs), 0, 0, 0, 0, 0, 0, 0, 1, 1),
         *(kept(new.definition), new.definition_version, kept(new.queue), new.priority, kept(new.fair_key)),
-        *(kept(new.display_name), new.spec, object_text(new.attributes), object_text(new.labels), new.resumable),
+        *(
+            kept(new.display_name),
+            new.spec,
+            attributes_text(new.attributes),
+            attributes_text(new.labels),
+            new.resumable,
+        ),
         *(actor, now, now, None, ended, None if ended is None or keep is None else ended + keep, last_event),
         *(retry_text(new.retry), new.on_lease_loss.value, keep),
     )

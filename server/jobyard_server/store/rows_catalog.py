@@ -17,7 +17,7 @@ from jobyard_server.domain.catalog import (
     TimeSlot,
 )
 from jobyard_server.domain.job import LeaseLoss
-from jobyard_server.store.rows import Row, attributes, given, kept, object_text, retry_policy, retry_text
+from jobyard_server.store.rows import Row, attributes, attributes_text, given, kept, retry_policy, retry_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def new_definition(new: NewDefinition, now: int) -> Row:
     """The row of a definition as it is put, in the order of :data:`DEFINITION_COLUMNS`."""
     return (
         *(new.api, kept(new.tenant), kept(new.id), new.version, kept(new.kind), kept(new.base)),
-        *(kept(new.display_name), new.enabled, kept(new.queue), new.spec, object_text(new.attributes)),
+        *(kept(new.display_name), new.enabled, kept(new.queue), new.spec, attributes_text(new.attributes)),
         *(retry_text(new.retry), new.on_lease_loss.value, new.resumable, 1, kept(new.actor), now, now),
     )
 
@@ -92,7 +92,7 @@ def new_executor(new: NewExecutor, now: int) -> Row:
     """The row of an executor as it is put, in the order of :data:`EXECUTOR_COLUMNS`."""
     return (
         *(new.api, kept(new.tenant), kept(new.id), kept(new.kind), new.reach.value, kept(new.queue), new.enabled),
-        *(new.spec, object_text(new.attributes), 1, kept(new.actor), now, now),
+        *(new.spec, attributes_text(new.attributes), 1, kept(new.actor), now, now),
     )
 
 

@@ -1,0 +1,111 @@
+"""The part of a transaction that writes the catalog: definitions, executors, queues and records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from jobyard_server.store import rows_catalog as rows
+from jobyard_server.store.rows import attributes_text, kept
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobyard_server.domain.catalog import Definition, Executor, NewDefinition, NewExecutor, Queue, Record
+    from jobyard_server.domain.job import Attribute
+    from jobyard_server.store.unit import Unit
+
+_KEPT: Final = frozenset({"created_by", "created_at"})
+
+
+def _upsert(table: str, columns: Sequence[str], keys: Sequence[str], extra: Sequence[str] = ()) -> str:
+    """Create or replace a row; who created it and when stay, and its revision grows by one."""
+    changed = [name for name in columns if name not in keys and name not in _KEPT and name != "revision"]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    return (
+        f"INSERT INTO {table} ({', '.join((*columns, *extra))}) "  # noqa: S608 - our own names
+        f"VALUES ({', '.join('?' * (len(columns) + len(extra)))}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}, revision = {table}.revision + 1 "
+        f"RETURNING {', '.join(columns)}"
+    )
+
+
+_PUT_DEFINITION: Final = _upsert("definitions", rows.DEFINITION_COLUMNS, ("api", "tenant", "id", "version"))
+_PUT_EXECUTOR: Final = _upsert("executors", rows.EXECUTOR_COLUMNS, ("api", "tenant", "id"))
+_PUT_QUEUE: Final = _upsert("queues", rows.QUEUE_COLUMNS, ("name",), ("last_served",))
+_PUT_RECORD: Final = _upsert("records", rows.RECORD_COLUMNS, ("api", "tenant", "kind", "id"))
+_RECORD: Final = (
+    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
+    "WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
+)
+
+
+class CatalogTransaction:
+    """Puts and removes of what operators and APIs load."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def put_definition(self, definition: NewDefinition) -> Definition:
+        """Create or replace."""
+        return rows.definition(self._put(_PUT_DEFINITION, rows.new_definition(definition, self._unit.now)))
+
+    def delete_definition(self, api: str, tenant: str, id_: str, version: int = 0) -> bool:
+        """Remove one version, by default the newest; whether it was there."""
+        named = (api, kept(tenant), kept(id_))
+        sql = "DELETE FROM definitions WHERE api = ? AND tenant = ? AND id = ? AND version = "
+        if version:
+            return self._unit.sets.run(f"{sql}?", (*named, version)) > 0
+        newest = "(SELECT max(version) FROM definitions WHERE api = ? AND tenant = ? AND id = ?)"
+        return self._unit.sets.run(sql + newest, (*named, *named)) > 0
+
+    def put_executor(self, executor: NewExecutor) -> Executor:
+        """Create or replace."""
+        return rows.executor(self._put(_PUT_EXECUTOR, rows.new_executor(executor, self._unit.now)))
+
+    def delete_executor(self, api: str, tenant: str, id_: str) -> bool:
+        """Remove; whether it was there."""
+        sql = "DELETE FROM executors WHERE api = ? AND tenant = ? AND id = ?"
+        return self._unit.sets.run(sql, (api, kept(tenant), kept(id_))) > 0
+
+    def put_queue(self, queue: Queue) -> Queue:
+        """Create or replace; whoever waits for the queue looks at it again."""
+        self._unit.woken.add(kept(queue.name))
+        return rows.queue(self._put(_PUT_QUEUE, (*rows.new_queue(queue, self._unit.now), "")))
+
+    def delete_queue(self, name: str) -> bool:
+        """Back to the defaults; whether it was put."""
+        self._unit.woken.add(kept(name))
+        return self._unit.sets.run("DELETE FROM queues WHERE name = ?", (kept(name),)) > 0
+
+    def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
+        """One record."""
+        found = self._unit.sets.all(_RECORD, (api, kept(tenant), kept(kind), kept(id_)))
+        return rows.record(found[0]) if found else None
+
+    def put_record(
+        self,
+        api: str,
+        tenant: str,
+        kind: str,
+        id_: str,
+        body: str,
+        *,
+        attributes: Mapping[str, Attribute] | None = None,
+        by: str = "",
+    ) -> Record:
+        """Create or replace."""
+        now = self._unit.now
+        row = (
+            *(api, kept(tenant), kept(kind), kept(id_), body, attributes_text(attributes or {})),
+            *(1, kept(by), now, now),
+        )
+        return rows.record(self._put(_PUT_RECORD, row))
+
+    def delete_record(self, api: str, tenant: str, kind: str, id_: str) -> bool:
+        """Remove; whether it was there."""
+        sql = "DELETE FROM records WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
+        return self._unit.sets.run(sql, (api, kept(tenant), kept(kind), kept(id_))) > 0
+
+    def _put(self, sql: str, row: Sequence[Any]) -> tuple[Any, ...]:
+        (written,) = self._unit.sets.all(sql, row)
+        return written
