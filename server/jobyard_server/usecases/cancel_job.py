@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobyard_server.domain.event import EventType
@@ -45,11 +46,14 @@ async def cancel_job(
             by=call.user,
             request_id=call.request_id,
         )
+        move = partial(
+            tx.change_subjob, actor=Actor.USER, reason=reason, message=message, by=call.user, request_id=call.request_id
+        )
         for subjob in tx.subjobs(job.number):
             if subjob.state in NOT_STARTED or (subjob.state is State.FAILED and job.resumable):
-                tx.change_subjob(subjob, State.CANCELLED, actor=Actor.USER, reason=reason, message=message)
+                move(subjob, State.CANCELLED)
             elif subjob.state is State.RUNNING:
-                tx.change_subjob(subjob, State.CANCELLING, actor=Actor.USER, reason=reason, message=message)
+                move(subjob, State.CANCELLING)
         return tx.refold(job, by=call.user, request_id=call.request_id)
 
     return await store.run(cancel)

@@ -268,10 +268,13 @@ class Tx(Protocol):
         reason: str = "",
         message: str = "",
         result: str | None = None,
+        by: str = "",
+        request_id: str = "",
     ) -> Subjob:
         """Take a subjob to another state, fence its open attempt where the change ends it, and write the event.
 
-        Illegal changes raise ``Refused`` with ``STATE_CONFLICT``. The job row follows at :meth:`refold`.
+        Illegal changes raise ``Refused`` with ``STATE_CONFLICT``. What is to be CANCELLING but is held by nobody is
+        CANCELLED at once. The job row follows at :meth:`refold`, at the latest at the end of the transaction.
         """
 
     def change_job(

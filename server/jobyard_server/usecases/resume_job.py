@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobyard_server.domain.event import EventType
@@ -40,9 +41,10 @@ async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int 
             by=call.user,
             request_id=call.request_id,
         )
+        move = partial(tx.change_subjob, actor=Actor.USER, by=call.user, request_id=call.request_id)
         for subjob in tx.subjobs(job.number):
             if subjob.state is State.SUSPENDED or (subjob.state is State.FAILED and job.resumable):
-                tx.change_subjob(subjob, State.PENDING, actor=Actor.USER)
+                move(subjob, State.PENDING)
         return tx.refold(job, by=call.user, request_id=call.request_id)
 
     return await store.run(resume)

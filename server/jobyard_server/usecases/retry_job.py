@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
@@ -48,8 +49,9 @@ async def retry_job(store: Store, call: Call, ref: str | int, *, revision: int |
             by=call.user,
             request_id=call.request_id,
         )
+        move = partial(tx.change_subjob, actor=Actor.USER, by=call.user, request_id=call.request_id)
         for subjob in todo:
-            tx.change_subjob(subjob, State.PENDING, actor=Actor.USER)
+            move(subjob, State.PENDING)
         return tx.refold(job, by=call.user, request_id=call.request_id)
 
     return await store.run(retry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobyard_server.domain.event import EventType
@@ -48,9 +49,12 @@ async def suspend_job(
             by=call.user,
             request_id=call.request_id,
         )
+        move = partial(
+            tx.change_subjob, actor=Actor.USER, reason=reason, message=message, by=call.user, request_id=call.request_id
+        )
         for subjob in tx.subjobs(job.number):
             if subjob.state is State.PENDING:
-                tx.change_subjob(subjob, State.SUSPENDED, actor=Actor.USER, reason=reason, message=message)
+                move(subjob, State.SUSPENDED)
         return tx.refold(job, by=call.user, request_id=call.request_id)
 
     return await store.run(suspend)
