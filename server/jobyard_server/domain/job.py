@@ -93,7 +93,7 @@ class Job:
     @property
     def terminal(self) -> bool:
         """Ended, and not to be resumed."""
-        return self.state.terminal and not self.resumable
+        return self.state.terminal and not (self.resumable and self.state is State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
