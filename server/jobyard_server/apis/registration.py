@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 
-from jobyard_server.domain.fields import Kind
+from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
 from jobyard_server.usecases.ports import Store
@@ -52,14 +52,6 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
-    """An attribute that an API's jobs are filtered by."""
-
-    kind: Kind = Kind.TEXT
-    sortable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Api:
     """One API, whole."""
 
@@ -70,8 +62,8 @@ class Api:
     """The proto files that declare faces and services; what they import follows from them."""
     words: Mapping[State, str] = field(default_factory=dict)
     """Its own word for each state; a state without one keeps the domain's."""
-    attributes: Mapping[str, Indexed] = field(default_factory=dict)
-    """The attributes of its jobs that lists filter or sort by."""
+    fields: ApiFields = field(default_factory=lambda: ApiFields({}))
+    """What lists of its jobs filter and sort by."""
     checks: Mapping[str, SpecCheck] = field(default_factory=dict)
     """By kind of definition, executor or record; kinds that are not named here are refused by none."""
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
