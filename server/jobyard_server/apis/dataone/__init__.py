@@ -13,7 +13,7 @@ API = Api(
     ),
     files=(face_pb2.DESCRIPTOR, job_service_pb2.DESCRIPTOR, contract_pb2.DESCRIPTOR),
     words=mapping.WORDS,
-    attributes=mapping.ATTRIBUTES,
+    fields=mapping.FIELDS,
     checks={mapping.CONTRACT_KIND: check_contract},
     roles={
         "Administrators": frozenset({"dataone.WORKFLOW", "dataone.SPENGCEMANJOBS"}),

@@ -10,8 +10,7 @@ import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from jobyard.dataone.v1 import contract_pb2, job_pb2
-from jobyard_server.apis.registration import Indexed
-from jobyard_server.domain.fields import Kind
+from jobyard_server.domain.fields import ApiFields, Kind
 from jobyard_server.domain.job import Attribute, Job, Micros
 from jobyard_server.domain.state import State
 
@@ -35,19 +34,37 @@ STATUS: Final[Mapping[str, job_pb2.JobStatus.ValueType]] = {
     word: job_pb2.JobStatus.Value(f"JOB_STATUS_{word}") for word in WORDS.values()
 }
 
-ATTRIBUTES: Final[Mapping[str, Indexed]] = {
-    "actor": Indexed(),
-    "contract": Indexed(sortable=True),
-    "contract_type": Indexed(),
-    "contract_action": Indexed(),
-    "contract_action_trigger": Indexed(),
-    "workflow_template_id": Indexed(Kind.INT, sortable=True),
-    "workflow_template_name": Indexed(sortable=True),
-    "workflow_template_revision": Indexed(Kind.INT, sortable=True),
-    "dfiid": Indexed(),
-    "lcid": Indexed(),
-    "ext_ipid": Indexed(),
-}
+FIELDS: Final = ApiFields(
+    attributes={
+        "actor": Kind.TEXT,
+        "contract": Kind.TEXT,
+        "contract_type": Kind.TEXT,
+        "contract_action": Kind.TEXT,
+        "contract_action_trigger": Kind.TEXT,
+        "workflow_template_id": Kind.INT,
+        "workflow_template_name": Kind.TEXT,
+        "workflow_template_revision": Kind.INT,
+        "dfiid": Kind.TEXT,
+        "lcid": Kind.TEXT,
+        "ext_ipid": Kind.TEXT,
+    },
+    indexed=(
+        # What jobs are sorted by.
+        "state_word",
+        "queue",
+        "contract",
+        "workflow_template_id",
+        "workflow_template_name",
+        "workflow_template_revision",
+        "created_by",
+        "created_at",
+        "updated_at",
+        # What finds a few jobs among many.
+        "dfiid",
+        "lcid",
+        "ext_ipid",
+    ),
+)
 """What Data One jobs are filtered and sorted by beside the columns of every job; named as in the proto."""
 
 
