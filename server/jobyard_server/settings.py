@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 PREFIX: Final = "JOBYARD_"
@@ -35,6 +35,14 @@ Address = Annotated[str, AfterValidator(_address)]
 """``HOST:PORT``; port 0 takes a free one, which is printed."""
 
 
+def _split(text: Any) -> Any:
+    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
+
+
+Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
+"""Words, in the environment with commas between them."""
+
+
 class Settings(BaseSettings):
     """What an operator may decide."""
 
@@ -51,8 +59,8 @@ class Settings(BaseSettings):
     """URL under which clients reach the REST APIs, for links; empty: the one each request came to."""
     context_paths: dict[str, str] = Field(default_factory=dict)
     """Moves faces to other paths, by the name of the face: ``{"dataone": "/primeur/v2"}``."""
-    profiles: dict[str, str] = Field(default_factory=dict)
-    """Switches on named variants of answers and words, by the name of the profile."""
+    profiles: Words = frozenset()
+    """Named variants of answers and words that are switched on."""
     ready_file: Path | None = None
     """Written with the addresses as JSON when the server is ready, for programs that start one on port 0."""
 
@@ -66,7 +74,7 @@ class Settings(BaseSettings):
     auth_tokens: Path | None = None
     """File of the tokens that callers may show. Without it everybody may do everything, and the server listens on
     loopback addresses only."""
-    auth_anonymous_roles: list[str] = Field(default_factory=list)
+    auth_anonymous_roles: Words = frozenset()
     """Roles of callers without credentials, where there is a file of tokens."""
     roles: dict[str, frozenset[str]] = Field(default_factory=dict)
     """Further roles, or others in place of the usual ones, with their permissions: ``{"auditor": ["jobs.read"]}``.

@@ -23,15 +23,16 @@ class Authentication(Protocol):
     """What the edge asks, once for every call."""
 
     async def authenticate(self, credential: Credential | None) -> Principal:
-        """The caller; raises ``Refused`` for a credential that is wrong. Without any: a caller with no permission."""
+        """The caller; raises ``Refused`` for a credential that is wrong. Without any: the anonymous one."""
 
 
 class Verified:
     """Callers prove who they are to one of several verifiers."""
 
-    def __init__(self, verifiers: Sequence[Verifier], tenant: str = "default") -> None:
+    def __init__(self, verifiers: Sequence[Verifier], nobody: Principal) -> None:
+        """Take the ways of proving, and the caller who shows nothing."""
         self._verifiers = tuple(verifiers)
-        self._nobody = Principal(user=ANONYMOUS, tenant=tenant)
+        self._nobody = nobody
 
     async def authenticate(self, credential: Credential | None) -> Principal:
         """Ask the verifiers in their order."""
@@ -46,7 +47,7 @@ class Verified:
 class Unguarded:
     """Everybody may do everything: for a server that only its own machine can reach."""
 
-    def __init__(self, tenant: str = "default") -> None:
+    def __init__(self, tenant: str) -> None:
         self._everybody = Principal(user=ANONYMOUS, tenant=tenant, permissions=frozenset({"*"}))
 
     async def authenticate(self, credential: Credential | None) -> Principal:  # noqa: ARG002 - clients send some anyway

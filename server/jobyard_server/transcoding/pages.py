@@ -1,0 +1,55 @@
+"""Plain pages beside the declared routes, such as health and metrics: made on demand, never cached, GET and HEAD only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobyard_server.transcoding.reply import Header, Reply, content_type, header
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TEXT: Final = "text/plain; charset=utf-8"
+JSON: Final = "application/json"
+
+_VERBS: Final = frozenset({"GET", "HEAD"})
+_SAFE: Final[tuple[Header, ...]] = (header("Cache-Control", "no-store"), header("X-Content-Type-Options", "nosniff"))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as it is now."""
+
+    body: bytes
+    media_type: str = TEXT
+    available: bool = True
+    """False: the page says why something cannot be had, and is answered as 503."""
+
+
+def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]) -> Application:
+    """Answer the paths of the pages, and leave everything else to the application."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        page = pages.get(scope["path"]) if scope["type"] == "http" else None
+        if page is None:
+            await application(scope, receive, send)
+        elif scope["method"] in _VERBS:
+            await _send(_reply(page()), send, bodiless=scope["method"] == "HEAD")
+        else:
+            await _send(Reply(405, [header("Allow", "GET, HEAD")]), send)
+
+    return serve
+
+
+def _reply(page: Page) -> Reply:
+    return Reply(200 if page.available else 503, [content_type(page.media_type), *_SAFE], page.body)
+
+
+async def _send(reply: Reply, send: Send, *, bodiless: bool = False) -> None:
+    length = header("Content-Length", str(len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, length]})
+    await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})
