@@ -28,10 +28,7 @@ _QUEUES: Final = (
     f"SELECT {', '.join('q.' + name for name in _COLUMNS)} "  # noqa: S608 - our own names
     "FROM given CROSS JOIN queues AS q WHERE q.name = given.name"
 )
-_CAPPED: Final = (
-    "SELECT q.name FROM given CROSS JOIN queues AS q "
-    "WHERE q.name = given.name AND q.max_running > 0"
-)
+_CAPPED: Final = "SELECT q.name FROM given CROSS JOIN queues AS q WHERE q.name = given.name AND q.max_running > 0"
 _ORDER: Final = "ORDER BY priority DESC, job, id LIMIT ?"
 _OF_ANY: Final = (
     "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
