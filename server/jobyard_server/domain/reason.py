@@ -46,6 +46,7 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     INTERNAL = "INTERNAL"
+    SERVER_STOPPING = "SERVER_STOPPING"
 
 
 @dataclass(frozen=True, slots=True)

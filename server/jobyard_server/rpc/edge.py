@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final
@@ -28,6 +29,9 @@ from jobyard_server.rpc.failures import Failure, from_refusal, internal
 from jobyard_server.rpc.methods import Access, Method
 
 Headers = Mapping[str, str | bytes]
+
+LONG: Final = 1.0
+"""Seconds after which a call is taken to be waiting for something."""
 
 REQUEST_ID: Final = "x-request-id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -56,18 +60,37 @@ class Edge:
         self.metrics = metrics
         self.limits = limits
         self.log_calls = log_calls
-        self.serving = 0
+        self.serving: set[Call] = set()
         """Calls being served now."""
+        self.stopping = False
 
     def open(self, method: Method, headers: Headers, deadline: float | None, peer: str, door: str) -> Call:
         """Begin a call; ``deadline`` is a moment of ``time.monotonic()``."""
         return Call(self, method, headers, deadline, peer, door)
 
+    def stop(self, seconds: float) -> None:
+        """Take no further calls, and end those in progress: the short ones in their time, those that wait at once."""
+        self.stopping = True
+        for call in tuple(self.serving):
+            call.hurry(seconds)
+
 
 class Call:
     """One call on its way through the edge."""
 
-    __slots__ = ("_begun", "_deadline", "_door", "_edge", "_headers", "_method", "_peer", "_principal", "request_id")
+    __slots__ = (
+        "_begun",
+        "_deadline",
+        "_door",
+        "_edge",
+        "_headers",
+        "_hurried",
+        "_method",
+        "_peer",
+        "_principal",
+        "_time",
+        "request_id",
+    )
 
     def __init__(
         self, edge: Edge, method: Method, headers: Headers, deadline: float | None, peer: str, door: str
@@ -80,14 +103,19 @@ class Call:
         self._peer = peer
         self._door = door
         self._principal: Principal | None = None
+        self._time: asyncio.Timeout | None = None
+        self._hurried = False
         self.request_id = _request_id(headers.get(REQUEST_ID))
-        edge.serving += 1
+        edge.serving.add(self)
 
     async def admit(self) -> None:
         """Let the caller in, or raise ``Refused``. Nothing of the request has been read so far."""
         edge, method = self._edge, self._method
-        if edge.serving > edge.limits.calls and not method.vital:
-            raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
+        if not method.vital:
+            if edge.stopping:
+                raise _stopping()
+            if len(edge.serving) > edge.limits.calls:
+                raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
         credential = present(self._headers, method.places)
         principal = await edge.authentication.authenticate(credential)
         if method.access is not Access.OPEN:
@@ -104,11 +132,28 @@ class Call:
         """The time of a call with one answer, as a context that cancels what runs in it."""
         longest = self._edge.limits.unary_seconds
         remaining = longest if self._deadline is None else min(longest, self._deadline - monotonic())
-        return asyncio.timeout(remaining)
+        self._time = asyncio.timeout(remaining)
+        return self._time
 
     def stream_limit(self) -> asyncio.Timeout:
-        """The time of a stream: as long as its caller wants it."""
-        return asyncio.timeout(None if self._deadline is None else self._deadline - monotonic())
+        """The time of a stream, as long as its caller wants it; asked for again, the time of its next part."""
+        self._hurried = self._hurried or self._edge.stopping
+        remaining = None if self._deadline is None else self._deadline - monotonic()
+        self._time = asyncio.timeout(0 if self._hurried else remaining)
+        return self._time
+
+    def hurry(self, seconds: float) -> None:
+        """End soon, for the server stops. What has run for long waits for something; the rest gets its time."""
+        if self._time is None:
+            return
+        now = asyncio.get_running_loop().time()
+        until = now if perf_counter() - self._begun > LONG else now + seconds
+        ends = self._time.when()
+        if ends is None or until < ends:
+            self._hurried = True
+            # Between two parts of a stream no time runs; the next part begins with none left.
+            with suppress(RuntimeError):
+                self._time.reschedule(until)
 
     def succeeded(self) -> None:
         """Write down that the call ended well."""
@@ -141,6 +186,8 @@ class Call:
             case DecodeError():
                 message = "The request is not a well-formed message."
                 return from_refusal(Refusal(Reason.INVALID_FIELD, message), self.request_id)
+            case TimeoutError() if self._hurried:
+                return from_refusal(_stopping().refusal, self.request_id)
             case TimeoutError() if self._is_late():
                 message = "The time for this call ran out."
                 return from_refusal(Refusal(Reason.DEADLINE_EXCEEDED, message), self.request_id)
@@ -157,7 +204,7 @@ class Call:
         )
 
     def _ended(self, code: str, reason: str | None) -> None:
-        self._edge.serving -= 1
+        self._edge.serving.discard(self)
         seconds = perf_counter() - self._begun
         self._edge.metrics.ended(self._method.path, self._door, code, seconds)
         if self._edge.log_calls:
@@ -199,3 +246,7 @@ def _request_id(sent: str | bytes | None) -> str:
     if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent):
         return sent
     return os.urandom(8).hex()
+
+
+def _stopping() -> Refused:
+    return Refused(Refusal(Reason.SERVER_STOPPING, "The server is stopping.", retry_after=1.0))

@@ -136,6 +136,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The time the caller gave ran out."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 33
     """The server made a mistake. The request id names it in the log of the server."""
+    ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 34
+    """The server is stopping and ended the call. Send the same request again, to another server or a little later."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -260,4 +262,6 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 32
 """The time the caller gave ran out."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 33
 """The server made a mistake. The request id names it in the log of the server."""
+ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 34
+"""The server is stopping and ended the call. Send the same request again, to another server or a little later."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
