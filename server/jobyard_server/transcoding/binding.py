@@ -56,7 +56,7 @@ class Binder:
         self._headers = HeaderTable(request, dialect, spec.face.blank)
         manners = Manners.of(spec.face, limits.parameters)
         in_path = {each.field[0] for each in route.template.variables if len(each.field) == 1}
-        self._query = QueryTable(
+        self.query = QueryTable(
             request, dialect, manners, taken=in_path | {route.body}, only_declared=route.body == "*"
         )
         self._body = body_reader(request, route.body, dialect, limits, manners, where) if route.body else None
@@ -82,8 +82,8 @@ class Binder:
         return message
 
     def _bind_around(self, message: Message, segments: list[str], query: str, headers: Headers) -> None:
-        if query or self._query.required:
-            self._query.bind(message, query)
+        if query or self.query.required:
+            self.query.bind(message, query)
         if self._path:
             self._bind_path(message, segments)
         if self._headers:

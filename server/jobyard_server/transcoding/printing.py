@@ -22,16 +22,18 @@ _TIMES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "go
 REQUEST = "request."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """What an answer may depend on beside the response."""
 
-    request: Message | None
-    """The bound request, where there was one."""
     path: str
     """The path of the request, as it came."""
+    query: str
+    """The query of the request, as it came."""
     public_url: str
     """Scheme and host under which the server is reached from outside, without a slash at the end."""
+    request: Message | None = None
+    """The request message, once it is bound."""
 
 
 Print = Callable[[Message, Exchange], str]

@@ -113,6 +113,15 @@ class QueryTable:
         if wrong:
             raise wrong_all(wrong)
 
+    def pairs(self, raw: str) -> list[tuple[str, str]]:
+        """Give the parameters of a query that was bound, by the names that are printed."""
+        named = ((self.find(name), value, literal) for name, value, literal in _decoded(raw.split("&")))
+        return [
+            (found.label, literal if found.plus_literal else value)
+            for found, value, literal in named
+            if found is not None
+        ]
+
     def _unknown(self, name: str) -> Wrong | None:
         if self._manners.unknown_ignored:
             return None

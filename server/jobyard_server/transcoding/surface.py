@@ -79,10 +79,14 @@ class Surface:
     methods: tuple[MethodSpec, ...]
 
 
-def read(services: Iterable[ServiceDescriptor]) -> Surface:
-    """Collect the faces and methods of the services; raises DeclarationError and TemplateError."""
+def read(services: Iterable[ServiceDescriptor], files: Iterable[FileDescriptor] = ()) -> Surface:
+    """Collect the faces and methods of the services; raises DeclarationError and TemplateError.
+
+    Faces are looked for in the files of the services, in what those import, and in the further `files`: a service does
+    not have to import the file that registers its face.
+    """
     chosen = list(services)
-    faces = _faces(service.file for service in chosen)
+    faces = _faces([*(service.file for service in chosen), *files])
     methods = tuple(
         _method(method, _face_of(service, faces)) for service in chosen for method in service.methods
     )

@@ -157,7 +157,7 @@ class ErrorFormat(_message.Message):
 
     @_builtins.property
     def codes(self) -> _containers.RepeatedScalarFieldContainer[_code_pb2.Code.ValueType]:
-        """Only for failures of these codes that have no reason of their own."""
+        """Only for failures of these codes. With `layer` or `reasons` too, either fits."""
 
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderText]:
@@ -212,9 +212,10 @@ class ErrorRow(_message.Message):
     number: _builtins.str
     """What the API calls the error, printed where a field asks for ERROR_SOURCE_NUMBER: `"31504"`, `"invalidType"`."""
     text: _builtins.str
-    """Text of the message. `{name}` stands for the failure's metadata of that name, and for `{message}`, `{reason}`,
-    `{status}`, `{field}`, `{value}`, `{description}`, `{path}`, `{method}`, `{allowed}` and `{request_id}`.
-    Default: the failure's own message.
+    """Text of the message. `{name}` stands for the metadata of that name in the failure's ErrorInfo; `{message}`,
+    `{reason}`, `{code}`, `{status}`, `{phrase}`, `{number}`, `{title}`, `{path}`, `{method}`, `{request_id}` and
+    `{trace_id}` for what the sources of the same names hold; `{field}`, `{value}` and `{description}` for the first
+    violation; `{allowed}` for what would have been taken. Default: the failure's own message.
     """
     title: _builtins.str
     """Title printed where a field asks for ERROR_SOURCE_TITLE. Default: the title of the reason, else the status phrase."""

@@ -92,6 +92,7 @@ class Face(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     BLANK_FIELD_NUMBER: _builtins.int
     UNEXPECTED_BODY_FIELD_NUMBER: _builtins.int
+    ANY_ACCEPT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name by which services name this face, and settings speak of it: `"orders"`. Unique in the whole server."""
     title: _builtins.str
@@ -122,6 +123,8 @@ class Face(_message.Message):
     """What an empty query parameter means where its field does not say."""
     unexpected_body: _json_pb2.Strictness.ValueType
     """What a body means to a POST, PUT or PATCH that declares none. Bodies of GET, HEAD and DELETE are always ignored."""
+    any_accept: _builtins.bool
+    """An `Accept` that fits nothing a method can write gets its default. Without it that is a 406."""
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths under which everything belongs to this face: `"/orders/v2"`. The face with the longest prefix of an
@@ -186,10 +189,11 @@ class Face(_message.Message):
         headers: _abc.Iterable[_error_pb2.HeaderText] | None = ...,
         blank: _json_pb2.Blank.ValueType = ...,
         unexpected_body: _json_pb2.Strictness.ValueType = ...,
+        any_accept: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_accept", b"any_accept", "assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,218 @@
+"""One route of one method, compiled: everything that a request of it needs is worked out when the server starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf.descriptor import EnumDescriptor, FileDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from jobyard.rest.v1 import error_pb2, face_pb2, json_pb2
+from jobyard_server.transcoding.addresses import Mount
+from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
+from jobyard_server.transcoding.answers import AnswerTable
+from jobyard_server.transcoding.binding import Binder, setter
+from jobyard_server.transcoding.bodies import Writers
+from jobyard_server.transcoding.body_forms import HTTP_BODY
+from jobyard_server.transcoding.codec import Dialect, compile_encoder
+from jobyard_server.transcoding.errors import ErrorPrinter, Printers
+from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, Spell, of_refusal, of_rpc
+from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.headers import MetadataMap
+from jobyard_server.transcoding.links import LinkBook
+from jobyard_server.transcoding.media import JSON, NDJSON, Form, Offer, bare, fits, form_of, negotiate, offer
+from jobyard_server.transcoding.printing import Scope
+from jobyard_server.transcoding.reasons import Meaning, enums_of, meanings
+from jobyard_server.transcoding.reply import Reply
+from jobyard_server.transcoding.router import NO_BODY
+from jobyard_server.transcoding.settings import Settings
+from jobyard_server.transcoding.spelling import speller
+from jobyard_server.transcoding.stream import OFFERS, StreamPlan
+from jobyard_server.transcoding.surface import MethodSpec, RouteSpec
+
+_LOG = logging.getLogger(__name__)
+_MOST_ACCEPTS_KEPT = 256
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class FacePlan:
+    """One face, compiled: what all its methods share."""
+
+    def __init__(self, face: face_pb2.Face, pool: DescriptorPool, enums: list[EnumDescriptor], settings: Settings) -> None:
+        self.face = face
+        self.pool = pool
+        self.meanings: dict[str, Meaning] = meanings(enums)
+        # Printers of whole errors need a dialect, the dialect of answers needs the printer of items.
+        plain = Dialect.of_face(face, settings.profiles)
+        self._printers = Printers(
+            encode=lambda kind: compile_encoder(kind.DESCRIPTOR, plain),
+            tree=lambda kind: compile_encoder(kind.DESCRIPTOR, plain).tree,
+        )
+        self.errors = self.errors_of(error_pb2.MethodErrors())
+        self.dialect = Dialect.of_face(face, settings.profiles, self._item_error)
+        self.mount = Mount.of(face, settings.mounts.get(face.name))
+        self.links = LinkBook(self.dialect, self.mount)
+        self.metadata = MetadataMap(settings.forward_headers, settings.metadata_prefix, face)
+        self.consumes = tuple(face.consumes) or (JSON,)
+        self.produces = tuple(Offer(each, (bare(each),)) for each in face.produces) or (Offer(JSON, (JSON,)),)
+
+    def errors_of(self, method: error_pb2.MethodErrors) -> ErrorPrinter:
+        """Compile the errors of a method that says something about them itself."""
+        return ErrorPrinter(self.face, method, self.pool, self._printers)
+
+    def _item_error(self, status: Message) -> object:
+        assert isinstance(status, status_pb2.Status)
+        return self.errors.item(status, self.meanings)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Which bodies a route takes."""
+
+    takes: bool
+    """There is a field for it."""
+    ignores: bool
+    """One that has no field is ignored instead of refused."""
+    types: tuple[tuple[str, Form], ...]
+    assumed: str
+    most: int
+    known: dict[str, Form | None] = field(default_factory=dict)
+
+    def form(self, content_type: str) -> Form | None:
+        """Say how a body of this type is read; None: not at all."""
+        wanted = bare(content_type) or self.assumed
+        if wanted not in self.known:
+            found = next((form for pattern, form in self.types if fits(wanted, pattern)), None)
+            if found is None or len(self.known) >= _MOST_ACCEPTS_KEPT:
+                return found
+            self.known[wanted] = found
+        return self.known[wanted]
+
+
+class Operation:
+    """One route of one method."""
+
+    def __init__(self, spec: MethodSpec, route: RouteSpec, plan: FacePlan, settings: Settings) -> None:
+        self.spec = spec
+        self.route = route
+        self.plan = plan
+        self.call_path = spec.path
+        self.streams_in = bool(spec.descriptor.client_streaming)
+        self.streams_out = bool(spec.descriptor.server_streaming)
+        self.safe = route.verb in _SAFE
+        self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
+        own_errors = spec.errors.formats or spec.errors.rows
+        self.errors = plan.errors_of(spec.errors) if own_errors else plan.errors
+        self.spell: Spell = speller(spec.request, route.body, plan.dialect)
+        self.intake = _intake(spec, route, plan, settings)
+        self.offers = _offers(spec, plan)
+        where = f"{spec.name}, {route.verb} {route.template.text}"
+        self.setters: dict[str, Callable[[Message], None]] = {
+            each.media_type: setter(spec.request, each.sets, plan.dialect, where) for each in self.offers if each.sets
+        }
+        self._accepted: dict[bytes, Offer | None] = {}
+        scope = Scope(spec.response, spec.request, plan.dialect, spec.name)
+        writers = Writers(scope, plan.links, spec.page_links, self.binder.query)
+        self.stream = self._stream(scope, writers) if self.streams_out else None
+        self.answers = AnswerTable(
+            spec, scope, writers, plan.mount, absolute_location=settings.absolute_locations, body=route.response_body
+        )
+
+    def choose(self, accept: bytes) -> Offer | None:
+        """Choose the media type that the client likes best; None: it takes none of them."""
+        known = self._accepted.get(accept, self)
+        if not isinstance(known, Operation):
+            return known
+        chosen = negotiate(accept.decode("latin-1"), self.offers)
+        if chosen is None and self.plan.face.any_accept:
+            chosen = self.offers[0]
+        if len(self._accepted) < _MOST_ACCEPTS_KEPT and len(accept) < 256:
+            self._accepted[accept] = chosen
+        return chosen
+
+    def failed(self, error: Exception, scene: Scene) -> Reply:
+        """Answer whatever kept the method from its answer; what it was not meant to raise is logged and not told."""
+        if isinstance(error, RequestRefused):
+            failure = of_refusal(error)
+        elif isinstance(error, RpcFailure):
+            failure = of_rpc(error, self.plan.meanings, self.spell)
+        else:
+            _LOG.error("%s failed", self.call_path, exc_info=error)
+            failure = INTERNAL
+        return self.errors.reply(failure, scene)
+
+    def _stream(self, scope: Scope, writers: Writers) -> StreamPlan:
+        shape = self.spec.stream
+        body = shape.body or self.route.response_body
+        printed = way(self.spec.response, body, where=self.spec.name)[-1].message_type if body else self.spec.response
+        exact = printed is not None and printed.full_name == HTTP_BODY
+        return StreamPlan(self.spec, scope, writers.of(body), exact=exact)
+
+
+def media_of(spec: MethodSpec, route: RouteSpec, plan: FacePlan) -> frozenset[str]:
+    """Give the media types that tell a route from others on the same verb and path; none: it takes all requests."""
+    if not route.body and not spec.consumes.empty:
+        return frozenset()
+    types = _types(spec, plan) if route.body else ()
+    return frozenset(types) | ({NO_BODY} if spec.consumes.empty else frozenset())
+
+
+def _types(spec: MethodSpec, plan: FacePlan) -> tuple[str, ...]:
+    if spec.consumes.media_types:
+        return tuple(bare(each) for each in spec.consumes.media_types)
+    if spec.descriptor.client_streaming:
+        return (NDJSON, *plan.consumes)
+    return plan.consumes
+
+
+def _intake(spec: MethodSpec, route: RouteSpec, plan: FacePlan, settings: Settings) -> Intake:
+    face, consumes, limits = plan.face, spec.consumes, settings.limits
+    types = _types(spec, plan)
+    if not consumes.media_types and _takes_exact(spec, route):
+        types = ("*/*",)
+    most = consumes.max_bytes or face.max_bytes or limits.body_bytes
+    ignores = consumes.ignore_body or face.unexpected_body == json_pb2.STRICTNESS_IGNORE
+    return Intake(
+        takes=bool(route.body) and not consumes.ignore_body,
+        ignores=ignores,
+        types=tuple((each, form_of(each, consumes.form)) for each in types),
+        assumed=bare(face.assume_media_type),
+        most=min(most, limits.most_body_bytes),
+    )
+
+
+def _takes_exact(spec: MethodSpec, route: RouteSpec) -> bool:
+    body = spec.request if route.body == "*" else None
+    if route.body and route.body != "*":
+        body = way(spec.request, route.body, where=spec.name)[-1].message_type
+    return body is not None and body.full_name == HTTP_BODY
+
+
+def _offers(spec: MethodSpec, plan: FacePlan) -> tuple[Offer, ...]:
+    if spec.produces:
+        return tuple(offer(each) for each in spec.produces)
+    if spec.descriptor.server_streaming:
+        return OFFERS
+    # An answer that names its media type itself is not for the client to choose.
+    fixed = dict.fromkeys(each.media_type for each in spec.answers if each.media_type)
+    chosen = tuple(Offer(each, (bare(each),)) for each in fixed)
+    open_to_choice = not spec.answers or any(not each.media_type and not each.empty for each in spec.answers)
+    return plan.produces + chosen if open_to_choice or not chosen else chosen
+
+
+def reasons_of(specs: list[MethodSpec], files: Sequence[FileDescriptor]) -> list[EnumDescriptor]:
+    """Find the enums that may hold reasons of these methods: in their files, what those import, and their packages."""
+    own = [spec.descriptor.containing_service.file for spec in specs]
+    packages = {file.package for file in own}
+    waiting = own + [file for file in files if file.package in packages]
+    seen: dict[str, list[EnumDescriptor]] = {}
+    while waiting:
+        file = waiting.pop()
+        if file.name not in seen and file.package != LAYER_DOMAIN:
+            seen[file.name] = enums_of([file])
+            waiting.extend(file.dependencies)
+    return [enum for enums in seen.values() for enum in enums]
