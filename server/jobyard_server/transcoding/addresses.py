@@ -81,5 +81,3 @@ def _default(scope: Scope, text: str) -> tuple[str, Print]:
     if not equals:
         raise DeclarationError(f"{scope.where}: {text!r} is not a field and its value")
     return _label(scope, name), scope.text(value)
-
-

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
-
 
 from google.protobuf.message import Message
 
@@ -60,7 +58,9 @@ class AnswerTable:
         self._where = spec.name
         on = [each for each in spec.answers if _switched_on(each.profile, scope.dialect.profiles)]
         declared = on or [answer_pb2.Answer(body=body)]
-        self._answers = tuple(_compile(each, scope, writers, mount, absolute_location=absolute_location) for each in declared)
+        self._answers = tuple(
+            _compile(each, scope, writers, mount, absolute_location=absolute_location) for each in declared
+        )
 
     @property
     def only(self) -> bool:

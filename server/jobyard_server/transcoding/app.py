@@ -9,7 +9,6 @@ from typing import Any, Final
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from jobyard_server.transcoding.backend import Backend, Call, RequestRefused
-from jobyard_server.transcoding.binding import NO_CONTENT
 from jobyard_server.transcoding.body import Budget, Claim, ClientGone, Receive
 from jobyard_server.transcoding.disconnects import Presence, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
@@ -67,7 +66,8 @@ class Transcoder:
         try:
             request.check(self._limits)
         except RequestRefused as refusal:
-            await self._sender.reply(self._errors_at(request).reply(of_refusal(refusal), request.scene()), request, send)
+            reply = self._errors_at(request).reply(of_refusal(refusal), request.scene())
+            await self._sender.reply(reply, request, send)
             return
         found = self.plan.find(request.verb, request.path)
         if isinstance(found, Found):

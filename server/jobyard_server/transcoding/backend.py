@@ -105,9 +105,7 @@ class Backend(Protocol):
         """Answer one request with a stream; admission and decoding happen when the first item is asked for."""
         ...
 
-    async def client_stream(
-        self, call: Call, requests: AsyncIterator[Message]
-    ) -> tuple[Message, ResponseMetadata]:
+    async def client_stream(self, call: Call, requests: AsyncIterator[Message]) -> tuple[Message, ResponseMetadata]:
         """Answer a stream of requests with one response; the first request is asked for after admission."""
         ...
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from jobyard_server.transcoding.body_forms import BodyReader, body_reader
 from jobyard_server.transcoding.codec.dialect import Dialect
-from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.fields import enum_number, message_of, way
 from jobyard_server.transcoding.headers import Headers, HeaderTable
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.masks import mask_field, paths
@@ -116,11 +116,7 @@ def setter(request: Descriptor, sets: str, dialect: Dialect, where: str) -> Call
         raise DeclarationError(f"{where}: {sets!r} is not a field and its value")
     field = steps[-1]
     if field.enum_type is not None:
-        number = next(
-            (each.number for each in field.enum_type.values if each.name == text or each.name.endswith(f"_{text}")), None
-        )
-        if number is None:
-            raise DeclarationError(f"{where}: {field.enum_type.full_name} has no value {text}")
+        number = enum_number(field.enum_type, text, where=where)
         return lambda message: setattr(into.owner(message), field.name, number)
     return lambda message: into.put(message, text)
 
@@ -146,7 +142,7 @@ def _mask(request: Descriptor, route: RouteSpec, dialect: Dialect) -> Callable[[
 
     def fill(message: Any, data: bytes) -> None:
         if not message.HasField(name):
-            found = list(dict.fromkeys(paths(orjson.loads(data), body.message_type, dialect)))
+            found = list(dict.fromkeys(paths(orjson.loads(data), message_of(body), dialect)))
             if found:
                 getattr(message, name).paths.extend(found)
 

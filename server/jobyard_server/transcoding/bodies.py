@@ -46,7 +46,8 @@ class Writers:
         plain_text = _text(steps, self._scope) if steps else None
         if media_type and is_text(media_type):
             if plain_text is None:
-                raise DeclarationError(f"{self._scope.where}: {body or 'the response'} cannot be printed as {media_type}")
+                what = body or "the whole response"
+                raise DeclarationError(f"{self._scope.where}: {what} cannot be printed as {media_type}")
             return plain_text
         json = self._json(steps, printed)
         if plain_text is None:

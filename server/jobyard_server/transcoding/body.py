@@ -74,9 +74,7 @@ async def read(receive: Receive, headers: Headers, most: int, limits: Limits, cl
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def chunks(
-    receive: Receive, headers: Headers, most: int, limits: Limits, claim: Claim
-) -> AsyncIterator[bytes]:
+async def chunks(receive: Receive, headers: Headers, most: int, limits: Limits, claim: Claim) -> AsyncIterator[bytes]:
     """Give the body piece by piece, decompressed, never more than `most` bytes in all."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and len(declared) < 20 and int(declared) > most:

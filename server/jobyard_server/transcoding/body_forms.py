@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import RequestRefused
 from jobyard_server.transcoding.codec import CodecError, Dialect, compile_decoder, compile_field_decoder
-from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.fields import message_of, way
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.media import Form
 from jobyard_server.transcoding.multipart import parts
@@ -80,7 +80,7 @@ class _FieldReader:
         self._decode = compile_field_decoder(field, dialect)
         self._text = writer(field, dialect) if not field.is_repeated else None
         nested = field.message_type is not None and not field.is_repeated
-        self._form = _FormReader(field.message_type, dialect, limits, manners) if nested else None
+        self._form = _FormReader(message_of(field), dialect, limits, manners) if nested else None
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
         name = self._field.name
@@ -115,7 +115,7 @@ class _ExactReader:
         self._name = field.name if field is not None else ""
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:  # noqa: ARG002 - any form will do
-        target = getattr(message, self._name) if self._name else message
+        target: Any = getattr(message, self._name) if self._name else message
         target.content_type = media_type
         target.data = data
 

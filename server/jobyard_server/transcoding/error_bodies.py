@@ -17,6 +17,7 @@ from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import error_pb2
 from jobyard_server.transcoding.backend import Violation
 from jobyard_server.transcoding.failures import Failure, Scene, phrase
+from jobyard_server.transcoding.fields import message_of
 from jobyard_server.transcoding.surface import DeclarationError
 from jobyard_server.transcoding.wording import Wording, wording
 
@@ -98,28 +99,20 @@ def _field(field: FieldDescriptor) -> Fill | None:
 
 
 def _unbounded(field: FieldDescriptor, part: error_pb2.ErrorPart) -> Fill | None:
-    name = field.name
     if part.text:
         return _texts(field, part)
-    if part.source == _E.ERROR_SOURCE_VIOLATIONS:
-        return _violations(field)
-    if part.source == _E.ERROR_SOURCE_DETAILS:
-        return lambda body, told: getattr(body, name).extend(_packed(told))
-    if part.source == _E.ERROR_SOURCE_METADATA:
-        return lambda body, told: getattr(body, name).update(told.failure.facts)
-    if part.source == _E.ERROR_SOURCE_TIMESTAMP:
-        return _timestamp(field)
-    if part.source == _E.ERROR_SOURCE_CODE:
-        return _single(field, _code_number if _is_number(field) else _code_name)
+    if part.source in _COMPILERS:
+        return _COMPILERS[part.source](field)
     if part.source:
         return _single(field, _FACTS[part.source])
     return _nested(field) if field.message_type is not None and not field.is_repeated else None
 
 
 def _nested(field: FieldDescriptor) -> Fill | None:
-    if not any(child.GetOptions().HasExtension(rest.error_part) for child in field.message_type.fields):
+    message = message_of(field)
+    if not any(child.GetOptions().HasExtension(rest.error_part) for child in message.fields):
         return None
-    fill = filler(field.message_type)
+    fill = filler(message)
     name = field.name
     return lambda body, told: fill(getattr(body, name), told)
 
@@ -143,9 +136,7 @@ def _texts(field: FieldDescriptor, part: error_pb2.ErrorPart) -> Fill:
     def said(told: Told) -> list[str]:
         chosen = [server] if server is not None and told.status >= 500 else words
         return [
-            told.say(text)
-            for text in chosen
-            if not text.slots or any(told.facts.get(slot.name) for slot in text.slots)
+            told.say(text) for text in chosen if not text.slots or any(told.facts.get(slot.name) for slot in text.slots)
         ]
 
     if field.is_repeated:
@@ -162,8 +153,7 @@ def _violations(field: FieldDescriptor) -> Fill:
     name = field.name
     if field.message_type is None:
         return lambda body, told: getattr(body, name).extend(
-            f"{each.field}: {each.description}" if each.field else each.description
-            for each in told.failure.violations
+            f"{each.field}: {each.description}" if each.field else each.description for each in told.failure.violations
         )
     parts = [
         (child.name, _ITEM_FACTS[source])
@@ -233,7 +223,7 @@ def _whole(value: object) -> int:
 
 
 def _code_name(told: Told) -> str:
-    return code_pb2.Code.Name(told.failure.code)  # type: ignore[arg-type]
+    return str(code_pb2.Code.Name(told.failure.code))
 
 
 def _code_number(told: Told) -> int:
@@ -249,6 +239,29 @@ def _packed(told: Told) -> list[any_pb2.Any]:
             packed.append(any_pb2.Any())
             packed[-1].Pack(detail)
     return packed
+
+
+def _details(field: FieldDescriptor) -> Fill:
+    name = field.name
+    return lambda body, told: getattr(body, name).extend(_packed(told))
+
+
+def _metadata(field: FieldDescriptor) -> Fill:
+    name = field.name
+    return lambda body, told: getattr(body, name).update(told.failure.facts)
+
+
+def _code(field: FieldDescriptor) -> Fill:
+    return _single(field, _code_number if _is_number(field) else _code_name)
+
+
+_COMPILERS: dict[int, Callable[[FieldDescriptor], Fill]] = {
+    _E.ERROR_SOURCE_VIOLATIONS: _violations,
+    _E.ERROR_SOURCE_DETAILS: _details,
+    _E.ERROR_SOURCE_METADATA: _metadata,
+    _E.ERROR_SOURCE_TIMESTAMP: _timestamp,
+    _E.ERROR_SOURCE_CODE: _code,
+}
 
 
 def _fill_status(body: Message, told: Told) -> None:

@@ -11,7 +11,6 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from jobyard.rest.v1 import error_pb2, face_pb2
-from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.error_bodies import Fill, Told, filler
 from jobyard_server.transcoding.failures import NOWHERE, Failure, Scene, of_status, phrase
 from jobyard_server.transcoding.media import JSON, TEXT
@@ -73,9 +72,7 @@ class ErrorPrinter:
             _format(each, face, pool) for each in (*method.formats, *(face.errors or [_DEFAULT_FORMAT]))
         )
         self._rows = (*method.rows, *face.rows)
-        self._words = {
-            text: _wording(text, face) for row in self._rows for text in (row.text, row.remediation) if text
-        }
+        self._words = {text: _wording(text, face) for row in self._rows for text in (row.text, row.remediation) if text}
         self._fixed = tuple((each.name, _wording(each.text, face)) for each in face.headers)
         self._challenges = tuple(
             _wording(credential.challenge, face) for credential in face.credentials if credential.challenge
@@ -155,15 +152,13 @@ class ErrorPrinter:
         return headers
 
 
-def _facts(
-    failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow, title: str
-) -> dict[str, str]:
+def _facts(failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow, title: str) -> dict[str, str]:
     first = failure.violations[0] if failure.violations else None
     facts = dict(failure.facts)
     facts |= {
         "message": failure.message,
         "reason": failure.reason,
-        "code": code_pb2.Code.Name(failure.code),  # type: ignore[arg-type]
+        "code": code_pb2.Code.Name(failure.code),
         "status": str(status),
         "phrase": phrase(status),
         "number": row.number,
@@ -192,7 +187,7 @@ def _format(declared: error_pb2.ErrorFormat, face: face_pb2.Face, pool: Descript
         codes=frozenset(declared.codes),
         text=_wording(declared.text, face) if declared.text else None,
         kind=kind,
-        fill=filler(kind.DESCRIPTOR) if kind is not None else None,
+        fill=filler(pool.FindMessageTypeByName(declared.message)) if kind is not None else None,
         media_type=declared.media_type or (TEXT if declared.text else JSON),
         headers=tuple((each.name, _wording(each.text, face)) for each in declared.headers),
     )

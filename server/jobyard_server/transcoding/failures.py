@@ -94,9 +94,11 @@ def of_status(status: status_pb2.Status, meanings: Mapping[str, Meaning]) -> Fai
     details: list[Message] = []
     for packed in status.details:
         kind = next((each for each in known if packed.Is(each.DESCRIPTOR)), None)
-        unpacked: Message = kind() if kind is not None else packed
-        if kind is not None:
-            packed.Unpack(unpacked)
+        if kind is None:
+            details.append(packed)
+            continue
+        unpacked = kind()
+        packed.Unpack(unpacked)
         details.append(unpacked)
     return of_rpc(RpcFailure(status.code, status.message, tuple(details)), meanings)
 

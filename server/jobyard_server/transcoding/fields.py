@@ -6,7 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.codec.declared import is_map
@@ -35,6 +35,26 @@ def way(message: Descriptor, path: str | tuple[str, ...], *, where: str) -> Way:
 def reader(steps: Way) -> Reader:
     """Compile what reads the field; an unset message on the way reads as its empty self."""
     return attrgetter(".".join(step.name for step in steps))
+
+
+def message_of(field: FieldDescriptor) -> Descriptor:
+    """Give the message of a field that is known to hold one."""
+    assert field.message_type is not None
+    return field.message_type
+
+
+def enum_of(field: FieldDescriptor) -> EnumDescriptor:
+    """Give the enum of a field that is known to hold one."""
+    assert field.enum_type is not None
+    return field.enum_type
+
+
+def enum_number(enum: EnumDescriptor, name: str, *, where: str) -> int:
+    """Find a value by its name, with or without the prefix of its enum."""
+    for value in enum.values:
+        if value.name == name or value.name.endswith(f"_{name}"):
+            return int(value.number)
+    raise DeclarationError(f"{where}: {enum.full_name} has no value {name}")
 
 
 def presence(steps: Way) -> Callable[[Message], bool]:

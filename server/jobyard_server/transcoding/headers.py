@@ -44,7 +44,9 @@ class HeaderTable:
 
     def __init__(self, message: Descriptor, dialect: Dialect, blank: int) -> None:
         self._bindings = tuple(
-            _binding(field, dialect, blank) for field in message.fields if field.GetOptions().Extensions[rest.header].name
+            _binding(field, dialect, blank)
+            for field in message.fields
+            if field.GetOptions().Extensions[rest.header].name
         )
 
     def __bool__(self) -> bool:

@@ -14,6 +14,7 @@ from jobyard.rest.v1 import link_pb2
 from jobyard_server.transcoding.addresses import Mount, address, reprinted
 from jobyard_server.transcoding.codec.declared import Member, is_map, shape_of
 from jobyard_server.transcoding.codec.dialect import Dialect, Unset
+from jobyard_server.transcoding.fields import message_of
 from jobyard_server.transcoding.printing import Exchange, Holds, Print, Scope
 from jobyard_server.transcoding.query import QueryTable
 from jobyard_server.transcoding.surface import DeclarationError
@@ -21,7 +22,7 @@ from jobyard_server.transcoding.surface import DeclarationError
 Tree = Any
 Row = dict[str, str | None]
 
-_CONSTANT_PARTS = {
+_CONSTANT_PARTS: dict[int, str] = {
     link_pb2.LINK_PART_REL: "rel",
     link_pb2.LINK_PART_METHOD: "method",
     link_pb2.LINK_PART_TYPE: "type",
@@ -187,7 +188,8 @@ class LinkBook:
 
     def _row(self, link: link_pb2.Link, rows: Member, scope: Scope) -> Callable[[str, Message, Exchange], Row]:
         cells = [
-            (member, self._cell(link, member, scope)) for member in shape_of(rows.field.message_type, self._dialect).members
+            (member, self._cell(link, member, scope))
+            for member in shape_of(message_of(rows.field), self._dialect).members
         ]
 
         def row(href: str, message: Message, exchange: Exchange) -> Row:

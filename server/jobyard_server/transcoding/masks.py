@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from jobyard_server.transcoding.codec.declared import is_map, is_raw, names_of
 from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.fields import message_of
 
 MASK = "google.protobuf.FieldMask"
 
@@ -36,7 +37,7 @@ def paths(tree: Any, message: Descriptor, dialect: Dialect, prefix: str = "") ->
             continue
         path = prefix + field.name
         if isinstance(value, dict) and value and _has_parts(field):
-            yield from paths(value, field.message_type, dialect, path + ".")
+            yield from paths(value, message_of(field), dialect, path + ".")
         else:
             yield path
 

@@ -31,7 +31,7 @@ class Form(Enum):
     STREAM = "stream"
 
 
-_DECLARED = {
+_DECLARED: dict[int, Form] = {
     media_pb2.BODY_FORM_JSON: Form.JSON,
     media_pb2.BODY_FORM_URLENCODED: Form.URLENCODED,
     media_pb2.BODY_FORM_MULTIPART: Form.MULTIPART,

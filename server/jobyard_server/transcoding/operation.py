@@ -13,8 +13,8 @@ from google.rpc import status_pb2
 
 from jobyard.rest.v1 import error_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.addresses import Mount
-from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
 from jobyard_server.transcoding.answers import AnswerTable
+from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
 from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
 from jobyard_server.transcoding.body_forms import HTTP_BODY
@@ -42,7 +42,9 @@ _SAFE = frozenset({"GET", "HEAD"})
 class FacePlan:
     """One face, compiled: what all its methods share."""
 
-    def __init__(self, face: face_pb2.Face, pool: DescriptorPool, enums: list[EnumDescriptor], settings: Settings) -> None:
+    def __init__(
+        self, face: face_pb2.Face, pool: DescriptorPool, enums: list[EnumDescriptor], settings: Settings
+    ) -> None:
         self.face = face
         self.pool = pool
         self.meanings: dict[str, Meaning] = meanings(enums)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from jobyard.rest.v1 import json_pb2
 from jobyard_server.transcoding.codec.declared import is_map, is_raw
 from jobyard_server.transcoding.codec.dialect import Dialect
-from jobyard_server.transcoding.fields import Way, owner_of
+from jobyard_server.transcoding.fields import Way, message_of, owner_of
 from jobyard_server.transcoding.values import ValueRefusedError, Write, item_writer, parser, writer
 
 _F = FieldDescriptor
@@ -84,7 +84,7 @@ def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter
 def map_entry(way: Way, key: str, label: str, dialect: Dialect, rules: Rules) -> Parameter | None:
     """Compile the parameter of one entry of a map of single values: `labels[site]=a`."""
     field = way[-1]
-    key_field, value_field = (field.message_type.fields_by_name[part] for part in ("key", "value"))
+    key_field, value_field = (message_of(field).fields_by_name[part] for part in ("key", "value"))
     if value_field.message_type is not None:
         return None
     try:

@@ -96,9 +96,7 @@ def _route(operation: Operation, plan: FacePlan) -> Route[Operation]:
 
 
 def _by_prefix(plans: Iterable[FacePlan]) -> tuple[tuple[str, FacePlan], ...]:
-    pairs = [
-        (plan.mount.path(prefix).rstrip("/") or "/", plan) for plan in plans for prefix in plan.face.prefixes
-    ]
+    pairs = [(plan.mount.path(prefix).rstrip("/") or "/", plan) for plan in plans for prefix in plan.face.prefixes]
     owners: dict[str, str] = {}
     for prefix, plan in pairs:
         other = owners.setdefault(prefix, plan.face.name)

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from jobyard_server.transcoding.codec.declared import words_of
 from jobyard_server.transcoding.codec.dialect import Dialect
-from jobyard_server.transcoding.fields import Way, is_set, presence, reader, way
+from jobyard_server.transcoding.fields import Way, enum_number, enum_of, is_set, presence, reader, way
 from jobyard_server.transcoding.percent import encode
 from jobyard_server.transcoding.surface import DeclarationError
 from jobyard_server.transcoding.wording import Slot, wording
@@ -49,7 +49,7 @@ def text_of(field: FieldDescriptor, dialect: Dialect) -> Callable[[Any], str]:
     if field.cpp_type == _F.CPPTYPE_BOOL:
         return lambda value: "true" if value else "false"
     if field.cpp_type == _F.CPPTYPE_ENUM:
-        printed = words_of(field.enum_type, dialect).printed
+        printed = words_of(enum_of(field), dialect).printed
         return lambda value: printed.get(value, "" if value == 0 else str(value))
     if field.type == _F.TYPE_BYTES:
         return lambda value: b64encode(value).decode()
@@ -140,13 +140,7 @@ class Scope:
         field = steps[-1]
         read = reader(steps)
         if field.cpp_type == _F.CPPTYPE_ENUM:
-            number = self._enum_number(field, wanted)
+            number = enum_number(enum_of(field), wanted, where=self.where)
             return lambda message: bool(read(message) == number)
         text = text_of(field, self.dialect)
         return lambda message: text(read(message)) == wanted
-
-    def _enum_number(self, field: FieldDescriptor, wanted: str) -> int:
-        for value in field.enum_type.values:
-            if value.name == wanted or value.name.endswith(f"_{wanted}"):
-                return int(value.number)
-        raise DeclarationError(f"{self.where}: {field.enum_type.full_name} has no value {wanted}")

@@ -188,9 +188,7 @@ def _decoded(pairs: list[str]) -> Iterator[tuple[str, str, str]]:
             raise refused("QUERY_MALFORMED", f"the query parameter {shown(name)!r}: {error}") from error
 
 
-def _put(
-    found: Parameter, message: Message, text: str, seen: dict[str, int], chosen: dict[str, int]
-) -> Wrong | None:
+def _put(found: Parameter, message: Message, text: str, seen: dict[str, int], chosen: dict[str, int]) -> Wrong | None:
     times = seen.get(found.label, 0)
     seen[found.label] = times + 1
     if times and not found.repeated:

@@ -65,7 +65,8 @@ def meanings(enums: Iterable[EnumDescriptor]) -> dict[str, Meaning]:
             name = bare_name(enum, value.name)
             meaning = Meaning(reason.code, reason.status or STATUS_OF_CODE.get(reason.code, 500), reason.title)
             if found.setdefault(name, meaning) != meaning:
-                raise DeclarationError(f"the reason {name} means one thing in {origin[name]}, another in {enum.full_name}")
+                both = f"one thing in {origin[name]}, another in {enum.full_name}"
+                raise DeclarationError(f"the reason {name} means {both}")
             origin.setdefault(name, enum.full_name)
     return found
 

@@ -39,13 +39,14 @@ class Request:
         given = self.headers.get(b"x-request-id", b"")
         # Ids only have to differ: nothing is decided by them.
         self.request_id = (
-            given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"  # noqa: S311
+            given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         )
 
     def check(self, limits: Limits) -> None:
         """Refuse what is too large; raises RequestRefused."""
         if len(self.path) + len(self.query) > limits.url_bytes:
-            raise refused("URL_TOO_LONG", f"the URL is longer than {limits.url_bytes} bytes", limit=str(limits.url_bytes))
+            most = limits.url_bytes
+            raise refused("URL_TOO_LONG", f"the URL is longer than {most} bytes", limit=str(most))
         lines = self.lines
         if len(lines) > limits.headers or sum([len(name) + len(value) for name, value in lines]) > limits.header_bytes:
             raise refused("HEADERS_TOO_LARGE", "the request has too many or too long headers")

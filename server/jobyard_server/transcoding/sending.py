@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ _GZIP: Final = re.compile(rb"(?:^|[,\s])(?:x-)?gzip\s*(?:;\s*q\s*=\s*([0-9.]+))?
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _VARY_ENCODING: Final = (b"vary", b"Accept-Encoding")
 _PACKED: Final = ("image/", "video/", "audio/", "application/zip", "application/gzip")
-_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, Link, Retry-After, WWW-Authenticate, X-Request-Id")
+_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id")
 _TOKENS: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 
 
@@ -111,7 +112,5 @@ def _both(said: ResponseMetadata) -> Metadata:
 
 def _metadata_header(key: str, value: str | bytes) -> Header:
     if isinstance(value, bytes):
-        from base64 import b64encode
-
         return header(key, b64encode(value).decode())
     return header(key, value)

@@ -1,4 +1,4 @@
-"""Writes a stream of responses as NDJSON, server-sent events, a JSON array or exact bytes; a late error is its last record."""
+"""Writes a stream of responses as NDJSON, server-sent events, an array or exact bytes, a late error as its end."""
 
 from __future__ import annotations
 
@@ -203,9 +203,7 @@ async def first_of(messages: AsyncIterator[Message]) -> Message | None:
     return await anext(messages, None)
 
 
-async def pump(
-    messages: AsyncIterator[Message], framing: Framing, exchange: Exchange, write: Write
-) -> None:
+async def pump(messages: AsyncIterator[Message], framing: Framing, exchange: Exchange, write: Write) -> None:
     """Write what follows the first message, keeping the connection alive through silence."""
     pending: asyncio.Future[Any] | None = None
     try:

@@ -1,21 +1,18 @@
-"""Runs streaming methods over HTTP: requests out of a body, responses into one, errors told at whatever end they come."""
+"""Runs streaming methods over HTTP: requests out of a body, responses into one, errors told wherever they come."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 from google.protobuf.message import Message
 
-from jobyard_server.transcoding.backend import Backend, RequestRefused, RpcFailure
-from jobyard_server.transcoding.binding import NO_CONTENT
+from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
 from jobyard_server.transcoding.body import Claim, Receive, chunks, too_large
-from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.media import NDJSON
 from jobyard_server.transcoding.refusals import refused
-from jobyard_server.transcoding.reply import Reply, content_type
+from jobyard_server.transcoding.reply import content_type
 from jobyard_server.transcoding.sending import Send, Sender
 from jobyard_server.transcoding.stream import Framing, first_of, pump
 from jobyard_server.transcoding.visit import Visit
@@ -61,11 +58,6 @@ def _array(held: bytes) -> list[bytes]:
         return [bytes(each) for each in _slices(held)]
     except msgspec.DecodeError as error:
         raise refused("BODY_MALFORMED", "the body is not a JSON array") from error
-
-
-async def client_stream(visit: Visit, backend: Backend, items: AsyncIterator[Message]) -> tuple[Message, Any]:
-    """Run a method that takes a stream and answers once."""
-    return await backend.client_stream(visit.call, items)
 
 
 class ResponseStream:

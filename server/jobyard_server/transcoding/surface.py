@@ -87,9 +87,7 @@ def read(services: Iterable[ServiceDescriptor], files: Iterable[FileDescriptor] 
     """
     chosen = list(services)
     faces = _faces([*(service.file for service in chosen), *files])
-    methods = tuple(
-        _method(method, _face_of(service, faces)) for service in chosen for method in service.methods
-    )
+    methods = tuple(_method(method, _face_of(service, faces)) for service in chosen for method in service.methods)
     shown = [face for face in faces.values() if any(method.face is face for method in methods)]
     if any(method.face is BARE_FACE for method in methods):
         shown.append(BARE_FACE)

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from jobyard_server.transcoding.codec.declared import is_raw, words_of
 from jobyard_server.transcoding.codec.dialect import Dialect, Naming
+from jobyard_server.transcoding.fields import enum_of
 
 Parse = Callable[[str], Any]
 Write = Callable[[Message, str], None]
@@ -77,12 +78,21 @@ def writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -
             return lambda owner, text: setattr(owner, name, text)
         return lambda owner, text: setattr(owner, name, parse(text))
     if message.full_name in _WRAPPERS:
-        inner = parser(message.fields_by_name["value"], dialect, lenient=lenient)
-        return lambda owner, text: getattr(owner, name).CopyFrom(message._concrete_class(value=inner(text)))  # noqa: SLF001
+        return _wrapper_writer(name, parser(message.fields_by_name["value"], dialect, lenient=lenient))
     fill = _filler(message.full_name, dialect)
     if fill is None:
         return None
     return lambda owner, text: _fill(getattr(owner, name), text, fill)
+
+
+def _wrapper_writer(name: str, inner: Parse) -> Write:
+    def write(owner: Message, text: str) -> None:
+        value = inner(text)
+        wrapper = getattr(owner, name)
+        wrapper.value = value
+        wrapper.SetInParent()
+
+    return write
 
 
 def item_writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -> Write | None:
@@ -138,7 +148,8 @@ def _from_json(message: Message, text: str) -> None:
     try:
         json_format.Parse(text, message)
     except (json_format.ParseError, RecursionError) as error:
-        raise ValueRefusedError("must be a JSON " + ("object" if "Struct" in message.DESCRIPTOR.name else "array")) from error
+        kind = "object" if message.DESCRIPTOR.name == "Struct" else "array"
+        raise ValueRefusedError(f"must be a JSON {kind}") from error
 
 
 def _from_json_or_text(message: Any, text: str) -> None:
@@ -221,7 +232,7 @@ def _lenient_bool(text: str) -> bool:
 
 
 def _enum_parser(field: FieldDescriptor, dialect: Dialect) -> Parse:
-    words = words_of(field.enum_type, dialect)
+    words = words_of(enum_of(field), dialect)
     shown = ", ".join(words.printed.values())
 
     def parse(text: str) -> int:

@@ -99,4 +99,5 @@ def unsupported(media_type: str, known: list[str]) -> Exception:
     """Build the refusal of a body of an unknown type."""
     named = f"the media type {media_type!r}" if media_type else "a body without a Content-Type"
     taken = ", ".join(known)
-    return refused("MEDIA_TYPE_UNSUPPORTED", f"{named} is not supported here; send {taken}", value=media_type, allowed=taken)
+    message = f"{named} is not supported here; send {taken}"
+    return refused("MEDIA_TYPE_UNSUPPORTED", message, value=media_type, allowed=taken)
