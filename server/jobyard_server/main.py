@@ -1,0 +1,181 @@
+"""The composition root: makes the server out of its parts. The only module that knows everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf import descriptor_pool
+from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
+
+from jobyard_server import contract
+from jobyard_server.apis import dataone, jobs
+from jobyard_server.apis.registration import Api, Options
+from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified
+from jobyard_server.callers.roles import RoleError, Roles
+from jobyard_server.callers.token_file import TokenFileError
+from jobyard_server.callers.tokens import TokenVerifier
+from jobyard_server.domain.principal import Principal
+from jobyard_server.engine.loops import Periods, loops
+from jobyard_server.engine.supervisor import Supervisor
+from jobyard_server.observe.calls import CallMetrics
+from jobyard_server.observe.health import Health, Part
+from jobyard_server.observe.loop_lag import LoopLag
+from jobyard_server.observe.pages import pages
+from jobyard_server.rpc import methods
+from jobyard_server.rpc.edge import Edge, Limits
+from jobyard_server.rpc.server import Rpc, Transport
+from jobyard_server.settings import Settings, SettingsError
+from jobyard_server.store.store import Store
+from jobyard_server.transcoding import limits as rest_limits
+from jobyard_server.transcoding import settings as rest_settings
+from jobyard_server.transcoding.app import Transcoder
+from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
+from jobyard_server.transcoding.pages import Application, with_pages
+
+APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API)
+"""Every API this server speaks."""
+
+HOW_TO_OPEN: Final = (
+    "set JOBYARD_AUTH_TOKENS=FILE, whose tokens `jobyard token create` makes, to listen elsewhere than on loopback"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The server, put together and not yet started."""
+
+    settings: Settings
+    store: Store
+    edge: Edge
+    rpc: Rpc
+    application: Application
+    """The REST side, as ASGI."""
+    supervisor: Supervisor
+    health: Health
+    loop_lag: LoopLag
+
+
+def build(settings: Settings) -> Parts:
+    """Put the server together; raises SettingsError for settings it cannot serve with. Has to run in an event loop."""
+    _check_addresses(settings)
+    registry = CollectorRegistry()
+    store = Store(
+        settings.database,
+        words={api.name: api.words for api in APIS},
+        fields={api.name: api.fields for api in APIS},
+    )
+    edge = Edge(
+        _authentication(settings),
+        CallMetrics(registry),
+        Limits(calls=settings.max_calls, unary_seconds=settings.max_unary_seconds),
+        log_calls=settings.log_calls,
+    )
+    rpc = _rpc(settings, store, edge)
+    supervisor = Supervisor(loops(store, _periods(settings)))
+    health = Health()
+    health.watch("store", lambda: _store_part(store))
+    health.watch("engine", lambda: _engine_part(supervisor))
+    _measure(registry, edge, supervisor)
+    return Parts(
+        settings=settings,
+        store=store,
+        edge=edge,
+        rpc=rpc,
+        application=_application(settings, rpc, health, registry),
+        supervisor=supervisor,
+        health=health,
+        loop_lag=LoopLag(registry),
+    )
+
+
+def _check_addresses(settings: Settings) -> None:
+    """Without authentication only this machine may come in: whoever reaches the server may run programs."""
+    if settings.auth_tokens is not None:
+        return
+    for name in ("grpc", "rest"):
+        address: str = getattr(settings, name)
+        if not is_loopback(address.rpartition(":")[0]):
+            raise SettingsError(f"{name}: {address} is open to others and nobody has to prove who he is; {HOW_TO_OPEN}")
+
+
+def _authentication(settings: Settings) -> Authentication:
+    if settings.auth_tokens is None:
+        return Unguarded(settings.default_tenant)
+    files = [file for api in APIS for file in api.files]
+    known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
+    try:
+        declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
+        roles = Roles({**declared, **settings.roles}, known)
+        permissions = roles.permissions(settings.auth_anonymous_roles)
+        verifier = TokenVerifier(settings.auth_tokens, roles, settings.default_tenant)
+    except (RoleError, TokenFileError) as problem:
+        raise SettingsError(str(problem)) from None
+    nobody = Principal(ANONYMOUS, settings.default_tenant, settings.auth_anonymous_roles, permissions)
+    return Verified([verifier], nobody)
+
+
+def _rpc(settings: Settings, store: Store, edge: Edge) -> Rpc:
+    options = Options(
+        session_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        checks={(api.name, kind): check for api in APIS for kind, check in api.checks.items()},
+        apis=frozenset(api.name for api in APIS),
+        profiles=dict.fromkeys(settings.profiles, "on"),
+    )
+    services = [
+        (service.name, service.register, service.build(store, options)) for api in APIS for service in api.services
+    ]
+    transport = Transport(
+        receive_bytes=settings.max_request_bytes,
+        metadata_bytes=settings.max_metadata_bytes,
+        keepalive_seconds=settings.keepalive_seconds,
+    )
+    return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors(), transport)
+
+
+def _application(settings: Settings, rpc: Rpc, health: Health, registry: CollectorRegistry) -> Application:
+    pool = descriptor_pool.Default()
+    services = [pool.FindServiceByName(service.name) for api in APIS for service in api.services]
+    limits = rest_limits.Limits(body_bytes=settings.max_request_bytes, bodies_bytes=settings.max_bodies_bytes)
+    declared = rest_settings.Settings(
+        profiles=settings.profiles,
+        public_url=settings.public_url,
+        mounts=settings.context_paths,
+        limits=limits,
+    )
+    transcoder = Transcoder(services, rpc.backend, declared, files=[file for api in APIS for file in api.files])
+    application = with_pages(transcoder, pages(health, registry))
+    return for_own_machine(application) if settings.auth_tokens is None else application
+
+
+def _periods(settings: Settings) -> Periods:
+    return Periods(
+        leases=settings.lease_check_seconds,
+        wakes=settings.wake_check_seconds,
+        cancels=settings.cancel_check_seconds,
+        retention=settings.retention_check_seconds,
+    )
+
+
+def _store_part(store: Store) -> Part:
+    return Part(well=True, word="reachable") if store.reachable_for > 0 else Part(well=False, word="unreachable")
+
+
+def _engine_part(supervisor: Supervisor) -> Part:
+    troubled = supervisor.troubled()
+    if not troubled:
+        return Part(well=True, word="running")
+    return Part(well=False, word="; ".join(f"{name}: {problem}" for name, problem in troubled.items()))
+
+
+def _measure(registry: CollectorRegistry, edge: Edge, supervisor: Supervisor) -> None:
+    """What is not counted where it happens is asked for when somebody looks."""
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    serving = Gauge("jobyard_calls_serving", "Calls being served now.", registry=registry)
+    serving.set_function(lambda: len(edge.serving))
+    lag = Gauge("jobyard_engine_lag_seconds", "By how much a loop of the engine is late.", ["loop"], registry=registry)
+    for name, progress in supervisor.progress.items():
+        lag.labels(name).set_function(progress.lag)

@@ -1,0 +1,149 @@
+"""Runs the server as a process: listens, says where, and stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import structlog
+import uvicorn
+from typing_extensions import override
+
+from jobyard_server.banner import banner
+from jobyard_server.main import Parts, build
+from jobyard_server.observe.log import configure
+from jobyard_server.settings import Settings, SettingsError
+
+BACKLOG: Final = 1024
+ENDED_BY_SIGNAL: Final = 130
+
+_log = structlog.get_logger("jobyard.server")
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError before anything is served."""
+    configure(settings.log_format, settings.log_level)
+    return asyncio.run(_Process(settings).run())
+
+
+class _Http(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own, and stops more than HTTP."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Process:
+    """One run of the server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._began = perf_counter()
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> int:
+        """Start everything, wait for the signal, stop everything."""
+        self._listen_for_signals()
+        parts = build(self._settings)
+        http, http_socket = self._http(parts)
+        grpc_port = self._grpc_port(parts)
+        async with contextlib.AsyncExitStack() as stack:
+            await parts.store.start()
+            stack.push_async_callback(parts.store.stop)
+            parts.supervisor.start()
+            stack.push_async_callback(parts.supervisor.stop)
+            await parts.rpc.server.start()
+            served = asyncio.create_task(http.serve(sockets=[http_socket]), name="http")
+            lag = asyncio.create_task(parts.loop_lag.run(), name="loop-lag")
+            stack.callback(lag.cancel)
+            while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
+                await asyncio.sleep(0.001)
+            await parts.rpc.report(serving=True)
+            self._say_where(grpc_port, http_socket.getsockname()[1])
+            await self._stopping.wait()
+            await self._drain(parts, http, served)
+        _log.info("stopped")
+        return 0
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+
+    def _told_to_stop(self) -> None:
+        if self._stopping.is_set():
+            # Told twice: somebody is in a hurry, and what was answered is on the disk already.
+            os._exit(ENDED_BY_SIGNAL)
+        self._stopping.set()
+
+    def _http(self, parts: Parts) -> tuple[_Http, socket.socket]:
+        config = uvicorn.Config(
+            parts.application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
+        )
+        return _Http(config), _bound("rest", self._settings.rest)
+
+    def _grpc_port(self, parts: Parts) -> int:
+        try:
+            return parts.rpc.server.add_insecure_port(self._settings.grpc)
+        except RuntimeError:
+            raise SettingsError(f"grpc: cannot listen on {self._settings.grpc}") from None
+
+    def _say_where(self, grpc_port: int, rest_port: int) -> None:
+        grpc_at = _with_port(self._settings.grpc, grpc_port)
+        rest_at = _with_port(self._settings.rest, rest_port)
+        _log.info("ready", grpc=grpc_at, rest=rest_at, seconds=round(perf_counter() - self._began, 3))
+        if self._settings.dev:
+            print(banner(grpc_at, rest_at), flush=True)  # noqa: T201 - it is for the person at the terminal
+        if self._settings.ready_file is not None:
+            _write_in_one_step(self._settings.ready_file, json.dumps({"grpc": grpc_at, "rest": rest_at}))
+
+    async def _drain(self, parts: Parts, http: _Http, served: asyncio.Task[None]) -> None:
+        """Send new callers elsewhere, let calls in progress end."""
+        _log.info("stopping", calls=len(parts.edge.serving))
+        parts.health.draining = True
+        await parts.rpc.health.enter_graceful_shutdown()
+        parts.edge.stop(self._settings.drain_seconds)
+        http.should_exit = True
+        await asyncio.gather(parts.rpc.server.stop(self._settings.drain_seconds), served)
+
+
+def _bound(name: str, address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+    except OSError as problem:
+        raise SettingsError(f"{name}: cannot listen on {address}: {problem.strerror}") from None
+    return listener
+
+
+def _with_port(address: str, port: int) -> str:
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _write_in_one_step(file: Path, text: str) -> None:
+    """Whoever waits for the file finds all of it or nothing."""
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(file)
