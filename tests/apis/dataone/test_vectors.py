@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,30 +14,18 @@ import pytest
 from google.protobuf import json_format
 
 from apis.dataone.expectations import check_answer, check_parallel, check_walk, ids_of
-from apis.dataone.yard import FIXTURES, PATIENCE, Answer, Yard
+from apis.dataone.yard import PATIENCE, Answer, Yard, rows_of
 from jobyard.dataone.v1 import job_service_pb2
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "cases.json").read_text())
-EXTRA_USERS = {name: says for case in CASES for name, says in case.get("given", {}).get("extra_users", {}).items()}
 MOST_PAGES = 250
-
-
-@pytest.fixture(scope="module")
-def yard(tmp_path_factory) -> Iterator[Yard]:
-    found = Yard(tmp_path_factory.mktemp("vectors"), users={**FIXTURES["users"], **EXTRA_USERS})
-    found.start()
-    try:
-        found.apply(FIXTURES["contracts"])
-        yield found
-    finally:
-        found.stop()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_vector(yard, case):
     given = case.get("given", {})
     assert given.keys() <= {"dataset", "extra_users"}
-    yard.reset(given.get("dataset", "EMPTY"))
+    yard.load(rows_of(given.get("dataset", "EMPTY")))
     play = Play(yard)
     for step in case["steps"]:
         play.step(step)

@@ -84,7 +84,7 @@ class Yard:
         self.jobs = job_service_pb2_grpc.JobServiceStub(self.channel)
         self.definitions = definition_service_pb2_grpc.DefinitionServiceStub(self.channel)
         self.dataone = dataone_grpc.JobServiceStub(self.channel)
-        self.put: dict[str, bytes] = {}
+        self.put: set[str] = set()
 
     def stop(self) -> None:
         self.channel.close()
@@ -193,7 +193,7 @@ class Yard:
         """Change a contract until the next reset."""
         contract = next(each for each in FIXTURES["contracts"] if each["name"] == name)
         self._put_contract({**contract, **changes})
-        self.put[name] = b"changed"
+        self.put.add(name)
 
     def _put_contract(self, contract: Mapping[str, Any]) -> None:
         said = definition(contract)
@@ -207,8 +207,8 @@ class Yard:
             batch = job_submit_pb2.ImportJobsRequest(jobs=jobs[start : start + 1000])
             self.jobs.ImportJobs(batch, **self.operator)
 
-    def reset(self, dataset: str = "EMPTY") -> None:
-        """Remove every job, take back changed contracts, and load a dataset."""
+    def reset(self) -> None:
+        """Remove every job, and take back changed contracts."""
         request = job_access_pb2.ListJobsRequest(page_size=1000)
         while found := self.jobs.ListJobs(request, **self.operator).jobs:
             with ThreadPoolExecutor(8) as pool:
@@ -216,7 +216,6 @@ class Yard:
         for name in self.put:
             self._put_contract(next(each for each in FIXTURES["contracts"] if each["name"] == name))
         self.put.clear()
-        self.load(rows_of(dataset))
 
     # --- what happens to jobs ------------------------------------------------------------------------------------
 
