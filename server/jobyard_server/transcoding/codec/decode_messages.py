@@ -1,0 +1,225 @@
+"""Message types compiled into readers: the members of an object into a message's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from threading import RLock
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from jobyard.rest.v1 import json_pb2
+from jobyard_server.transcoding.codec.declared import (
+    Member,
+    Words,
+    shape_of,
+    standalone,
+    words_of,
+)
+from jobyard_server.transcoding.codec.decode_any import any_reader
+from jobyard_server.transcoding.codec.decode_fields import reader_of, takes_null
+from jobyard_server.transcoding.codec.decode_scalars import Read, not_text, text
+from jobyard_server.transcoding.codec.decode_wellknown import well_known
+from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.codec.errors import (
+    LONGEST_SEGMENT,
+    CodecError,
+    kind_of,
+    too_deep,
+    UnknownMemberError,
+    ReadOnlyMemberError,
+)
+from jobyard_server.transcoding.codec.extensions import find_extension, with_extensions
+from jobyard_server.transcoding.codec.inline import kinds_taken
+from jobyard_server.transcoding.codec.known import ANY
+
+# The argument of the constructor that a member becomes, and its reader; none for plain text.
+# An extension is no argument: it stands under its descriptor.
+Entry = tuple[str | FieldDescriptor, Read | None]
+Check = Callable[[dict[str, Any]], None]
+
+
+class MessagePlan:
+    """How one message type is read. Those that mention it hold it before it is finished."""
+
+    __slots__ = ("read",)
+    read: Read
+
+
+class DecodePlans:
+    """The plans of all message types of one dialect, made when first asked for."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._plans: dict[Descriptor, MessagePlan] = {}
+        self._words: dict[EnumDescriptor, Words] = {}
+        self._lock = RLock()
+
+    def of(self, message: Descriptor) -> MessagePlan:
+        """Give the plan of a message type; others wait until a plan and all it needs are done."""
+        with self._lock:
+            plan = self._plans.get(message)
+            if plan is None:
+                plan = self._plans[message] = MessagePlan()
+                plan.read = self._reader(message)
+            return plan
+
+    def words(self, enum: EnumDescriptor) -> Words:
+        """Give the words of an enum."""
+        with self._lock:
+            if enum not in self._words:
+                self._words[enum] = words_of(enum, self.dialect)
+            return self._words[enum]
+
+    def _reader(self, message: Descriptor) -> Read:
+        if message.full_name == ANY:
+            return any_reader(self, message.file.pool)
+        return well_known(message, self.dialect) or Table(message, self).reader()
+
+
+class Table:
+    """The members of one message type, by every spelling under which they are read."""
+
+    def __init__(self, message: Descriptor, plans: DecodePlans) -> None:
+        shape = shape_of(message, plans.dialect)
+        self._message = message
+        self._plans = plans
+        self._ignores_unknown = shape.ignores_unknown
+        known = [member for member in shape.members if not member.from_header]
+        self._members = [member for member in known if not member.options.on_input]
+        self._not_read = {
+            spelling: member for member in known if member.options.on_input for spelling in member.spellings
+        }
+        self._entries: dict[str, Entry] = {}
+        for member in self._members:
+            if member.name in self._entries:
+                raise ValueError(f"{message.full_name}: two members are spelled {member.name}")
+            self._entries[member.name] = entry_of(member, plans)
+        self._others = {
+            spelling: member
+            for member in reversed(self._members)
+            for spelling in member.spellings[1:]
+            if spelling not in self._entries
+        }
+        self._null_is_value = {
+            spelling for member in self._members if takes_null(member) for spelling in member.spellings
+        }
+
+    def reader(self) -> Read:
+        """Plan the message."""
+        entries, null_is_value, stray = self._entries, self._null_is_value, self._stray
+        limit = self._plans.dialect.depth
+        checks = self._checks()
+
+        def read(tree: Any, depth: int) -> dict[Any, Any]:
+            if tree.__class__ is not dict:
+                raise CodecError(f"must be an object, not {kind_of(tree)}")
+            depth += 1
+            if depth > limit:
+                raise too_deep(limit)
+            for check in checks:
+                check(tree)
+            out = {}
+            name = ""
+            try:
+                for name, value in tree.items():
+                    entry = entries.get(name) or stray(name, tree)
+                    if entry is None or (value is None and name not in null_is_value):
+                        continue
+                    argument, read_value = entry
+                    if read_value is not None:
+                        out[argument] = read_value(value, depth)
+                    elif value.__class__ is str:
+                        out[argument] = value
+                    else:
+                        raise not_text(value)
+            except CodecError as problem:
+                raise problem.within(name)
+            return out
+
+        if self._message.is_extendable:
+            return self._inline(with_extensions(self._message, read))
+        return self._inline(read)
+
+    def _stray(self, name: str, tree: dict[str, Any]) -> Entry | None:
+        """Find a member that is not spelled in the first way; nothing when it is passed over."""
+        member = self._others.get(name)
+        if member is not None:
+            for spelling in member.spellings:
+                if spelling != name and spelling in tree:
+                    raise CodecError(f"is given twice, also as {spelling}")
+            return self._entries[member.name]
+        member = self._not_read.get(name)
+        if member is not None:
+            if member.options.on_input == json_pb2.ON_INPUT_REJECT:
+                raise ReadOnlyMemberError("is set by the server and cannot be sent")
+            return None
+        extension = find_extension(self._message, name)
+        if extension is not None:
+            return extension, reader_of(standalone(extension, self._plans.dialect), self._plans)
+        if self._ignores_unknown:
+            return None
+        close = get_close_matches(name[:LONGEST_SEGMENT], self._entries, n=1)
+        raise UnknownMemberError("is not known here" + (f", did you mean {close[0]}?" if close else ""))
+
+    def _checks(self) -> list[Check]:
+        """Plan what is checked of an object as a whole."""
+        required = [m.spellings for m in self._members if m.options.required]
+        checks = [demand(required)] if required else []
+        for oneof in self._message.oneofs:
+            names = {field.name for field in oneof.fields}
+            members = [member for member in self._members if member.field.name in names]
+            if len(members) > 1:
+                checks.append(exclusive(members, self._null_is_value))
+        return checks
+
+    def _inline(self, ordinary: Read) -> Read:
+        """Plan a message that may stand for one of its fields."""
+        choices = [
+            (kinds_taken(member), member.field.name, reader_of(member, self._plans))
+            for member in self._members
+            if member.options.inline
+        ]
+        if not choices:
+            return ordinary
+
+        def read(value: Any, depth: int) -> Any:
+            for kinds, argument, read_value in choices:
+                if value.__class__ in kinds:
+                    return {argument: read_value(value, depth + 1)}
+            return ordinary(value, depth)
+
+        return read
+
+
+def entry_of(member: Member, plans: DecodePlans) -> Entry:
+    """Plan one member."""
+    read = reader_of(member, plans)
+    return member.field.name, None if read is text else read
+
+
+def demand(required: Iterable[tuple[str, ...]]) -> Check:
+    """Plan the check that members are there; null counts as absent."""
+
+    def check(tree: dict[str, Any]) -> None:
+        for spellings in required:
+            if all(tree.get(spelling) is None for spelling in spellings):
+                raise CodecError("is required", "." + spellings[0])
+
+    return check
+
+
+def exclusive(members: Iterable[Member], null_is_value: set[str]) -> Check:
+    """Plan the check that at most one member of a oneof is there."""
+    spellings = [spelling for member in members for spelling in member.spellings]
+
+    def check(tree: dict[str, Any]) -> None:
+        found = ""
+        for spelling in spellings:
+            if spelling in tree and (tree[spelling] is not None or spelling in null_is_value):
+                if found:
+                    raise CodecError(f"cannot be given together with {found}", "." + spelling)
+                found = spelling
+
+    return check

@@ -1,0 +1,219 @@
+"""Encoders compiled from descriptors: a message into a tree, and the tree into a JSON document."""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import RLock
+from typing import Any
+
+import orjson
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from jobyard_server.transcoding.codec.declared import (
+    Member,
+    Words,
+    shape_of,
+    standalone,
+    words_of,
+)
+from jobyard_server.transcoding.codec.decode_any import named_type
+from jobyard_server.transcoding.codec.dialect import PROTO3, Dialect
+from jobyard_server.transcoding.codec.encode_fields import (
+    Plans,
+    default_of,
+    fallback_of,
+    show_of,
+)
+from jobyard_server.transcoding.codec.encode_wellknown import Show, well_known
+from jobyard_server.transcoding.codec.errors import CodecError, too_deep
+from jobyard_server.transcoding.codec.known import ANY, OWN_FORM
+
+
+class MessagePlan:
+    """How one message type is printed. Those that mention it hold it before it is finished."""
+
+    __slots__ = ("show",)
+    show: Show
+
+
+class EncodePlans:
+    """The plans of all message types of one dialect, made when first asked for."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._plans: dict[Descriptor, MessagePlan] = {}
+        self._words: dict[EnumDescriptor, Words] = {}
+        self._lock = RLock()
+
+    def of(self, message: Descriptor) -> MessagePlan:
+        """Give the plan of a message type; others wait until a plan and all it needs are done."""
+        with self._lock:
+            plan = self._plans.get(message)
+            if plan is None:
+                plan = self._plans[message] = MessagePlan()
+                plan.show = self._show(message)
+            return plan
+
+    def words(self, enum: EnumDescriptor) -> Words:
+        """Give the words of an enum."""
+        with self._lock:
+            if enum not in self._words:
+                self._words[enum] = words_of(enum, self.dialect)
+            return self._words[enum]
+
+    def _show(self, message: Descriptor) -> Show:
+        if message.full_name == ANY:
+            return any_show(self, message)
+        return well_known(message, self.dialect) or object_show(message, self)
+
+
+def object_show(message: Descriptor, plans: Plans) -> Show:
+    """Plan a message that prints as an object of its fields."""
+    shape = shape_of(message, plans.dialect)
+    table = {member.field: (member.name, show_of(member, plans)) for member in shape.members}
+    limit = plans.dialect.depth
+
+    def show(value: Any, depth: int) -> object:
+        depth += 1
+        if depth > limit:
+            raise too_deep(limit)
+        out: dict[str, object] = {}
+        name = ""
+        try:
+            for field, held in value.ListFields():
+                entry = table.get(field) or stray(field, plans)
+                if entry is not None:
+                    name, one = entry
+                    out[name] = held if one is None else one(held, depth)
+        except CodecError as problem:
+            raise problem.within(name)
+        return out
+
+    return inline_show(shape.members, plans, arranged(shape.members, plans, show))
+
+
+def stray(field: FieldDescriptor, plans: Plans) -> tuple[str, Show | None] | None:
+    """Plan an extension; a field that is hidden is passed over."""
+    if not field.is_extension:
+        return None
+    member = standalone(field, plans.dialect)
+    return member.name, show_of(member, plans)
+
+
+def arranged(members: tuple[Member, ...], plans: Plans, ordinary: Show) -> Show:
+    """Plan an object that needs more than its set fields in the order of their numbers."""
+    numbers = [member.field.number for member in members]
+    fallbacks = [(member.name, fallback_of(member, plans)) for member in members]
+    wordless = {
+        member.name
+        for member in members
+        if member.field.enum_type is not None and plans.words(member.field.enum_type).declared
+    }
+    if numbers == sorted(numbers) and not wordless and not any(make for _, make in fallbacks):
+        return ordinary
+
+    def show(value: Any, depth: int) -> object:
+        shown: Any = ordinary(value, depth)
+        for name in wordless:
+            # A zero that has no word counts as not set.
+            if name in shown and shown[name] is None:
+                del shown[name]
+        out = {}
+        for name, make in fallbacks:
+            if name in shown:
+                out[name] = shown.pop(name)
+            elif make is not None:
+                out[name] = make()
+        out.update(shown)
+        return out
+
+    return show
+
+
+def inline_show(members: tuple[Member, ...], plans: Plans, ordinary: Show) -> Show:
+    """Plan a message that may stand for one of its fields."""
+    choices = {member.field: show_of(member, plans) for member in members if member.options.inline}
+    if not choices:
+        return ordinary
+    # A message with nothing else to print is that field also when it is empty.
+    alone = members[0] if len(members) == 1 and not members[0].field.has_presence else None
+
+    def show(value: Any, depth: int) -> object:
+        for field, held in value.ListFields():
+            if field in choices:
+                one = choices[field]
+                return held if one is None else one(held, depth + 1)
+        return ordinary(value, depth) if alone is None else default_of(alone, plans)()
+
+    return show
+
+
+def any_show(plans: Plans, any_: Descriptor) -> Show:
+    """Plan google.protobuf.Any: the message in it, and its type."""
+    pool = any_.file.pool
+    limit = plans.dialect.depth
+
+    def show(value: Any, depth: int) -> object:
+        if not value.type_url and not value.value:
+            return {}
+        if depth >= limit:
+            raise too_deep(limit)
+        descriptor = named_type(value.type_url, pool)
+        try:
+            message = GetMessageClass(descriptor).FromString(value.value)
+        except DecodeError:
+            raise CodecError("does not hold what its type says") from None
+        shown = plans.of(descriptor).show(message, depth + 1)
+        if descriptor.full_name in OWN_FORM or not isinstance(shown, dict):
+            return {"@type": value.type_url, "value": shown}
+        return {"@type": value.type_url, **shown}
+
+    return show
+
+
+class Encoder:
+    """Prints messages of one type as JSON."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+
+    def __call__(self, message: Message) -> bytes:
+        """Print a message as a JSON document."""
+        return print_tree(self._show(message, 0))
+
+    def tree(self, message: Message) -> Any:
+        """Give the tree that would be printed, to be added to. It is the caller's own.
+
+        Raw members stand in it as orjson.Fragment, so that only `print_tree` can print it.
+        """
+        return self._show(message, 0)
+
+
+def print_tree(tree: object) -> bytes:
+    """Print a tree made by an encoder."""
+    return orjson.dumps(tree)
+
+
+@cache
+def plans_of(dialect: Dialect) -> EncodePlans:
+    """Give the plans of a dialect, the same ones every time."""
+    return EncodePlans(dialect)
+
+
+@cache
+def compile_encoder(message: Descriptor, dialect: Dialect = PROTO3) -> Encoder:
+    """Compile the encoder of a message type."""
+    plan = plans_of(dialect).of(message)
+    return Encoder(plan.show)
+
+
+@cache
+def compile_field_encoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> Encoder:
+    """Compile the encoder that prints one field of the message it is given, and only that."""
+    show = show_of(standalone(field, dialect), plans_of(dialect))
+    attribute = field.name
+    if show is None:
+        return Encoder(lambda message, _depth: getattr(message, attribute))
+    return Encoder(lambda message, depth: show(getattr(message, attribute), depth))

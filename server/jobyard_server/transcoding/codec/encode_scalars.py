@@ -1,0 +1,125 @@
+"""Values of scalar fields into JSON values, each in the one form that JSON has for it."""
+
+from __future__ import annotations
+
+import struct
+from binascii import b2a_base64
+from collections.abc import Callable
+from functools import partial
+from math import isfinite, isnan
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from jobyard_server.transcoding.codec.declared import Member, Words, is_null
+from jobyard_server.transcoding.codec.errors import CodecError
+from jobyard_server.transcoding.codec.raw import fragment
+
+# A value of a field into JSON. None: the value is JSON as it is.
+Convert = Callable[[Any], object] | None
+
+TYPE = FieldDescriptor
+WIDE = frozenset(
+    {
+        TYPE.TYPE_INT64,
+        TYPE.TYPE_UINT64,
+        TYPE.TYPE_SINT64,
+        TYPE.TYPE_FIXED64,
+        TYPE.TYPE_SFIXED64,
+    }
+)
+# Whole numbers below this are exact in a double, and print without a fraction.
+EXACT = 1 << 53
+# So are those of at most six digits in a float, which need no search for their shortest text.
+SHORT = 1_000_000
+
+_float = struct.Struct("<f")
+
+
+def scalar_converter(member: Member, words: Words | None) -> Convert:
+    """Choose how one value of a scalar field is printed."""
+    field = member.field
+    if member.options.raw:
+        return partial(fragment, kind=member.options.raw)
+    if words is not None:
+        return null if is_null(field) else word_of(words)
+    if field.type in WIDE:
+        return None if member.number else str
+    return {
+        TYPE.TYPE_BYTES: octets,
+        TYPE.TYPE_DOUBLE: double,
+        TYPE.TYPE_FLOAT: single,
+    }.get(field.type)
+
+
+def null(_value: object) -> None:
+    """Print the enum whose only value is null."""
+
+
+def octets(value: bytes) -> str:
+    """Print bytes as base64 with padding."""
+    return b2a_base64(value, newline=False).decode()
+
+
+def double(value: float) -> float | str:
+    """Print a number of 64 bits, without a fraction when it has none."""
+    if value.is_integer() and -EXACT < value < EXACT:
+        return int(value) or value
+    return value if isfinite(value) else infinity(value)
+
+
+def single(value: float) -> float | str:
+    """Print a number of 32 bits with the fewest digits that bring it back."""
+    if value.is_integer() and -SHORT < value < SHORT:
+        return int(value) or value
+    if not isfinite(value):
+        return infinity(value)
+    for digits in (6, 7, 8):
+        short = float(f"{value:.{digits}g}")
+        if same_single(short, value):
+            return double(short)
+    return double(float(f"{value:.9g}"))
+
+
+def same_single(number: float, value: float) -> bool:
+    """Tell whether a number rounds to the same 32 bits."""
+    try:
+        rounded: float = _float.unpack(_float.pack(number))[0]
+    except OverflowError:
+        return False
+    return rounded == value
+
+
+def infinity(value: float) -> str:
+    """Name a number that JSON has no digits for."""
+    if isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def word_of(words: Words) -> Callable[[int], object]:
+    """Print an enum by its words."""
+    printed = words.printed
+    if not words.declared:
+        # A number that this program's enum does not know yet goes through as it is.
+        return lambda number: printed.get(number, number)
+
+    def convert(number: int) -> str | None:
+        word = printed.get(number)
+        if word is None and number:
+            raise CodecError(f"has the value {number}, which has no word here")
+        return word
+
+    return convert
+
+
+def key_converter(field: FieldDescriptor) -> Convert:
+    """Choose how the key of a map is printed, which JSON always spells as text."""
+    if field.type == TYPE.TYPE_STRING:
+        return None
+    return boolean_key if field.type == TYPE.TYPE_BOOL else str
+
+
+def boolean_key(key: object) -> str:
+    """Print a key that is true or false."""
+    return "true" if key else "false"

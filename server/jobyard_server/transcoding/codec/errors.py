@@ -1,0 +1,89 @@
+"""The one error of the codec: which member is wrong, and why, in words for the client."""
+
+from __future__ import annotations
+
+# Bounds what a client's own member names can add to an error.
+LONGEST_SEGMENT = 64
+LONGEST_PATH = 512
+
+
+class CodecError(ValueError):
+    """JSON that does not fit its message, or a message that JSON cannot show.
+
+    `path` names the member as the client spells it, `a.b[2].c`, empty for the whole document.
+    `description` completes the sentence that starts with it: "must be a whole number, not text".
+    """
+
+    reason = "FIELD_INVALID"
+    """Name of the LayerReason, so that a face can word each kind of mistake its own way."""
+
+    def __init__(self, description: str, *segments: str) -> None:
+        super().__init__(description)
+        self.description = description
+        self._inner_first = [shorten(segment) for segment in reversed(segments)]
+
+    @property
+    def path(self) -> str:
+        """The way from the document to the member."""
+        path = "".join(reversed(self._inner_first)).removeprefix(".")
+        return path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
+
+    def within(self, member: str) -> CodecError:
+        """Say that all this happened inside a member of an object."""
+        self._inner_first.append("." + shorten(member))
+        return self
+
+    def at(self, index: int) -> CodecError:
+        """Say that all this happened in one item of a list."""
+        self._inner_first.append(f"[{index}]")
+        return self
+
+    def under(self, key: str) -> CodecError:
+        """Say that all this happened in one entry of a map, whose key is data and not a name."""
+        self._inner_first.append(f'["{shorten(key)}"]')
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.description}" if self._inner_first else self.description
+
+
+class UnknownMemberError(CodecError):
+    """A member that the message does not declare."""
+
+    reason = "FIELD_UNKNOWN"
+
+
+class ReadOnlyMemberError(CodecError):
+    """A member that only the server sets."""
+
+    reason = "FIELD_READ_ONLY"
+
+
+def shorten(text: str) -> str:
+    """Cut what a client sent to a length that fits an error, and make it printable."""
+    cut = text if len(text) <= LONGEST_SEGMENT else text[:LONGEST_SEGMENT] + "…"
+    return cut if cut.isprintable() else ascii(cut)[1:-1]
+
+
+def too_deep(limit: int) -> CodecError:
+    """Build the error of a document nested beyond the limit."""
+    return CodecError(f"is nested more than {limit} levels deep")
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value as JSON does, never as Python does."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "raw JSON"

@@ -1,0 +1,200 @@
+"""Timestamps, durations and field masks as text, both ways, within protobuf's ranges."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from jobyard.rest.v1 import json_pb2
+from jobyard_server.transcoding.codec.errors import CodecError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = EPOCH.toordinal()
+FIRST_SECOND = -62_135_596_800
+LAST_SECOND = 253_402_300_799
+LONGEST_DURATION = 315_576_000_000
+NANOS = 1_000_000_000
+
+NOT_A_TIME = "must be a time as in RFC 3339, for example 2026-01-15T11:00:30Z"
+NOT_IN_RANGE = "must be a time from the year 1 to the year 9999"
+NOT_A_DURATION = 'must be a duration in seconds, for example "3.5s"'
+DURATION_RANGE = f"must be a duration of at most {LONGEST_DURATION} seconds"
+
+# A clock shows 3,600 minutes and seconds; hours are remembered as they come, within bounds.
+CLOCK_TEXT = tuple(f":{second // 60:02}:{second % 60:02}" for second in range(3600))
+CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXT)}
+MOST_HOURS = 4096
+_hour_texts: dict[int, str] = {}
+_hour_seconds: dict[str, int] = {}
+
+TO_NANOS = {digits: 10 ** (9 - digits) for digits in range(1, 10)}
+
+HOUR = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])", re.ASCII)
+ZONE = re.compile(r"(?:\.(\d{1,9}))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
+CAPITAL = re.compile(r"[A-Z]")
+UNDERSCORED = re.compile(r"_([a-z])")
+
+
+def time_text(seconds: int, nanos: int) -> str:
+    """Print a timestamp with 0, 3, 6 or 9 digits of the fraction."""
+    text = clock_text(seconds)
+    if nanos:
+        return f"{text}.{fraction(nanos, 'must be a valid time')}Z"
+    return text + "Z"
+
+
+def clock_text(seconds: int) -> str:
+    """Print the whole seconds of a timestamp, without zone."""
+    hour, rest = divmod(seconds, 3600)
+    text = _hour_texts.get(hour)
+    return (hour_text(hour) if text is None else text) + CLOCK_TEXT[rest]
+
+
+def hour_text(hour: int) -> str:
+    """Print date and hour, and remember them."""
+    if not FIRST_SECOND <= hour * 3600 <= LAST_SECOND:
+        raise CodecError(NOT_IN_RANGE)
+    text = (EPOCH + timedelta(hours=hour)).isoformat()[:13]
+    if len(_hour_texts) >= MOST_HOURS:
+        _hour_texts.clear()
+    _hour_texts[hour] = text
+    return text
+
+
+def fraction(nanos: int, complaint: str) -> str:
+    """Print nanoseconds in as many groups of three digits as they need."""
+    if not 0 <= nanos < NANOS:
+        raise CodecError(complaint)
+    if not nanos % 1_000_000:
+        return f"{nanos // 1_000_000:03}"
+    if not nanos % 1_000:
+        return f"{nanos // 1_000:06}"
+    return f"{nanos:09}"
+
+
+TIME_FORMS: dict[int, Callable[[int, int], str | int]] = {
+    json_pb2.TIME_FORM_UNSPECIFIED: time_text,
+    json_pb2.TIME_FORM_SECONDS: lambda seconds, _: clock_text(seconds) + "Z",
+    json_pb2.TIME_FORM_MILLIS: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000_000:03}Z",
+    json_pb2.TIME_FORM_MICROS: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000:06}Z",
+    json_pb2.TIME_FORM_UNIX_SECONDS: lambda seconds, _: seconds,
+    json_pb2.TIME_FORM_UNIX_MILLIS: lambda seconds, nanos: seconds * 1000 + nanos // 1_000_000,
+    json_pb2.TIME_FORM_MILLIS_OFFSET: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000_000:03}+00:00",
+}
+
+# Ticks per second of the forms that are numbers.
+UNIX_TICKS = {json_pb2.TIME_FORM_UNIX_SECONDS: 1, json_pb2.TIME_FORM_UNIX_MILLIS: 1000}
+
+
+def parse_time(text: str) -> tuple[int, int]:
+    """Read a time of RFC 3339 into seconds and nanoseconds since 1970."""
+    head = text[:13]
+    hour = _hour_seconds.get(head)
+    if hour is None:
+        hour = parse_hour(head)
+    clock = CLOCK_SECONDS.get(text[13:19])
+    if clock is None:
+        raise CodecError(NOT_A_TIME)
+    if text[19:] == "Z":
+        return hour + clock, 0
+    digits = text[20:-1]
+    if text[19:20] == "." and text[-1] == "Z" and digits.isdecimal() and digits.isascii():
+        scale = TO_NANOS.get(len(digits))
+        if scale:
+            return hour + clock, int(digits) * scale
+    zone = ZONE.fullmatch(text, 19)
+    if zone is None:
+        raise CodecError(NOT_A_TIME)
+    digits, sign, hours, minutes = zone.groups()
+    seconds = hour + clock
+    if sign:
+        offset = int(hours) * 3600 + int(minutes) * 60
+        seconds += offset if sign == "-" else -offset
+        if not FIRST_SECOND <= seconds <= LAST_SECOND:
+            raise CodecError(NOT_IN_RANGE)
+    return seconds, int(digits.ljust(9, "0")) if digits else 0
+
+
+def parse_hour(text: str) -> int:
+    """Read date and hour into seconds since 1970, and remember them."""
+    if HOUR.fullmatch(text) is None:
+        raise CodecError(NOT_A_TIME)
+    try:
+        day = date.fromisoformat(text[:10]).toordinal() - EPOCH_DAY
+    except ValueError:
+        raise CodecError(NOT_A_TIME) from None
+    seconds = day * 86_400 + int(text[11:]) * 3600
+    if len(_hour_seconds) >= MOST_HOURS:
+        _hour_seconds.clear()
+    _hour_seconds[text] = seconds
+    return seconds
+
+
+def parse_ticks(value: float, ticks: int) -> tuple[int, int]:
+    """Read a number of ticks since 1970 into seconds and nanoseconds."""
+    whole = int(value // 1)
+    seconds, rest = divmod(whole, ticks)
+    nanos = (rest * NANOS + int((value - whole) * NANOS)) // ticks
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
+        raise CodecError(NOT_IN_RANGE)
+    return seconds, nanos
+
+
+def duration_text(seconds: int, nanos: int) -> str:
+    """Print a duration with 0, 3, 6 or 9 digits of the fraction."""
+    if not -LONGEST_DURATION <= seconds <= LONGEST_DURATION:
+        raise CodecError(DURATION_RANGE)
+    if not nanos:
+        return f"{seconds}s"
+    if seconds and (seconds < 0) is not (nanos < 0):
+        raise CodecError("must be a duration whose two parts have the same sign")
+    sign = "-" if nanos < 0 else ""
+    digits = fraction(abs(nanos), "must be a valid duration")
+    return f"{sign}{abs(seconds)}.{digits}s"
+
+
+def parse_duration(text: str) -> tuple[int, int]:
+    """Read a duration into seconds and nanoseconds."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        raise CodecError(NOT_A_DURATION)
+    sign, whole, digits = found.groups()
+    seconds = int(whole)
+    nanos = int(digits.ljust(9, "0")) if digits else 0
+    if seconds > LONGEST_DURATION:
+        raise CodecError(DURATION_RANGE)
+    return (-seconds, -nanos) if sign else (seconds, nanos)
+
+
+def mask_text(paths: Iterable[str]) -> str:
+    """Print the paths of a field mask in JSON's spelling, refusing those that would not come back."""
+    return ",".join(map(camel_path, paths))
+
+
+def camel_path(path: str) -> str:
+    """Turn `foo_bar.baz` into `fooBar.baz`."""
+    if CAPITAL.search(path):
+        raise CodecError("holds a path with capitals, which JSON cannot show")
+    camel = UNDERSCORED.sub(lambda found: found[1].upper(), path)
+    if "_" in camel:
+        raise CodecError("holds a path whose underscores JSON cannot show")
+    return camel
+
+
+def parse_mask(text: str) -> list[str]:
+    """Read a field mask in JSON's spelling into its paths."""
+    if not text:
+        return []
+    if "_" in text:
+        raise CodecError("must list fields in lowerCamelCase")
+    return split_mask(CAPITAL.sub(lambda found: "_" + found[0].lower(), text))
+
+
+def split_mask(text: str) -> list[str]:
+    """Split a list of paths, none of them empty."""
+    paths = text.split(",")
+    if not all(paths):
+        raise CodecError("must be a list of fields separated by single commas")
+    return paths
