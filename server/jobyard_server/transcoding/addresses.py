@@ -43,7 +43,7 @@ def address(scope: Scope, template: str, mount: Mount, *, absolute: bool = False
 
     def with_host(message: Message, exchange: Exchange) -> str:
         path = text(message, exchange)
-        return exchange.public_url + path if path.startswith("/") else path
+        return exchange.asked.public_url + path if path.startswith("/") else path
 
     return with_host
 
@@ -56,7 +56,7 @@ def reprinted(scope: Scope, declared: link_pb2.Reprint, table: QueryTable | None
     keep = table is not None and not declared.nothing_else
 
     def pairs(message: Message, exchange: Exchange) -> list[tuple[str, str]]:
-        old = table.pairs(exchange.query) if keep and table is not None else []
+        old = table.pairs(exchange.asked.query) if keep and table is not None else []
         printed = [pair for pair in old if pair[0] not in drop and pair[0] not in fresh]
         present = {name for name, _ in printed} | set(fresh)
         printed += [(name, text(message, exchange)) for name, text in defaults if name not in present]

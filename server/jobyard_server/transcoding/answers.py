@@ -13,7 +13,7 @@ from jobyard_server.transcoding.conditional import Text, entity_tag, last_modifi
 from jobyard_server.transcoding.headers import Headers
 from jobyard_server.transcoding.media import Offer
 from jobyard_server.transcoding.printing import Exchange, Holds, Print, Scope
-from jobyard_server.transcoding.reply import Header, Reply, content_type, header
+from jobyard_server.transcoding.reply import Header, Reply, content_type, header_value
 from jobyard_server.transcoding.surface import DeclarationError, MethodSpec
 
 _NO_BODY_STATUSES = frozenset({204, 205, 304})
@@ -29,7 +29,7 @@ class _Answer:
     media_type: Header | None
     tag: Text | None
     modified: Text | None
-    headers: tuple[tuple[str, Print, Holds | None], ...]
+    headers: tuple[tuple[bytes, Print, Holds | None], ...]
 
     def reply(self, message: Message, exchange: Exchange, offer: Offer) -> Reply:
         """Print a response for which this answer holds."""
@@ -38,14 +38,14 @@ class _Answer:
             if holds is None or holds(message, exchange):
                 value = text(message, exchange)
                 if value:
-                    reply.headers.append(header(name, value))
+                    reply.headers.append((name, header_value(value)))
         if self.write is not None:
             body, exact_type = self.write(message, exchange, offer)
             reply.body = body
             if exact_type:
                 reply.headers.append(content_type(exact_type))
             else:
-                reply.headers.append(self.media_type or (b"content-type", offer.media_type.encode()))
+                reply.headers.append(self.media_type or offer.header)
         return reply
 
 
@@ -82,7 +82,7 @@ class AnswerTable:
 def _validated(answer: _Answer, message: Message, exchange: Exchange, offer: Offer, headers: Headers) -> Reply:
     tag = answer.tag(message) if answer.tag is not None else ""
     date = answer.modified(message) if answer.modified is not None else ""
-    validators = [header(name, value) for name, value in (("ETag", tag), ("Last-Modified", date)) if value]
+    validators = [(name, header_value(value)) for name, value in ((b"etag", tag), (b"last-modified", date)) if value]
     if headers and not_modified(headers, tag, date):
         return Reply(304, validators)
     reply = answer.reply(message, exchange, offer)
@@ -98,7 +98,7 @@ def _compile(
     headers = [_header(each, scope) for each in declared.headers]
     if declared.location:
         location = address(scope, declared.location, mount, absolute=absolute_location)
-        headers.append(("Location", location, None))
+        headers.append((b"location", location, None))
     return _Answer(
         status=status,
         holds=scope.condition(declared.when),
@@ -110,8 +110,8 @@ def _compile(
     )
 
 
-def _header(declared: error_pb2.HeaderText, scope: Scope) -> tuple[str, Print, Holds | None]:
-    return declared.name, scope.text(declared.text), scope.condition(declared.when)
+def _header(declared: error_pb2.HeaderText, scope: Scope) -> tuple[bytes, Print, Holds | None]:
+    return declared.name.lower().encode(), scope.text(declared.text), scope.condition(declared.when)
 
 
 def _switched_on(profile: str, profiles: frozenset[str]) -> bool:

@@ -108,7 +108,7 @@ class Transcoder:
         metadata = operation.plan.metadata.of(request.lines, request.headers)
         metadata.append(("x-request-id", request.request_id))
         call = Call(operation.call_path, tuple(metadata), request.deadline(), request.peer)
-        exchange = Exchange(request.path, request.query, request.public_url)
+        exchange = Exchange(request)
         return Visit(request, operation, segments, offer, exchange, call)
 
     async def _unary(self, visit: Visit, receive: Receive, claim: Claim, presence: Presence) -> Reply:

@@ -52,6 +52,11 @@ class Offer:
     sets: str = ""
     """Request field set when it is chosen."""
 
+    @property
+    def header(self) -> tuple[bytes, bytes]:
+        """The Content-Type line."""
+        return b"content-type", self.media_type.encode("latin-1")
+
 
 def bare(media_type: str) -> str:
     """Drop parameters and case: `Application/JSON; charset=utf-8` is `application/json`."""

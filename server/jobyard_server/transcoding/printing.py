@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -22,16 +22,25 @@ _TIMES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "go
 REQUEST = "request."
 
 
+class Asked(Protocol):
+    """The HTTP request, as far as answers speak of it."""
+
+    path: str
+    """Its path, as it came."""
+    query: str
+    """Its query, as it came."""
+
+    @property
+    def public_url(self) -> str:
+        """Scheme and host under which the server is reached from outside, without a slash at the end."""
+        ...
+
+
 @dataclass(slots=True)
 class Exchange:
     """What an answer may depend on beside the response."""
 
-    path: str
-    """The path of the request, as it came."""
-    query: str
-    """The query of the request, as it came."""
-    public_url: str
-    """Scheme and host under which the server is reached from outside, without a slash at the end."""
+    asked: Asked
     request: Message | None = None
     """The request message, once it is bound."""
 
@@ -100,9 +109,9 @@ class Scope:
 
     def _slot(self, slot: Slot, *, encoded: bool) -> Print:
         if slot.name == "path":
-            return lambda _message, exchange: exchange.path
+            return lambda _message, exchange: exchange.asked.path
         if slot.name == "public_url":
-            return lambda _message, exchange: exchange.public_url
+            return lambda _message, exchange: exchange.asked.public_url
         of_request, steps = self.steps(slot.name)
         text = field_text(steps, self.dialect)
         if encoded and not slot.raw:

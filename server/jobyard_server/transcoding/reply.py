@@ -18,8 +18,14 @@ class Reply:
 
 def header(name: str, value: str) -> Header:
     """Encode a header line; line ends and other controls cannot get in."""
-    clean = "".join(char if char.isprintable() else " " for char in value)
-    return name.lower().encode("latin-1"), clean.encode("utf-8")
+    return name.lower().encode("latin-1"), header_value(value)
+
+
+def header_value(value: str) -> bytes:
+    """Encode the value of a header line."""
+    if not value.isprintable():
+        value = "".join(char if char.isprintable() else " " for char in value)
+    return value.encode()
 
 
 def content_type(media_type: str) -> Header:

@@ -45,7 +45,7 @@ class Route(Generic[T]):
     media: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found(Generic[T]):
     """The routes of a request, several where the media type has to choose among them."""
 
