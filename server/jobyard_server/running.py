@@ -21,6 +21,8 @@ from jobyard_server.banner import banner
 from jobyard_server.main import Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError
+from jobyard_server.worker.command import CommandLineError
+from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
 BACKLOG: Final = 1024
 ENDED_BY_SIGNAL: Final = 130
@@ -58,6 +60,7 @@ class _Process:
         parts = build(self._settings)
         http, http_socket = self._http(parts)
         grpc_port = self._grpc_port(parts)
+        own_worker = self._own_worker(_with_port(self._settings.grpc, grpc_port))
         async with contextlib.AsyncExitStack() as stack:
             await parts.store.start()
             stack.push_async_callback(parts.store.stop)
@@ -71,7 +74,11 @@ class _Process:
                 await asyncio.sleep(0.001)
             await parts.rpc.report(serving=True)
             self._say_where(grpc_port, http_socket.getsockname()[1])
+            if own_worker is not None:
+                own_worker.start()
             await self._stopping.wait()
+            if own_worker is not None:
+                await own_worker.stop()
             await self._drain(parts, http, served)
         _log.info("stopped")
         return 0
@@ -106,6 +113,18 @@ class _Process:
             return parts.rpc.server.add_insecure_port(self._settings.grpc)
         except RuntimeError:
             raise SettingsError(f"grpc: cannot listen on {self._settings.grpc}") from None
+
+    def _own_worker(self, grpc_at: str) -> EmbeddedWorker | None:
+        """The worker of a development server."""
+        if not (self._settings.dev and self._settings.dev_worker):
+            return None
+        if self._settings.auth_tokens is not None:
+            _log.warning("no worker", why="callers have to show a token, and the server has none of its own")
+            return None
+        try:
+            return EmbeddedWorker(grpc_at, programs_of(self._settings.dev_exec))
+        except CommandLineError as problem:
+            raise SettingsError(f"dev_exec: {problem}") from None
 
     def _say_where(self, grpc_port: int, rest_port: int) -> None:
         grpc_at = _with_port(self._settings.grpc, grpc_port)

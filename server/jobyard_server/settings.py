@@ -68,7 +68,10 @@ class Settings(BaseSettings):
     dev: bool = False
     """A server to try things with: prints how to use it, and runs a worker of its own."""
     dev_worker: bool = True
-    """Whether ``dev`` runs a worker."""
+    """Whether ``dev`` runs a worker. It serves the queue ``default``, and those that ``dev_exec`` names."""
+    dev_exec: dict[str, str] = Field(default_factory=dict)
+    """What the worker of ``dev`` runs, by queue: ``{"invoices": "python3 total.py"}``. For the queue ``default`` it is
+    otherwise a program that gives the payload back as the result."""
 
     # --- callers -------------------------------------------------------------------------------------------------
     auth_tokens: Path | None = None

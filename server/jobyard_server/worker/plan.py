@@ -11,6 +11,11 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
+def default_name() -> str:
+    """Name of a worker by its host and process."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one program may use. ``None`` is no limit."""
@@ -38,7 +43,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What programs get of the worker's environment; see `worker.environment`."""
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}"[:128])
+    name: str = field(default_factory=default_name)
     drain_seconds: float = 20.0
     """Time that running programs get when the worker is to end."""
     wait_seconds: float = 20.0

@@ -1,0 +1,66 @@
+"""How commands end when they do not end well: an exit code, and words that say what, why and what next."""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+
+from jobyard_server.client.failure import Failure
+
+
+class Exit(IntEnum):
+    """Exit codes. Wrong usage ends with 2, as everywhere; of `wait` the first five tell how the jobs ended."""
+
+    OK = 0
+    FAILED = 1
+    CANCELLED = 2
+    TIMED_OUT = 3
+    UNREACHABLE = 4
+    REFUSED = 5
+
+
+class CommandError(Exception):
+    """A command cannot go on."""
+
+    def __init__(self, message: str, *notes: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.notes = notes
+        self.code = code
+
+    def show(self) -> None:
+        """Print it for people."""
+        print(f"error: {self.message}", file=sys.stderr)
+        for note in self.notes:
+            print(f"  {note}", file=sys.stderr)
+
+
+_NEXT = {
+    "CREDENTIALS_MISSING": "put a token into JOBYARD_TOKEN",
+    "CREDENTIALS_INVALID": "check the token in JOBYARD_TOKEN",
+    "PERMISSION_MISSING": "ask the operator of the server for the permission, or use another token",
+    "JOB_NOT_FOUND": "look for it with: jobyard list",
+    "DEFINITION_REFERENCE_UNKNOWN": "load it first with: jobyard apply -f FILE",
+    "JOB_NOT_FINISHED": "end it first with: jobyard cancel JOB",
+    "EVENTS_COMPACTED": "start again without the token",
+    "OVERLOADED": "try again in a moment",
+    "STORE_UNAVAILABLE": "try again in a moment",
+}
+
+
+def of_failure(failure: Failure, server: str) -> CommandError:
+    """What to tell about an error of the server."""
+    if failure.unreachable:
+        return CommandError(
+            f"the server at {server} cannot be reached: {failure.message}",
+            "is it running? `jobyard serve --dev` starts one; --server or JOBYARD_SERVER says where it is",
+            code=Exit.UNREACHABLE,
+        )
+    notes = [f"{name}: {problem}" for name, problem in failure.fields]
+    if failure.reason:
+        notes.append(f"reason: {failure.reason}")
+    if failure.reason in _NEXT:
+        notes.append(f"next: {_NEXT[failure.reason]}")
+    if failure.request_id:
+        notes.append(f"request: {failure.request_id}")
+    return CommandError(failure.message, *notes)

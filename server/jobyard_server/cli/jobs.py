@@ -1,0 +1,184 @@
+"""The commands that read and end jobs: list, get, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.text import Text
+
+from jobyard.jobs.v1 import job_access_pb2, job_pb2, state_pb2, subjob_pb2
+from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.form import Form
+from jobyard_server.cli.printing import (
+    job_state,
+    print_job,
+    print_jobs,
+    print_json,
+    print_rows,
+    say,
+    show,
+    subjob_state,
+    took,
+)
+from jobyard_server.cli.session import RefusedError, Session
+from jobyard_server.cli.times import ago
+
+PAGE: Final = 1000
+AT_ONCE: Final = 16
+SHOWN_SUBJOBS: Final = 50
+
+NO_JOBS: Final = """no jobs yet; submit one:
+  jobyard submit --payload '{"hello": "world"}'"""
+NO_MATCH: Final = "no job matches"
+
+
+async def list_jobs(session: Session, request: job_access_pb2.ListJobsRequest, form: Form, *, everything: bool) -> None:
+    """Print a page of jobs, or all pages as one."""
+    answer = await session.call(session.jobs.ListJobs, request)
+    while everything and answer.next_page_token:
+        request.page_token = answer.next_page_token
+        request.page_size = PAGE
+        page = await session.call(session.jobs.ListJobs, request)
+        answer.jobs.extend(page.jobs)
+        answer.next_page_token = page.next_page_token
+    if form is Form.JSON:
+        print_json(answer)
+        return
+    if form is Form.TABLE:
+        if answer.jobs:
+            print_jobs(answer.jobs)
+        else:
+            say(NO_MATCH if request.filter else NO_JOBS)
+        if answer.next_page_token:
+            say(f"there are more: --all, or --page-token {answer.next_page_token}")
+        return
+    for job in answer.jobs:
+        print_job(job, form)
+
+
+async def get_jobs(session: Session, names: Sequence[str], form: Form) -> None:
+    """Print jobs, for people with their pieces."""
+    for place, name in enumerate(names):
+        answer = await session.call(session.jobs.GetJob, job_access_pb2.GetJobRequest(job=name))
+        if form is not Form.TABLE:
+            print_job(answer.job, form)
+            continue
+        if place:
+            print()
+        await _describe(session, answer.job)
+
+
+async def _describe(session: Session, job: job_pb2.Job) -> None:
+    now = datetime.now(UTC)
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(job.labels.items()))
+    facts: list[tuple[str, str | Text]] = [
+        ("job", f"{job.number}  {job.uid}"),
+        ("about", job.display_name),
+        ("state", job_state(job)),
+        ("why", " ".join(part for part in (job.reason, job.message) if part)),
+        ("api", f"{job.api}, tenant {job.tenant}"),
+        ("external id", job.external_id),
+        ("definition", f"{job.definition} version {job.definition_version}" if job.definition else ""),
+        ("queue", f"{job.queue}, priority {job.priority}"),
+        ("labels", labels),
+        ("submitted", f"{ago(job.create_time, now)} by {job.created_by}"),
+        ("took", took(job, now) if job.HasField("start_time") else ""),
+        ("asked to cancel", "yes" if job.cancel_requested else ""),
+        ("deleted", ago(job.expire_time, now) if job.HasField("expire_time") else ""),
+    ]
+    for name, value in facts:
+        if value:
+            show(f"{name + ':':<16} ", value)
+    request = job_access_pb2.ListSubjobsRequest(job=job.uid, page_size=SHOWN_SUBJOBS)
+    answer = await session.call(session.jobs.ListSubjobs, request)
+    print()
+    titles = ("SUBJOB", "STATE", "ATTEMPTS", "QUEUE", "TOOK", "RESULT")
+    print_rows(titles, [_subjob_row(subjob, now) for subjob in answer.subjobs])
+    if answer.next_page_token:
+        say(f"and {_total(job) - len(answer.subjobs)} more")
+
+
+def _subjob_row(subjob: subjob_pb2.Subjob, now: datetime) -> tuple[str | Text, ...]:
+    result = " ".join(part for part in (subjob.reason, subjob.message) if part)
+    if subjob.result not in {"", "null"}:
+        result = f"{result} {subjob.result}".strip()
+    if subjob.HasField("next_attempt_time"):
+        result = f"next attempt {ago(subjob.next_attempt_time, now)}; {result}"
+    name = f"{subjob.ordinal} {subjob.key}".strip()
+    return name, subjob_state(subjob), str(subjob.attempts), subjob.queue, took(subjob, now), result
+
+
+def _total(job: job_pb2.Job) -> int:
+    return sum(getattr(job.subjobs, field.name) for field in job.subjobs.DESCRIPTOR.fields)
+
+
+# --- cancel ------------------------------------------------------------------------------------------------------
+
+
+async def cancel_jobs(session: Session, names: Sequence[str], message: str, form: Form) -> None:
+    """Ask jobs to end, each for itself."""
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def cancel(name: str) -> job_pb2.Job | RefusedError:
+        async with at_once:
+            request = job_access_pb2.CancelJobRequest(job=name, message=message)
+            try:
+                return (await session.call(session.jobs.CancelJob, request, retry_for=5.0)).job
+            except RefusedError as error:
+                return error
+
+    outcomes = await asyncio.gather(*map(cancel, names))
+    cancelled = [outcome for outcome in outcomes if isinstance(outcome, job_pb2.Job)]
+    _show(cancelled, form)
+    for job in cancelled:
+        if job.terminal and job.state != state_pb2.STATE_CANCELLED:
+            say(f"job {job.number} had ended before")
+    refused = [outcome for outcome in outcomes if isinstance(outcome, RefusedError)]
+    for error in refused[1:]:
+        error.show()
+    if refused:
+        raise refused[0]
+
+
+def _show(jobs: Sequence[job_pb2.Job], form: Form) -> None:
+    if form is Form.TABLE and jobs:
+        print_jobs(jobs)
+    elif form is not Form.TABLE:
+        for job in jobs:
+            print_job(job, form)
+
+
+async def cancel_matching(
+    session: Session, condition: str, message: str, form: Form, *, dry_run: bool, sure: bool
+) -> None:
+    """Ask all jobs that match a filter to end, after saying how many they are."""
+    jobs = [job async for job in _matching(session, condition) if not job.terminal and not job.cancel_requested]
+    if not jobs:
+        say("no job to cancel matches")
+        return
+    if dry_run:
+        _show(jobs, form)
+        say(f"{len(jobs)} would be cancelled")
+        return
+    if not sure:
+        if not sys.stdin.isatty():
+            raise CommandError(f"{len(jobs)} jobs match; say --yes to cancel them, or look first with --dry-run")
+        say(f"cancel {len(jobs)} jobs? [y/N]")
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise CommandError("nothing was cancelled")
+    await cancel_jobs(session, [job.uid for job in jobs], message, form)
+
+
+async def _matching(session: Session, condition: str) -> AsyncIterator[job_pb2.Job]:
+    request = job_access_pb2.ListJobsRequest(filter=condition, page_size=PAGE)
+    while True:
+        answer = await session.call(session.jobs.ListJobs, request)
+        for job in answer.jobs:
+            yield job
+        if not answer.next_page_token:
+            return
+        request.page_token = answer.next_page_token
