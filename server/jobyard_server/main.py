@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +19,9 @@ from jobyard_server.callers.tokens import TokenVerifier
 from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.loops import Periods, loops
 from jobyard_server.engine.supervisor import Supervisor
-from jobyard_server.observe.calls import CallMetrics
+from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.observe.health import Health, Part
+from jobyard_server.observe.log import for_people
 from jobyard_server.observe.loop_lag import LoopLag
 from jobyard_server.observe.pages import pages
 from jobyard_server.rpc import methods
@@ -69,7 +71,7 @@ def build(settings: Settings) -> Parts:
         _authentication(settings),
         CallMetrics(registry),
         Limits(calls=settings.max_calls, unary_seconds=settings.max_unary_seconds),
-        log_calls=settings.log_calls,
+        CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
     rpc = _rpc(settings, store, edge)
     supervisor = Supervisor(loops(store, _periods(settings)))

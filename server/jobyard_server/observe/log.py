@@ -17,10 +17,15 @@ _SECRET_NAME: Final = re.compile(r"authorization|cookie|credential|passw|secret|
 _SECRET_TEXT: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
 
 
+def for_people(form: str, stream: TextIO) -> bool:
+    """Whether lines are printed for people: ``auto`` on a terminal, JSON elsewhere."""
+    return form == "console" or (form == "auto" and stream.isatty())
+
+
 def configure(form: str, level: str, stream: TextIO | None = None) -> None:
     """Log everything to standard error, what libraries say through ``logging`` included."""
     output = stream or sys.stderr
-    people = form == "console" or (form == "auto" and output.isatty())
+    people = for_people(form, output)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -7,11 +7,12 @@ bring the call and take the outcome away in their own form.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic, perf_counter
 from typing import Final
 
@@ -23,12 +24,15 @@ from jobyard_server.callers.authentication import Authentication
 from jobyard_server.callers.credential import present
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
-from jobyard_server.observe.calls import CallMetrics
+from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.rpc import caller, validation
 from jobyard_server.rpc.failures import Failure, from_refusal, internal
 from jobyard_server.rpc.methods import Access, Method
 
 Headers = Mapping[str, str | bytes]
+
+SWEEP: Final = 0.5
+"""Seconds between two looks at calls whose time may soon be over."""
 
 LONG: Final = 1.0
 """Seconds after which a call is taken to be waiting for something."""
@@ -36,7 +40,9 @@ LONG: Final = 1.0
 REQUEST_ID: Final = "x-request-id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
-_access = structlog.get_logger("jobyard.access")
+_PROCESS: Final = secrets.token_hex(6)
+_COUNTER: Final = count(1)
+
 _problems = structlog.get_logger("jobyard.rpc")
 
 
@@ -54,25 +60,39 @@ class Edge:
     """What all calls share."""
 
     def __init__(
-        self, authentication: Authentication, metrics: CallMetrics, limits: Limits, *, log_calls: bool = True
+        self, authentication: Authentication, metrics: CallMetrics, limits: Limits, log: CallLog | None = None
     ) -> None:
         self.authentication = authentication
         self.metrics = metrics
         self.limits = limits
-        self.log_calls = log_calls
+        self.log = log
         self.serving: set[Call] = set()
         """Calls being served now."""
         self.stopping = False
+        self._sweeping: asyncio.TimerHandle | None = None
 
     def open(self, method: Method, headers: Headers, deadline: float | None, peer: str, door: str) -> Call:
         """Begin a call; ``deadline`` is a moment of ``time.monotonic()``."""
-        return Call(self, method, headers, deadline, peer, door)
+        call = Call(self, method, headers, deadline, peer, door)
+        self.serving.add(call)
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+        return call
 
     def stop(self, seconds: float) -> None:
         """Take no further calls, and end those in progress: the short ones in their time, those that wait at once."""
         self.stopping = True
         for call in tuple(self.serving):
             call.hurry(seconds)
+
+    def _sweep(self) -> None:
+        """Set the clock for calls whose time is soon over. Most calls end before, and so never pay for a clock."""
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.call_later(SWEEP, self._sweep) if self.serving else None
+        horizon = loop.time() + 2 * SWEEP
+        for call in self.serving:
+            if call.until is not None and call.until <= horizon:
+                call.set_clock(call.until)
 
 
 class Call:
@@ -90,6 +110,7 @@ class Call:
         "_principal",
         "_time",
         "request_id",
+        "until",
     )
 
     def __init__(
@@ -105,8 +126,9 @@ class Call:
         self._principal: Principal | None = None
         self._time: asyncio.Timeout | None = None
         self._hurried = False
+        self.until: float | None = None
+        """When its time is over, by the clock of the event loop."""
         self.request_id = _request_id(headers.get(REQUEST_ID))
-        edge.serving.add(self)
 
     async def admit(self) -> None:
         """Let the caller in, or raise ``Refused``. Nothing of the request has been read so far."""
@@ -131,29 +153,36 @@ class Call:
     def unary_limit(self) -> asyncio.Timeout:
         """The time of a call with one answer, as a context that cancels what runs in it."""
         longest = self._edge.limits.unary_seconds
-        remaining = longest if self._deadline is None else min(longest, self._deadline - monotonic())
-        self._time = asyncio.timeout(remaining)
-        return self._time
+        return self._limit(longest if self._deadline is None else min(longest, self._deadline - monotonic()))
 
     def stream_limit(self) -> asyncio.Timeout:
         """The time of a stream, as long as its caller wants it; asked for again, the time of its next part."""
         self._hurried = self._hurried or self._edge.stopping
-        remaining = None if self._deadline is None else self._deadline - monotonic()
-        self._time = asyncio.timeout(0 if self._hurried else remaining)
+        if self._hurried:
+            return self._limit(0)
+        return self._limit(None if self._deadline is None else self._deadline - monotonic())
+
+    def _limit(self, seconds: float | None) -> asyncio.Timeout:
+        self.until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        soon = seconds is not None and seconds < 2 * SWEEP
+        self._time = asyncio.timeout_at(self.until if soon else None)
         return self._time
+
+    def set_clock(self, when: float) -> None:
+        """Cancel what runs at this moment."""
+        # Between two parts of a stream nothing runs; the next part is told its time when it begins.
+        if self._time is not None:
+            with suppress(RuntimeError):
+                self._time.reschedule(when)
 
     def hurry(self, seconds: float) -> None:
         """End soon, for the server stops. What has run for long waits for something; the rest gets its time."""
-        if self._time is None:
-            return
         now = asyncio.get_running_loop().time()
         until = now if perf_counter() - self._begun > LONG else now + seconds
-        ends = self._time.when()
-        if ends is None or until < ends:
+        if self.until is None or until < self.until:
             self._hurried = True
-            # Between two parts of a stream no time runs; the next part begins with none left.
-            with suppress(RuntimeError):
-                self._time.reschedule(until)
+            self.until = until
+            self.set_clock(until)
 
     def succeeded(self) -> None:
         """Write down that the call ended well."""
@@ -207,23 +236,10 @@ class Call:
         self._edge.serving.discard(self)
         seconds = perf_counter() - self._begun
         self._edge.metrics.ended(self._method.path, self._door, code, seconds)
-        if self._edge.log_calls:
-            self._log(code, reason, seconds)
-
-    def _log(self, code: str, reason: str | None, seconds: float) -> None:
-        principal = self._principal
-        _access.info(
-            "call",
-            method=self._method.path,
-            door=self._door,
-            code=code,
-            **({"reason": reason} if reason else {}),
-            ms=round(seconds * 1000, 3),
-            user=principal.user if principal else None,
-            tenant=principal.tenant if principal else None,
-            peer=self._peer,
-            request_id=self.request_id,
-        )
+        if self._edge.log is not None:
+            self._edge.log.write(
+                self._method.path, self._door, code, reason, seconds, self._principal, self._peer, self.request_id
+            )
 
 
 def checked(request: Message) -> Message:
@@ -245,7 +261,7 @@ def _require(method: Method, principal: Principal, *, proved: bool) -> None:
 def _request_id(sent: str | bytes | None) -> str:
     if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent):
         return sent
-    return os.urandom(8).hex()
+    return f"{_PROCESS}-{next(_COUNTER):x}"
 
 
 def _stopping() -> Refused:
