@@ -52,7 +52,8 @@ def of_failure(failure: Failure, server: str) -> CommandError:
     """What to tell about an error of the server."""
     if failure.unreachable:
         return CommandError(
-            f"the server at {server} cannot be reached: {failure.message}",
+            # gRPC tells the whole way there; the end of it says what is wrong.
+            f"the server at {server} cannot be reached: {failure.message.rpartition(': ')[2]}",
             "is it running? `jobyard serve --dev` starts one; --server or JOBYARD_SERVER says where it is",
             code=Exit.UNREACHABLE,
         )

@@ -12,10 +12,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
-from jobyard.jobs.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
 from jobyard_server.client.failure import of_status
 from jobyard_server.worker import environment
 from jobyard_server.worker.calls import Calls, FailedError
@@ -23,6 +22,10 @@ from jobyard_server.worker.ending import GIVES_BACK, Report, Stop, report
 from jobyard_server.worker.output import Output
 from jobyard_server.worker.plan import Plan
 from jobyard_server.worker.programs import Ended, KeeperLostError, NotStartedError, Program, Programs
+
+if TYPE_CHECKING:
+    # Exists for type checkers alone.
+    from jobyard.jobs.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
 
 DRAIN_PIPE_SECONDS: Final = 5.0
 """A process that has left the session of its program may hold the pipe open for ever."""

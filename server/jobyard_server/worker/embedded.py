@@ -68,7 +68,7 @@ class EmbeddedWorker:
             self._worker = Worker(channel, self._address.metadata, self._plan)
             try:
                 await self._worker.run()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the server goes on without it
                 _log.exception("the development worker has ended")
 
 
