@@ -23,6 +23,7 @@ MAX_NUMBER: Final = 2**53
 
 _FOUND: Final = "SELECT api, tenant, uid, last_event, revision FROM jobs WHERE number = ?"
 _DROP: Final = "DELETE FROM jobs WHERE number = ?"
+_TOLD: Final = "SELECT COALESCE(MAX(job_seq), 0) FROM events WHERE job = ?"
 _EXTERNAL: Final = "SELECT number FROM jobs WHERE api = ? AND tenant = ? AND external_id = ? AND number <> ?"
 _KEY: Final = "SELECT job FROM request_keys WHERE api = ? AND tenant = ? AND key = ?"
 _KEY_COLUMNS: Final = ("api", "tenant", "key", "fingerprint", "job", "expires_at")
@@ -73,7 +74,7 @@ def _row(unit: Unit, imported: ImportedJob, number: int, before: tuple[str, int,
     new, state = imported.new, imported.state
     created = unit.now if imported.created_at is None else imported.created_at
     updated = unit.now if imported.updated_at is None else imported.updated_at
-    uid, last_event, revision = before or (unit.new_uid(), 0, 0)
+    uid, last_event, revision = before or (unit.new_uid(), _told(unit, number), 0)
     fresh = rows.new_job(
         new, number, uid, created, state=state, word=word(unit.words, new.api, state), last_event=last_event + 1
     )
@@ -106,6 +107,12 @@ def _row(unit: Unit, imported: ImportedJob, number: int, before: tuple[str, int,
     if state.terminal and row["expires_after"] is not None:
         row["expires_at"] = updated + row["expires_after"]
     return row
+
+
+def _told(unit: Unit, number: int) -> int:
+    """The last event of a job that had this number and was deleted: its events are still there."""
+    [(last_event,)] = unit.sets.all(_TOLD, (number,))
+    return int(last_event)
 
 
 def _check_identities(unit: Unit, imported: ImportedJob, number: int) -> None:
