@@ -182,7 +182,7 @@ class IdempotencyKey:
 
     key: str
     fingerprint: str
-    """Hash of what the caller must not change under the same key."""
+    """Hash of what the caller must not change under the same key; empty where that is not known any more."""
     reuse: KeyReuse = KeyReuse.REFUSE
     lifetime: float | None = 86_400.0
     """Seconds the key is remembered; ``None``: as long as the job exists."""

@@ -165,7 +165,8 @@ def _decide_group(group: Group, batch: _Batch) -> list[_Answer] | _Conflict:
 def _decide(new: NewJob, batch: _Batch) -> _Answer | _Conflict:
     key = _key_of(new) if new.key is not None else None
     if new.key is not None and key is not None and (known := batch.keys.get(key)) is not None:
-        differs = known.fingerprint != new.key.fingerprint
+        # What an imported job was asked under its key is not known; it is taken for the same.
+        differs = known.fingerprint not in ("", new.key.fingerprint)
         if differs and new.key.reuse is KeyReuse.REFUSE:
             return _Conflict(
                 Reason.IDEMPOTENCY_KEY_REUSED,
