@@ -19,6 +19,7 @@ COST = {
     "store": "store",
     "transcoding": "rpc",
     "usecases": "pure",
+    "worker": "process",
 }
 
 

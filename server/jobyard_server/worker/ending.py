@@ -74,8 +74,9 @@ def _failure(ended: Ended, stop: Stop | None, limits: Limits) -> tuple[str, str]
         return "TIMED_OUT", f"stopped after {limits.timeout_seconds:g} s"
     if limits.memory_bytes and (stop is Stop.MEMORY or ended.memory_bytes >= limits.memory_bytes):
         return "MEMORY", f"used more than {limits.memory_bytes / MIB:g} MiB of memory"
-    killed = ended.signal_name in {"SIGXCPU", "SIGKILL"}
-    if killed and limits.cpu_seconds and ended.cpu_seconds >= limits.cpu_seconds * 0.95:
+    # A program that catches SIGXCPU is killed a little later.
+    late = ended.signal_name == "SIGKILL" and limits.cpu_seconds and ended.cpu_seconds >= limits.cpu_seconds
+    if limits.cpu_seconds and (ended.signal_name == "SIGXCPU" or late):
         return "CPU_TIME", f"used more than {limits.cpu_seconds:g} s of processor time"
     return ("EXIT_CODE" if ended.exit_code is not None else "SIGNAL"), _words(ended)
 
