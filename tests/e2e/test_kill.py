@@ -96,7 +96,7 @@ def check_rows(server: Server, told: Acknowledged) -> None:
         assert rows.execute("SELECT count(*) FROM jobs").fetchone() == (len(told.jobs),)
         torn = """
             SELECT count(*) FROM jobs AS j WHERE
-                (SELECT count(*) FROM subjobs AS s WHERE s.job = j.number) <> j.pending
+                (SELECT count(*) FROM subjobs AS s WHERE s.job = j.number) <> j.n_pending
                 OR (SELECT count(*) FROM events AS e WHERE e.job = j.number) <> 1
                 OR (SELECT count(*) FROM request_keys AS k WHERE k.job = j.number) <> 1
         """
