@@ -60,6 +60,7 @@ class Worker:
         self._session = secrets.token_hex(16)
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._beat_seconds = 10.0
+        self._rhythm_changed = asyncio.Event()
         self._welcome = False
         self._leaving = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -109,7 +110,7 @@ class Worker:
                 return
             self._welcome = True
             backoff.reset()
-            self._beat_seconds = answer.heartbeat_interval.ToTimedelta().total_seconds() or self._beat_seconds
+            self._learn_rhythm(answer.heartbeat_interval.ToTimedelta().total_seconds())
             for lease in answer.leases:
                 self._start(lease)
 
@@ -191,7 +192,15 @@ class Worker:
             else:
                 heard = clock()
                 backoff.reset()
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rhythm_changed.wait(), wait)
+                self._rhythm_changed.clear()
+
+    def _learn_rhythm(self, seconds: float) -> None:
+        """Beat as often as the server asks, from now on."""
+        if seconds > 0 and seconds != self._beat_seconds:
+            self._beat_seconds = seconds
+            self._rhythm_changed.set()
 
     async def _beat_for(self, held: list[Attempt]) -> None:
         leases = [worker_lease_pb2.HeldLease(token=one.lease.token, message=one.progress) for one in held]
