@@ -67,7 +67,7 @@ class Conditions:
             wanted = [one for one in value if _fits(found, one)]
             return self._any_of(found, wanted) if wanted else _FALSE
         if not _fits(found, value):
-            return _FALSE
+            return self._beyond(found, op, value)
         if op is Op.EQ:
             return self._with_value(found, f"{found.sql} = ?", value, needed=value == found.missing)
         if op in _ORDER:
@@ -76,6 +76,14 @@ class Conditions:
         if found.number:
             return _FALSE
         return self._with_value(found, self._text(found.sql, op, value), None, needed=True)
+
+    def _beyond(self, found: Term, op: Op, value: Any) -> str:
+        """The comparison with what the field cannot hold: an integer beyond 64 bits is above or below all others."""
+        above = found.number and isinstance(value, int) and value > INT64_MAX
+        below = found.number and isinstance(value, int) and value < INT64_MIN
+        if (above and op in (Op.LT, Op.LE)) or (below and op in (Op.GT, Op.GE)):
+            return f"{found.source} IS NOT NULL" if found.source else _TRUE
+        return _FALSE
 
     def _with_value(self, found: Term, sql: str, value: Any, *, needed: bool) -> str:
         """The comparison, and that there is a value where what stands for none would satisfy it too."""
