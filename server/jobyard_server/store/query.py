@@ -62,19 +62,17 @@ class JobQueries:
         is one seek into the index of its order, also where directions are mixed and where many rows share a value.
         """
         keys = self._keys(query)
-        order = ", ".join(f"{found.sql} {'DESC' if key.descending else 'ASC'}" for key, found in keys)
-        tail = f" ORDER BY {order} LIMIT {query.limit:d}"
         if query.after is None:
-            conditions = self._conditions(query)
             offset = f" OFFSET {query.offset:d}" if query.offset else ""
-            return [conditions.statement(_SELECT, tail + offset)]
+            return [self._conditions(query).statement(_SELECT, _tail(keys, query.limit) + offset)]
         if len(query.after) != len(keys):
             raise ValueError("a page needs a value for every key of its order")
         statements = []
         for depth in range(len(keys) - 1, -1, -1):
             conditions = self._conditions(query)
             conditions.beyond(keys, query.after, depth)
-            statements.append(conditions.statement(_SELECT, tail))
+            # The keys before are the same in all these rows; sorting by them would miss the index.
+            statements.append(conditions.statement(_SELECT, _tail(keys[depth:], query.limit)))
         return statements
 
     def count(self, query: JobQuery) -> Statement:
@@ -134,6 +132,11 @@ class _Where:
     def statement(self, select: str, tail: str = "") -> Statement:
         where = f" WHERE {' AND '.join(self.parts)}" if self.parts else ""
         return Statement(f"{select}{where}{tail}", tuple(self.conditions.parameters))
+
+
+def _tail(keys: Sequence[Key], limit: int) -> str:
+    order = ", ".join(f"{found.sql} {'DESC' if key.descending else 'ASC'}" for key, found in keys)
+    return f" ORDER BY {order} LIMIT {limit:d}"
 
 
 def _place(found: Term, value: Attribute) -> str | int:

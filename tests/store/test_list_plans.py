@@ -1,0 +1,84 @@
+"""How lists are read: by seeking in an index of their own, with nothing sorted and nothing skipped."""
+
+import re
+
+import pytest
+
+from jobyard_server.domain.fields import ApiFields, Kind
+from jobyard_server.domain.filter import All, Comparison, Op
+from jobyard_server.store.query import JobQueries, job_statements
+from jobyard_server.usecases.ports import JobQuery, Order
+from support.storing import new_job
+
+QUERIES = JobQueries({"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size"))})
+RED = Comparison("colour", Op.EQ, "red")
+
+
+async def plan(store, statement):
+    """The steps of a query as the database would take them."""
+    return await store.read.many(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters, lambda row: row[3])
+
+
+@pytest.fixture
+async def filled(store):
+    for index in range(50):
+        await store.submit(new_job(api="sample", attributes={"colour": f"c{index % 5}", "size": index}))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        (JobQuery("sample", "acme"), ["ix_jobs_of_sample (tenant=?)"]),
+        (JobQuery("sample", "acme", after=(9,)), ["ix_jobs_of_sample (tenant=? AND number<?)"]),
+        (JobQuery("sample", "acme", RED), ["ix_jobs_of_sample_colour (tenant=? AND <expr>=?)"]),
+        (
+            JobQuery("sample", "acme", RED, after=(9,)),
+            ["ix_jobs_of_sample_colour (tenant=? AND <expr>=? AND number<?)"],
+        ),
+        (
+            JobQuery("sample", "acme", All((RED, Comparison("state", Op.EQ, "FAILED"))), at_most_number=40),
+            ["ix_jobs_of_sample_colour (tenant=? AND <expr>=?)"],
+        ),
+        (
+            JobQuery("sample", "acme", Comparison("size", Op.GT, 7), order=(Order("size"), Order("number"))),
+            ["ix_jobs_of_sample_size (tenant=? AND <expr>>?)"],
+        ),
+        (
+            JobQuery("sample", "acme", order=(Order("colour"), Order("number")), at_most_number=40),
+            ["ix_jobs_of_sample_colour (tenant=?)"],
+        ),
+        (
+            JobQuery("sample", "acme", order=(Order("colour"), Order("number")), after=("c1", 9), at_most_number=40),
+            [
+                "ix_jobs_of_sample_colour (tenant=? AND <expr>=? AND number>?)",
+                "ix_jobs_of_sample_colour (tenant=? AND <expr>>?)",
+            ],
+        ),
+        (
+            JobQuery(
+                "sample", "acme", order=(Order("size", descending=True), Order("number", descending=True)), after=(3, 9)
+            ),
+            [
+                "ix_jobs_of_sample_size (tenant=? AND <expr>=? AND number<?)",
+                "ix_jobs_of_sample_size (tenant=? AND <expr><?)",
+            ],
+        ),
+        (JobQuery(None, "acme", after=(9,)), ["ix_jobs_tenant (tenant=? AND number<?)"]),
+    ],
+)
+async def test_a_page_is_a_seek(filled, query, steps):
+    found = [await plan(filled, statement) for statement in QUERIES.pages(query)]
+    assert [re.sub("SEARCH jobs USING (COVERING )?INDEX ", "", *one) for one in found] == steps
+
+
+@pytest.mark.parametrize(
+    ("ref", "api", "indexes"),
+    [(7, None, ["INTEGER PRIMARY KEY"]), ("u", None, ["uid"]), ("x", "sample", ["external_id", "uid"])],
+)
+async def test_one_job_is_a_seek(filled, ref, api, indexes):
+    statements = job_statements(ref, api, "acme")
+    for statement, index in zip(statements, indexes, strict=True):
+        (step,) = await plan(filled, statement)
+        assert step.startswith("SEARCH jobs USING")
+        assert index in step
