@@ -179,6 +179,9 @@ class Yard:
         """Load contracts as an operator does."""
         file = self.folder / "contracts.yaml"
         file.write_text(yaml.safe_dump_all({"definition": definition(each)} for each in contracts))
+        self.apply_file(file)
+
+    def apply_file(self, file: Path) -> None:
         done = subprocess.run(
             [JOBYARD, "apply", "--server", self.server.grpc, "--file", str(file)],
             env=environment(JOBYARD_TOKEN=self.tokens[OPERATOR]),
