@@ -16,8 +16,8 @@ from jobyard_server.domain.schedule import (
     Progress,
     Schedule,
     made_at,
-    wake_at,
     waits,
+    wake_at,
 )
 
 SECOND = 1_000_000
@@ -207,10 +207,8 @@ def test_the_buffer_is_bounded_and_says_what_it_drops():
 
 
 def test_a_policy_that_lets_jobs_overlap_empties_the_buffer_of_the_one_before():
-    made = plan(
-        Schedule(cron=EVERY_MINUTE, overlap=Overlap.ALLOW), Progress(minute(9), buffer=(1, 2), backfill=(3,)), minute(8),
-        live=True, key="",
-    )  # fmt: skip
+    schedule = Schedule(cron=EVERY_MINUTE, overlap=Overlap.ALLOW)
+    made = plan(schedule, Progress(minute(9), buffer=(1, 2), backfill=(3,)), minute(8), live=True, key="")
     assert made.fires == (1, 2, 3)
     assert made.after == Progress(minute(9))
 
