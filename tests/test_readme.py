@@ -100,7 +100,7 @@ def end_group(leader: int) -> None:
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of the tree as it would be cloned."""
+    """A copy of the tree as it would be cloned and set up."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -113,6 +113,7 @@ def checkout(tmp_path):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)  # as `make setup` would have made it
     return folder
 
 
