@@ -31,8 +31,8 @@ _KEY_COLUMNS: Final = ("api", "tenant", "key", "fingerprint", "job", "expires_at
 
 def import_job(unit: Unit, imported: ImportedJob) -> Job:
     """Write a job as it is; one of the same number, API and tenant is replaced."""
-    before = _replaced(unit, imported)
     number = _number(unit, imported)
+    before = _replaced(unit, imported)
     row = _row(unit, imported, number, before)
     _check_identities(unit, imported, number)
     unit.sets.insert("jobs", rows.NEW_JOB_COLUMNS, [tuple(row.values())])

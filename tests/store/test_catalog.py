@@ -1,0 +1,133 @@
+"""Definitions, executors, queues and records: put, replaced, listed and removed."""
+
+import asyncio
+
+import pytest
+
+from jobyard_server.domain.catalog import NewDefinition, NewExecutor, Queue, QueueOrder, QueueStatus, Reach, TimeSlot
+from jobyard_server.domain.job import LeaseLoss, RetryPolicy
+
+DEFINITION = NewDefinition(
+    "sample", "acme", "ann", "print", 2, "contract", "base", "Print", enabled=False, queue="slow", spec='{"a":  1.0}',
+    attributes={"colour": "red", "size": 2}, retry=RetryPolicy(3), on_lease_loss=LeaseLoss.TIME_OUT, resumable=True,
+)  # fmt: skip
+EXECUTOR = NewExecutor("sample", "acme", "ann", "site-a", "producer", Reach.PUSH, "q", enabled=False, spec='{"b":2}')
+QUEUE = Queue(
+    "night", 9, QueueOrder.FAIR, QueueStatus.SCHEDULED, (TimeSlot(60, 30), TimeSlot(0, 1440)), "Europe/Rome", 4
+)
+
+
+async def test_a_definition_is_read_as_it_was_put(store):
+    put = await store.run(lambda tx: tx.put_definition(DEFINITION))
+    assert put == await store.read.definition("sample", "acme", "print", 2)
+    for name in DEFINITION.__dataclass_fields__.keys() - {"actor"}:
+        assert getattr(put, name) == getattr(DEFINITION, name), name
+    assert (put.created_by, put.revision) == ("ann", 1)
+
+
+async def test_a_replaced_definition_keeps_who_made_it(store):
+    first = await store.run(lambda tx: tx.put_definition(DEFINITION))
+    again = NewDefinition("sample", "acme", "bob", "print", 2, spec='{"c":3}')
+    second = await store.run(lambda tx: tx.put_definition(again))
+    assert (second.created_by, second.created_at, second.revision) == ("ann", first.created_at, 2)
+    assert (second.spec, second.enabled, second.retry) == ('{"c":3}', True, RetryPolicy())
+    assert second.updated_at >= first.updated_at
+
+
+async def test_the_newest_version_is_found_and_removed_first(store):
+    for version in (1, 10, 9):
+        await store.run(lambda tx: tx.put_definition(NewDefinition("sample", "acme", "ann", "print", version)))  # noqa: B023
+    assert (await store.read.definition("sample", "acme", "print")).version == 10
+    assert (await store.read.definition("sample", "acme", "print", 9)).version == 9
+    assert await store.run(lambda tx: tx.delete_definition("sample", "acme", "print"))
+    assert (await store.read.definition("sample", "acme", "print")).version == 9
+    assert await store.run(lambda tx: tx.delete_definition("sample", "acme", "print", 1))
+    assert not await store.run(lambda tx: tx.delete_definition("sample", "acme", "print", 1))
+    assert await store.read.definition("sample", "acme", "print", 1) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_definitions_are_listed_in_order_page_by_page(store, size):
+    names = [
+        ("sample", "acme", "a", 0),
+        ("sample", "acme", "a", 1),
+        ("sample", "acme", "b\0", 0),
+        ("sample", "b", "a", 0),
+        ("other", "acme", "z", 0),
+    ]
+    for api, tenant, id_, version in names:
+        await store.run(lambda tx: tx.put_definition(NewDefinition(api, tenant, "ann", id_, version)))  # noqa: B023
+
+    async def walked(api, tenant):
+        found, after = [], None
+        while page := await store.read.definitions(api, tenant, after=after, limit=size):
+            found += [(one.api, one.tenant, one.id, one.version) for one in page]
+            after = found[-1]
+        return found
+
+    assert await walked(None, None) == sorted(names)
+    assert await walked("sample", "acme") == names[:3]
+    assert await walked(None, "acme") == sorted([*names[:3], names[4]])
+
+
+async def test_an_executor_is_read_as_it_was_put(store):
+    put = await store.run(lambda tx: tx.put_executor(EXECUTOR))
+    assert put == await store.read.executor("sample", "acme", "site-a")
+    for name in EXECUTOR.__dataclass_fields__.keys() - {"actor"}:
+        assert getattr(put, name) == getattr(EXECUTOR, name), name
+    again = await store.run(lambda tx: tx.put_executor(EXECUTOR))
+    assert again.revision == 2
+    assert await store.read.executors("sample", None, after=None, limit=5) == [again]
+    assert await store.read.executors("sample", None, after=("sample", "acme", "site-a"), limit=5) == []
+    assert await store.run(lambda tx: tx.delete_executor("sample", "acme", "site-a"))
+    assert not await store.run(lambda tx: tx.delete_executor("sample", "acme", "site-a"))
+
+
+async def test_a_queue_is_read_as_it_was_put(store):
+    put = await store.run(lambda tx: tx.put_queue(QUEUE))
+    assert put == await store.read.queue("night")
+    for name in QUEUE.__dataclass_fields__.keys() - {"revision", "updated_at"}:
+        assert getattr(put, name) == getattr(QUEUE, name), name
+    assert (await store.run(lambda tx: tx.put_queue(QUEUE))).revision == 2
+    await store.run(lambda tx: tx.put_queue(Queue("day")))
+    assert [queue.name for queue in await store.read.queues()] == ["day", "night"]
+    assert await store.run(lambda tx: tx.delete_queue("day"))
+    assert not await store.run(lambda tx: tx.delete_queue("day"))
+    assert await store.read.queue("day") is None
+
+
+async def test_a_changed_queue_wakes_who_waits_for_it(store, hand):
+    await hand.take("night")
+    waiting = asyncio.ensure_future(store.ready(("night",), 30.0))
+    await asyncio.sleep(0)
+    await store.run(lambda tx: tx.put_queue(QUEUE))
+    await asyncio.wait_for(waiting, 2.0)
+
+
+async def test_a_record_is_read_as_it_was_put(store):
+    def put(body, by, attributes=None):
+        return store.run(lambda tx: tx.put_record("sample", "acme", "hook", "id\0", body, attributes=attributes, by=by))
+
+    first = await put('{"z":  1e3}', "ann", {"colour": "red"})
+    assert first == await store.read.record("sample", "acme", "hook", "id\0")
+    assert first == await store.run(lambda tx: tx.record("sample", "acme", "hook", "id\0"))
+    assert (first.body, first.attributes, first.created_by, first.revision) == (
+        '{"z":  1e3}',
+        {"colour": "red"},
+        "ann",
+        1,
+    )
+    second = await put("[]", "bob")
+    assert (second.body, second.attributes, second.created_by, second.revision) == ("[]", {}, "ann", 2)
+    assert await store.run(lambda tx: tx.delete_record("sample", "acme", "hook", "id\0"))
+    assert not await store.run(lambda tx: tx.delete_record("sample", "acme", "hook", "id\0"))
+
+
+async def test_records_are_listed_by_kind(store):
+    for kind, id_ in (("hook", "b"), ("hook", "a"), ("other", "c"), ("hook", "d")):
+        await store.run(lambda tx: tx.put_record("sample", "acme", kind, id_, "{}"))  # noqa: B023
+    page = await store.read.records("sample", "acme", "hook", after=None, limit=2)
+    assert [record.id for record in page] == ["a", "b"]
+    rest = await store.read.records("sample", "acme", "hook", after="b", limit=2)
+    assert [record.id for record in rest] == ["d"]
+    assert await store.read.records("sample", "other", "hook", after=None, limit=2) == []
