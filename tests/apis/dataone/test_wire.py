@@ -34,6 +34,10 @@ def test_other_methods_are_not_allowed(yard, method):
     check_error(answer)
 
 
+def test_head_is_another_method_too(yard):
+    assert yard.ask("ursula", "HEAD", JOBS).status == 405
+
+
 def test_unknown_paths_are_answered_in_the_form_of_the_api(yard):
     answer = yard.ask("alice", "GET", "/ghibli-rest/v2/job-manager/jobs/1")
     assert answer.status == 404
@@ -95,6 +99,11 @@ def test_a_key_that_is_null_or_empty_is_none(yard, key):
     first, second = yard.submit(extIPID=key), yard.submit(extIPID=key)
     assert (first.status, second.status) == (201, 201)
     assert first.json["extIPID"] == ""
+
+
+def test_variables_that_are_null_are_none(yard):
+    created = yard.submit(actionVariables=None)
+    assert json.loads(yard.payload(int(created.json["id"]))) == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize("key", [" k ", "K", "k\0", "\U0001f600" * 64, "é", "e\u0301", "a+b&c=d%20", "\n"])
