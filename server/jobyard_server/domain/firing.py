@@ -144,10 +144,10 @@ class _Turn:
             self._buffer.clear()
             del self._backfill[:room]
             return
-        self._go_on(self._buffer)
-        if self._overlap in _ENDS_OTHER:
+        if self._overlap in _ENDS_OTHER and arrived:
             self._take_newest(arrived)
         else:
+            self._go_on(self._buffer)
             for due in arrived:
                 self._take_one(due)
         self._go_on(self._backfill)
@@ -162,8 +162,6 @@ class _Turn:
             self._skip(due)
 
     def _take_newest(self, arrived: list[Micros]) -> None:
-        if not arrived:
-            return
         *older, newest = self._buffer + arrived
         for due in older:
             self._skip(due)
