@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 COST = {
     ".": "tree",
     "apis": "api",
+    "callers": "pure",
     "cli": "process",
     "console": "rpc",
     "domain": "pure",
@@ -16,6 +17,7 @@ COST = {
     "observe": "pure",
     "outbound": "rpc",
     "rpc": "rpc",
+    "server": "process",
     "store": "store",
     "transcoding": "rpc",
     "usecases": "pure",

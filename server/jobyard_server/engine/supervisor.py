@@ -90,14 +90,24 @@ class Supervisor:
         try:
             done = await loop.step()
         except Exception as problem:  # noqa: BLE001 - whatever it was, the loop has to go on
-            progress.failures += 1
-            progress.problem = f"{type(problem).__name__}: {problem}"
-            pause = min(FIRST_BACKOFF * 2.0 ** (progress.failures - 1), LONGEST_BACKOFF)
-            _log.warning("loop failed", loop=loop.name, failures=progress.failures, again_in=pause, exc_info=problem)
-            return pause
+            return _failed(loop, progress, problem)
         if progress.failures:
             _log.info("loop recovered", loop=loop.name, failures=progress.failures)
         progress.failures = 0
         progress.problem = ""
         progress.done += done
         return 0.0 if done else loop.period
+
+
+def _failed(loop: Loop, progress: Progress, problem: Exception) -> float:
+    """Note a failure; returns how long to wait. The same problem again is told without its traceback."""
+    words = f"{type(problem).__name__}: {problem}"
+    trace = problem if words != progress.problem else None
+    progress.failures += 1
+    progress.problem = words
+    # The exponent is bounded too: a loop may fail for days.
+    pause = min(FIRST_BACKOFF * 2.0 ** min(progress.failures - 1, 16), LONGEST_BACKOFF)
+    _log.warning(
+        "loop failed", loop=loop.name, problem=words, failures=progress.failures, again_in=pause, exc_info=trace
+    )
+    return pause
