@@ -22,6 +22,7 @@ from jobyard_server.transcoding.requests import Request
 from jobyard_server.transcoding.router import Found, Missed
 from jobyard_server.transcoding.sending import Send, Sender
 from jobyard_server.transcoding.settings import Settings
+from jobyard_server.transcoding.stream import LateFailureError
 from jobyard_server.transcoding.streaming import ResponseStream, requests
 from jobyard_server.transcoding.visit import Visit, choose_route
 
@@ -91,6 +92,9 @@ class Transcoder:
                 reply = await self._unary(visit, receive, claim, presence)
         except ClientGone:
             return
+        except LateFailureError:
+            # The status line is out and the body cannot tell: the connection has to break.
+            raise
         except asyncio.CancelledError:
             if presence.gone:
                 return

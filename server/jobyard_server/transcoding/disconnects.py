@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-from jobyard_server.transcoding.body import Receive
+from jobyard_server.transcoding.body import ClientGone, Receive
 
 
 class Watch:
@@ -58,7 +58,7 @@ class Presence:
         self._watch.enter(task, self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._task is not None
         self._watch.leave(self._task)
         if self._watcher is not None:
@@ -66,8 +66,7 @@ class Presence:
         if self.gone and kind is asyncio.CancelledError:
             # The cancellation was ours: whoever runs the application need not hear of it.
             self._task.uncancel()
-            return True
-        return False
+            raise ClientGone from error
 
     def start_watching(self, task: asyncio.Task[Any]) -> None:
         """Wait for the disconnect from now on."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -175,22 +177,28 @@ def _facts(failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow,
 
 
 def _format(declared: error_pb2.ErrorFormat, face: face_pb2.Face, pool: DescriptorPool) -> _Format:
-    kind: type[Message] | None = None
-    if declared.message and not declared.text and not declared.empty:
-        try:
-            kind = message_factory.GetMessageClass(pool.FindMessageTypeByName(declared.message))
-        except KeyError as error:
-            raise DeclarationError(f"the face {face.name!r} prints {declared.message}, which does not exist") from error
+    kind = None if declared.text or declared.empty or not declared.message else _kind(declared.message, face, pool)
     return _Format(
         layer=declared.layer,
         reasons=frozenset(declared.reasons),
         codes=frozenset(declared.codes),
         text=_wording(declared.text, face) if declared.text else None,
         kind=kind,
-        fill=filler(pool.FindMessageTypeByName(declared.message)) if kind is not None else None,
+        fill=filler(cast("Descriptor", kind.DESCRIPTOR)) if kind is not None else None,
         media_type=declared.media_type or (TEXT if declared.text else JSON),
         headers=tuple((each.name, _wording(each.text, face)) for each in declared.headers),
     )
+
+
+def _kind(name: str, face: face_pb2.Face, pool: DescriptorPool) -> type[Message]:
+    found: type[Message] = status_pb2.Status
+    if name == _DEFAULT_FORMAT.message:
+        return found
+    try:
+        found = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    except KeyError as error:
+        raise DeclarationError(f"the face {face.name!r} prints {name}, which does not exist") from error
+    return found
 
 
 def _wording(text: str, face: face_pb2.Face) -> Wording:

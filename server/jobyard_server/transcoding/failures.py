@@ -97,7 +97,7 @@ def of_status(status: status_pb2.Status, meanings: Mapping[str, Meaning]) -> Fai
         if kind is None:
             details.append(packed)
             continue
-        unpacked = kind()
+        unpacked: Message = kind()
         packed.Unpack(unpacked)
         details.append(unpacked)
     return of_rpc(RpcFailure(status.code, status.message, tuple(details)), meanings)
@@ -143,7 +143,8 @@ def _spelled(detail: Message, spell: Spell) -> Message:
     copy.CopyFrom(detail)
     for each in copy.field_violations:
         each.field = spell(each.field)
-    return copy
+    spelled: Message = copy
+    return spelled
 
 
 def _layer_details(refusal: RequestRefused) -> tuple[Message, ...]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
-from jobyard_server.transcoding.body import Claim, Receive, chunks, too_large
+from jobyard_server.transcoding.body import Claim, Receive, chunks, may_have_body, too_large
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.media import NDJSON
 from jobyard_server.transcoding.refusals import refused
 from jobyard_server.transcoding.reply import content_type
 from jobyard_server.transcoding.sending import Send, Sender
-from jobyard_server.transcoding.stream import Framing, first_of, pump
+from jobyard_server.transcoding.stream import Framing, StreamPlan, first_of, pump
 from jobyard_server.transcoding.visit import Visit
 
 _slices = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -22,6 +22,8 @@ _slices = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 async def requests(visit: Visit, receive: Receive, limits: Limits, claim: Claim) -> AsyncIterator[Message]:
     """Give the messages of a request body: JSON documents one a line, or in an array."""
+    if not may_have_body(visit.request.headers):
+        return
     visit.form()
     request, binder = visit.request, visit.operation.binder
     pieces = chunks(receive, request.headers, visit.operation.intake.most, limits, claim)
@@ -70,9 +72,17 @@ class ResponseStream:
 
     async def run(self, messages: AsyncIterator[Message]) -> None:
         """Send a stream; what fails before its first message is raised, what fails later is its last record."""
-        visit = self._visit
-        plan = visit.operation.stream
+        plan = self._visit.operation.stream
         assert plan is not None
+        try:
+            await self._send_all(plan, messages)
+        finally:
+            # However the stream ends, whoever makes it hears of it now and not when memory is tidied.
+            if isinstance(messages, AsyncGenerator):
+                await messages.aclose()
+
+    async def _send_all(self, plan: StreamPlan, messages: AsyncIterator[Message]) -> None:
+        visit = self._visit
         first = await first_of(messages)
         framing = plan.framing(visit.offer)
         media_type = plan.media_type(first, visit.exchange, visit.offer)

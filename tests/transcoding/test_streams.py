@@ -1,0 +1,148 @@
+"""Streams of responses: the framing that the client chose, errors early and late, silence, and clients that leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from support.asgi import Client
+from support.recording import Recording, failure
+from support.trial import make
+
+SSE = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture
+def feed(serve, backend: Recording) -> Client:
+    return serve("feed.FeedService", watch_after=0.01)
+
+
+def event(number: int):
+    inner = make("feed.Event", kind="note", text=f"n\n{number}", free=b'{"a":\n1.0}')
+    return make("feed.WatchResponse", event=inner, token=f"t{number}")
+
+
+def watching(backend: Recording, count: int, *, then=None, pause: float = 0.0) -> None:
+    async def watch(_request):
+        for number in range(count):
+            yield event(number)
+            await asyncio.sleep(pause)
+        if then is not None:
+            raise then
+
+    backend.handlers["Watch"] = watch
+
+
+DOCUMENT = '{"kind":"note","text":"n\\n%d","free":{"a": 1.0}}'
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/x-ndjson", "application/jsonl", "text/html, */*;q=0.1"])
+async def test_lines(feed: Client, backend: Recording, accept: str) -> None:
+    watching(backend, 2)
+    answer = await feed("GET", "/feed/a", headers={"Accept": accept} if accept else None)
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.text == "".join(DOCUMENT % number + "\n" for number in range(2))
+    assert "content-length" not in answer.headers
+
+
+async def test_server_sent_events(feed: Client, backend: Recording) -> None:
+    watching(backend, 2)
+    answer = await feed("GET", "/feed/a", headers=SSE | {"Last-Event-ID": "t9"})
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.text == "retry: 1500\n\n" + "".join(
+        f"id: t{number}\nevent: note\ndata: {DOCUMENT % number}\n\n" for number in range(2)
+    )
+    assert backend.request.after == "t9"
+
+
+async def test_an_array(feed: Client, backend: Recording) -> None:
+    for count in (0, 1, 3):
+        watching(backend, count)
+        answer = await feed("GET", "/feed/a", headers={"Accept": "application/json"})
+        assert [each["text"] for each in answer.json] == [f"n\n{number}" for number in range(count)]
+
+
+async def test_nothing_else_is_acceptable(feed: Client, backend: Recording) -> None:
+    answer = await feed("GET", "/feed/a", headers={"Accept": "text/html"})
+    assert answer.status == 406
+    assert "application/x-ndjson, text/event-stream, application/json" in answer.json["message"]
+    assert not backend.calls
+
+
+async def test_an_empty_stream(feed: Client, backend: Recording) -> None:
+    watching(backend, 0)
+    assert (await feed("GET", "/feed/a")).body == b""
+    assert (await feed("GET", "/feed/a", headers=SSE)).body == b"retry: 1500\n\n"
+
+
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "text/event-stream", "application/json"])
+async def test_an_early_failure_has_its_own_status(feed: Client, backend: Recording, accept: str) -> None:
+    watching(backend, 0, then=failure(5, "no such topic"))
+    answer = await feed("GET", "/feed/a", headers={"Accept": accept})
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.json == {"status": 404, "message": "no such topic"}
+
+
+async def test_a_late_failure_is_the_last_record(feed: Client, backend: Recording) -> None:
+    expected = {"status": 503, "message": "gone"}
+    watching(backend, 1, then=failure(14, "gone"))
+    lines = await feed("GET", "/feed/a")
+    assert json.loads(lines.text.splitlines()[-1]) == {"error": expected}
+    array = await feed("GET", "/feed/a", headers={"Accept": "application/json"})
+    assert array.json[-1] == {"error": expected}
+    events = await feed("GET", "/feed/a", headers=SSE)
+    assert events.text.endswith(f"event: error\ndata: {json.dumps(expected, separators=(',', ':'))}\n\n")
+
+
+async def test_a_late_bug_is_told_without_its_text(feed: Client, backend: Recording, caplog) -> None:
+    watching(backend, 1, then=ValueError("secret"))
+    answer = await feed("GET", "/feed/a")
+    assert json.loads(answer.text.splitlines()[-1]) == {"error": {"status": 500, "message": "internal error"}}
+    assert "secret" not in answer.text
+    assert "secret" in caplog.text
+
+
+async def test_silence_is_filled_with_comments(feed: Client, backend: Recording) -> None:
+    watching(backend, 2, pause=0.13)
+    answer = await feed("GET", "/feed/a", headers=SSE)
+    assert answer.text.count(": keep-alive\n\n") >= 2
+    assert answer.text.count("data: ") == 2
+
+
+@pytest.mark.parametrize("headers", [None, SSE])
+async def test_a_client_that_leaves_ends_the_stream(feed: Client, backend: Recording, headers) -> None:
+    watching(backend, 10_000, pause=0.01)
+    await feed("GET", "/feed/a", headers=headers, leave_after=0.05)
+    assert backend.cancelled == 1
+
+
+async def test_head_of_a_stream(feed: Client, backend: Recording) -> None:
+    watching(backend, 3)
+    answer = await feed("HEAD", "/feed/a")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_streams_in_with_the_body_in_a_field(feed: Client, backend: Recording) -> None:
+    backend.handlers["Send"] = lambda requests: make("feed.SendResponse", count=len(requests))
+    answer = await feed(
+        "POST", "/feed/a:send", b'[{"text":"x","free":1.50},{"text":"y"}]', headers={"Content-Type": "application/json"}
+    )
+    assert answer.json == {"count": 2}
+    assert [(each.topic, each.event.text, each.event.free) for each in backend.requests] == [
+        ("a", "x", b"1.50"),
+        ("a", "y", b""),
+    ]
+    backend.requests.clear()
+    empty = await feed("POST", "/feed/a:send")
+    assert empty.json == {}
+
+
+async def test_streams_both_ways_with_a_late_refusal(feed: Client, backend: Recording) -> None:
+    backend.handlers["Talk"] = lambda request: make("feed.WatchResponse", event=request.event)
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = await feed("POST", "/feed/a:talk", pieces=[b'{"kind":"1","text":"x"}\n', b"rubbish\n"], headers=headers)
+    lines = answer.text.splitlines()
+    assert json.loads(lines[0])["event"] == {"kind": "1", "text": "x"}
+    assert json.loads(lines[1])["error"]["status"] == 400
