@@ -83,6 +83,7 @@ def member_of(
 
 def standalone(field: FieldDescriptor, dialect: Dialect) -> Member:
     """Resolve a field on its own, outside the plan of its message."""
+    assert field.containing_type is not None
     declared = field.containing_type.GetOptions().Extensions[annotations_pb2.object]
     return member_of(field, declared, unset_of(declared.unset) or dialect.unset, dialect)
 
@@ -139,7 +140,27 @@ def is_map(field: FieldDescriptor) -> bool:
     """Tell a map from a repeated message."""
     if not field.is_repeated or field.type != FieldDescriptor.TYPE_MESSAGE:
         return False
-    return bool(field.message_type.GetOptions().map_entry)
+    return bool(message_of(field).GetOptions().map_entry)
+
+
+def message_of(field: FieldDescriptor) -> Descriptor:
+    """Give the message type of a field that holds messages."""
+    message: Descriptor | None = field.message_type
+    assert message is not None
+    return message
+
+
+def enum_of(field: FieldDescriptor) -> EnumDescriptor:
+    """Give the enum of a field that holds one."""
+    enum: EnumDescriptor | None = field.enum_type
+    assert enum is not None
+    return enum
+
+
+def map_fields(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
+    """Give the key and the value of a map, as the fields of its entries."""
+    fields = message_of(field).fields_by_name
+    return fields["key"], fields["value"]
 
 
 def is_raw(field: FieldDescriptor) -> bool:

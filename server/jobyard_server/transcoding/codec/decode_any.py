@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from jobyard_server.transcoding.codec.decode_fields import Plans
 from jobyard_server.transcoding.codec.decode_scalars import Read
 from jobyard_server.transcoding.codec.dialect import Stray
-from jobyard_server.transcoding.codec.errors import CodecError, kind_of, too_deep, UnknownMemberError
+from jobyard_server.transcoding.codec.errors import CodecError, UnknownMemberError, kind_of, too_deep
 from jobyard_server.transcoding.codec.known import OWN_FORM
 
 
@@ -34,13 +34,22 @@ def any_reader(plans: Plans, pool: DescriptorPool) -> Read:
         rest = {name: item for name, item in value.items() if name != "@type"}
         plan = plans.of(held)
         if held.full_name in OWN_FORM:
-            inner = plan.read(sole(rest, strict=strict), depth + 1)
+            inner = within("value", plan.read, sole(rest, strict=strict), depth + 1)
         else:
             inner = plan.read(rest, depth + 1)
         content = built(held, inner).SerializePartialToString()
         return {"type_url": value["@type"], "value": content}
 
     return read
+
+
+def within(name: str, read: Read, value: Any, depth: int) -> Any:
+    """Read a value as the member of that name."""
+    try:
+        return read(value, depth)
+    except CodecError as problem:
+        problem.within(name)
+        raise
 
 
 def named_type(type_url: object, pool: DescriptorPool) -> Descriptor:

@@ -11,12 +11,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from jobyard.rest.v1 import json_pb2
-from jobyard_server.transcoding.codec.declared import Member, Words, is_map, is_null
+from jobyard_server.transcoding.codec.declared import Member, Words, is_map, is_null, map_fields
 from jobyard_server.transcoding.codec.decode_scalars import (
     WHOLE_NUMBERS,
     Read,
     UnknownWordError,
-    not_text,
     scalar_reader,
     text,
 )
@@ -70,7 +69,16 @@ def one_reader(member: Member, plans: Plans) -> Read:
         return ticking(ticks)
     plan = plans.of(message)
     # Of a message on the way to itself there is only the promise of a reader.
-    return getattr(plan, "read", None) or (lambda value, depth: plan.read(value, depth))
+    return getattr(plan, "read", None) or promised(plan)
+
+
+def promised(plan: Plan) -> Read:
+    """Read by a plan that is still being made."""
+
+    def read(value: Any, depth: int) -> Any:
+        return plan.read(value, depth)
+
+    return read
 
 
 def without_unknown_words(read: Read) -> Read:
@@ -103,10 +111,8 @@ def null_is_value(member: Member) -> bool:
 def list_reader(member: Member, plans: Plans) -> Read:
     """Plan a list."""
     read = one_reader(member, plans)
-    nulls = null_is_value(member)
-    drops = member.options.drop_nulls
+    skips = null_skipper(member)
     lenient = member.lenient
-    plain = read is text
 
     def read_list(value: Any, depth: int) -> list[Any]:
         if value.__class__ is not list:
@@ -114,37 +120,53 @@ def list_reader(member: Member, plans: Plans) -> Read:
                 raise CodecError(f"must be a list, not {kind_of(value)}")
             value = [value]
         out = []
-        index = 0
+        index = -1
         try:
-            for index, item in enumerate(value):
-                if item is None and (drops or not nulls):
-                    if drops:
-                        continue
-                    raise CodecError("must not be null")
-                if plain:
-                    if item.__class__ is not str:
-                        raise not_text(item)
-                    out.append(item)
+            for item in value:
+                index += 1
+                if item is None and skips():
                     continue
                 found = read(item, depth)
                 if found is not None:
                     out.append(found)
         except CodecError as problem:
-            raise problem.at(index)
+            problem.at(index)
+            raise
         return out
 
-    return read_list
+    return text_list(read_list) if read is text else read_list
+
+
+def text_list(read_list: Read) -> Read:
+    """Take a list of strings as it is, after a look at each that costs less than reading it."""
+
+    def read(value: Any, depth: int) -> Any:
+        if value.__class__ is list and {item.__class__ for item in value} == {str}:
+            return value
+        return read_list(value, depth)
+
+    return read
+
+
+def null_skipper(member: Member) -> Callable[[], bool]:
+    """Plan a null among the items of a list or a map: a value, skipped, or refused."""
+    if member.options.drop_nulls:
+        return lambda: True
+    return (lambda: False) if null_is_value(member) else refuse_null
+
+
+def refuse_null() -> bool:
+    """Refuse a null where only values may stand."""
+    raise CodecError("must not be null")
 
 
 def map_reader(member: Member, plans: Plans) -> Read:
     """Plan a map."""
-    entry = member.field.message_type
-    key_of = key_reader(entry.fields_by_name["key"])
+    key_of = key_reader(map_fields(member.field)[0])
     values = value_member(member)
     read = one_reader(values, plans)
     finish = finisher(values.field.message_type)
-    nulls = null_is_value(values)
-    drops = member.options.drop_nulls
+    skips = null_skipper(values)
     limit = plans.dialect.depth
 
     def read_map(value: Any, depth: int) -> dict[Any, Any]:
@@ -156,16 +178,15 @@ def map_reader(member: Member, plans: Plans) -> Read:
         key = ""
         try:
             for key, item in value.items():
-                if item is None and (drops or not nulls):
-                    if drops:
-                        continue
-                    raise CodecError("must not be null")
+                if item is None and skips():
+                    continue
                 found = read(item, depth + 1)
                 if found is not None:
                     held = key if key_of is None else key_of(key)
                     out[held] = found if finish is None else finish(found)
         except CodecError as problem:
-            raise problem.under(key)
+            problem.under(key)
+            raise
         return out
 
     return read_map
@@ -173,7 +194,7 @@ def map_reader(member: Member, plans: Plans) -> Read:
 
 def value_member(member: Member) -> Member:
     """Describe the values of a map, which have the options of the map."""
-    return replace(member, field=member.field.message_type.fields_by_name["value"])
+    return replace(member, field=map_fields(member.field)[1])
 
 
 def finisher(message: Descriptor | None) -> Callable[[Any], Message] | None:

@@ -25,10 +25,10 @@ from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.codec.errors import (
     LONGEST_SEGMENT,
     CodecError,
+    ReadOnlyMemberError,
+    UnknownMemberError,
     kind_of,
     too_deep,
-    UnknownMemberError,
-    ReadOnlyMemberError,
 )
 from jobyard_server.transcoding.codec.extensions import find_extension, with_extensions
 from jobyard_server.transcoding.codec.inline import kinds_taken
@@ -75,7 +75,11 @@ class DecodePlans:
     def _reader(self, message: Descriptor) -> Read:
         if message.full_name == ANY:
             return any_reader(self, message.file.pool)
-        return well_known(message, self.dialect) or Table(message, self).reader()
+        own_form = well_known(message, self.dialect)
+        if own_form is not None:
+            return own_form
+        table = Table(message, self)
+        return table.with_more(table.reader())
 
 
 class Table:
@@ -91,11 +95,8 @@ class Table:
         self._not_read = {
             spelling: member for member in known if member.options.on_input for spelling in member.spellings
         }
-        self._entries: dict[str, Entry] = {}
-        for member in self._members:
-            if member.name in self._entries:
-                raise ValueError(f"{message.full_name}: two members are spelled {member.name}")
-            self._entries[member.name] = entry_of(member, plans)
+        refuse_clashes(message, known)
+        self._entries = {member.name: entry_of(member, plans) for member in self._members}
         self._others = {
             spelling: member
             for member in reversed(self._members)
@@ -135,12 +136,11 @@ class Table:
                     else:
                         raise not_text(value)
             except CodecError as problem:
-                raise problem.within(name)
+                problem.within(name)
+                raise
             return out
 
-        if self._message.is_extendable:
-            return self._inline(with_extensions(self._message, read))
-        return self._inline(read)
+        return read
 
     def _stray(self, name: str, tree: dict[str, Any]) -> Entry | None:
         """Find a member that is not spelled in the first way; nothing when it is passed over."""
@@ -174,8 +174,10 @@ class Table:
                 checks.append(exclusive(members, self._null_is_value))
         return checks
 
-    def _inline(self, ordinary: Read) -> Read:
-        """Plan a message that may stand for one of its fields."""
+    def with_more(self, ordinary: Read) -> Read:
+        """Plan a message that may have extensions, or stand for one of its fields."""
+        if self._message.is_extendable:
+            ordinary = with_extensions(self._message, ordinary)
         choices = [
             (kinds_taken(member), member.field.name, reader_of(member, self._plans))
             for member in self._members
@@ -191,6 +193,15 @@ class Table:
             return ordinary(value, depth)
 
         return read
+
+
+def refuse_clashes(message: Descriptor, members: Iterable[Member]) -> None:
+    """Refuse a declaration by which one spelling means two members."""
+    meant: dict[str, str] = {}
+    for member in members:
+        for spelling in (member.name, *member.options.also):
+            if meant.setdefault(spelling, member.field.name) != member.field.name:
+                raise ValueError(f"{message.full_name}: two members are spelled {spelling}")
 
 
 def entry_of(member: Member, plans: DecodePlans) -> Entry:

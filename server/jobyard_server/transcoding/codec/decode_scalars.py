@@ -13,7 +13,7 @@ import orjson
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from jobyard.rest.v1 import json_pb2
-from jobyard_server.transcoding.codec.declared import Member, Words, is_null
+from jobyard_server.transcoding.codec.declared import Member, Words, enum_of, is_null
 from jobyard_server.transcoding.codec.errors import CodecError, kind_of, shorten
 
 # A JSON value into what the message's constructor takes for it. The depth is that of the message
@@ -62,7 +62,7 @@ def scalar_reader(member: Member, words: Callable[[EnumDescriptor], Words]) -> R
     if field.type in WHOLE_NUMBERS:
         return whole_reader(WHOLE_NUMBERS[field.type], lenient=member.lenient)
     if field.type == TYPE.TYPE_ENUM:
-        return enum_reader(field, words(field.enum_type))
+        return enum_reader(field, words(enum_of(field)))
     if field.type == TYPE.TYPE_STRING and member.lenient:
         return lenient_text
     return SIMPLE[field.type]
@@ -195,7 +195,8 @@ def lenient_whole(value: Any) -> int:
 def enum_reader(field: FieldDescriptor, words: Words) -> Read:
     """Read the words of an enum, and numbers where no words were declared."""
     known = words.read
-    closed = {value.number for value in field.enum_type.values} if field.enum_type.is_closed else ()
+    enum = enum_of(field)
+    closed = {value.number for value in enum.values} if enum.is_closed else ()
     null = is_null(field)
     choices = ", ".join(list(known)[:MOST_WORDS]) + (", …" if len(known) > MOST_WORDS else "")
 

@@ -6,7 +6,6 @@ times faster, and these three types have a wire format of a dozen lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
@@ -17,18 +16,14 @@ from jobyard_server.transcoding.codec.decode_scalars import Read
 from jobyard_server.transcoding.codec.errors import CodecError, kind_of, too_deep
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
 
-Write = Callable[[Any, int], bytes]
-
 # What stands before a field: its number and whether bytes of a length or of a fixed size follow.
-NULL = b"\x08\x00"
 NUMBER = 0x11
 TEXT = b"\x1a"
-FALSE = b"\x20\x00"
-TRUE = b"\x20\x01"
 OBJECT = b"\x2a"
 ITEMS = b"\x32"
 FIRST = b"\x0a"
 SECOND = b"\x12"
+CONSTANTS = {None: b"\x08\x00", False: b"\x20\x00", True: b"\x20\x01"}
 
 # Nearly all lengths are one byte; with what stands before them they are looked up, not built.
 LENGTHS = tuple(bytes((length,)) for length in range(128))
@@ -41,65 +36,61 @@ _number = Struct("<Bd").pack
 
 def struct_reader(message: Descriptor, limit: int) -> Read | None:
     """Give the reader of one of the three types."""
-    write_value, write_struct, write_items = writers(limit)
+    writer = Writer(limit)
     parse = GetMessageClass(message).FromString
-    write = {STRUCT: write_struct, LIST: write_items, VALUE: write_value}.get(message.full_name)
+    write = {STRUCT: writer.struct, LIST: writer.items, VALUE: writer.value}.get(message.full_name)
     if write is None:
         return None
     return lambda value, depth: parse(write(value, depth + 1))
 
 
-def writers(limit: int) -> tuple[Write, Write, Write]:
-    """Build the writers of Value, Struct and ListValue, which hold each other.
+class Writer:
+    """Writes values no deeper than the limit; each comes with the depth of the message that it becomes."""
 
-    Each gets the depth of the message that it writes. A Struct holds entries, which are messages
-    too, and these hold a Value, two levels down.
-    """
+    __slots__ = ("_limit",)
 
-    def write_value(value: Any, depth: int) -> bytes:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def value(self, value: Any, depth: int) -> bytes:
+        """Write the content of a Value."""
         kind = value.__class__
         if kind is str:
-            content = value.encode()
+            content: bytes = value.encode()
             length = len(content)
             return TEXTS[length] + content if length < 128 else TEXT + framed(content)
         if kind is float or kind is int:
             return _number(NUMBER, value)
-        if value is None:
-            return NULL
-        if kind is bool:
-            return TRUE if value else FALSE
         if kind is dict:
-            return OBJECT + framed(write_struct(value, depth + 1))
-        return ITEMS + framed(write_items(value, depth + 1))
+            return OBJECT + framed(self.struct(value, depth + 1))
+        if kind is list:
+            return ITEMS + framed(self.items(value, depth + 1))
+        return CONSTANTS[value]
 
-    def write_struct(value: Any, depth: int) -> bytes:
+    def struct(self, value: Any, depth: int) -> bytes:
+        """Write the content of a Struct, whose entries are messages too and hold a Value each."""
         if value.__class__ is not dict:
             raise CodecError(f"must be an object, not {kind_of(value)}")
-        if depth + 2 > limit and value:
-            raise too_deep(limit)
-        out = []
+        if depth + 2 > self._limit and value:
+            raise too_deep(self._limit)
+        out: list[bytes] = []
         for name, item in value.items():
             key = name.encode()
-            content = write_value(item, depth + 2)
+            content = self.value(item, depth + 2)
             size, length = len(key), len(content)
             if size + length < 120:
-                out.append(KEYS[size + length + 4])
-                out.append(KEYS[size])
-                out.append(key)
-                out.append(VALUES[length])
-                out.append(content)
+                out += (KEYS[size + length + 4], KEYS[size], key, VALUES[length], content)
             else:
                 out.append(FIRST + framed(FIRST + framed(key) + SECOND + framed(content)))
         return b"".join(out)
 
-    def write_items(value: Any, depth: int) -> bytes:
+    def items(self, value: Any, depth: int) -> bytes:
+        """Write the content of a ListValue."""
         if value.__class__ is not list:
             raise CodecError(f"must be a list, not {kind_of(value)}")
-        if depth + 1 > limit and value:
-            raise too_deep(limit)
-        return b"".join([FIRST + framed(write_value(item, depth + 1)) for item in value])
-
-    return write_value, write_struct, write_items
+        if depth + 1 > self._limit and value:
+            raise too_deep(self._limit)
+        return b"".join([FIRST + framed(self.value(item, depth + 1)) for item in value])
 
 
 def framed(content: bytes) -> bytes:
@@ -112,4 +103,4 @@ def framed(content: bytes) -> bytes:
         head.append(length & 127 | 128)
         length >>= 7
     head.append(length)
-    return head + content
+    return bytes(head) + content

@@ -50,7 +50,7 @@ class Decoder:
             else:
                 # What a constructor does to a fresh message it also does to one that holds
                 # something: it merges, in one call, without a second message in between.
-                message.__init__(**parts)  # type: ignore[misc]  # noqa: PLC2801
+                message.__init__(**parts)  # type: ignore[misc]
         except UnicodeEncodeError:
             raise CodecError("holds text that is not whole Unicode characters") from None
 
@@ -70,6 +70,7 @@ def compile_decoder(message: Descriptor, dialect: Dialect = PROTO3) -> Decoder:
 @cache
 def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of documents that hold one field of the message that they are read into."""
+    assert field.containing_type is not None
     member = standalone(field, dialect)
     read_value = reader_of(member, plans_of(dialect))
     nulls = takes_null(member)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from jobyard_server.transcoding.codec.declared import Member, Words, is_map
+from jobyard_server.transcoding.codec.declared import Member, Words, is_map, map_fields
 from jobyard_server.transcoding.codec.decode_fields import value_member
 from jobyard_server.transcoding.codec.dialect import Dialect, Unset
 from jobyard_server.transcoding.codec.encode_scalars import (
@@ -67,7 +67,16 @@ def show_one(member: Member, plans: Plans) -> Show | None:
         return lambda value, _depth: print_status(value)
     plan = plans.of(message)
     # Of a message on the way to itself there is only the promise of a printer.
-    return getattr(plan, "show", None) or (lambda value, depth: plan.show(value, depth))
+    return getattr(plan, "show", None) or promised(plan)
+
+
+def promised(plan: Plan) -> Show:
+    """Print by a plan that is still being made."""
+
+    def show(value: Any, depth: int) -> object:
+        return plan.show(value, depth)
+
+    return show
 
 
 def convert_of(member: Member, plans: Plans) -> Convert:
@@ -83,11 +92,13 @@ def show_list(one: Show | None) -> Show:
 
     def show(value: Any, depth: int) -> list[object]:
         out: list[object] = []
+        add = out.append
         try:
             for item in value:
-                out.append(one(item, depth))
+                add(one(item, depth))
         except CodecError as problem:
-            raise problem.at(len(out))
+            problem.at(len(out))
+            raise
         return out
 
     return show
@@ -95,7 +106,7 @@ def show_list(one: Show | None) -> Show:
 
 def show_map(member: Member, plans: Plans) -> Show:
     """Plan a map."""
-    key_of = key_converter(member.field.message_type.fields_by_name["key"])
+    key_of = key_converter(map_fields(member.field)[0])
     one = show_one(value_member(member), plans)
     if key_of is None and one is None:
         return lambda value, _depth: {key: value[key] for key in value}
@@ -105,10 +116,11 @@ def show_map(member: Member, plans: Plans) -> Show:
         name = ""
         try:
             for held, item in value.items():
-                name = held if key_of is None else key_of(held)
+                name = held if key_of is None else str(key_of(held))
                 out[name] = item if one is None else one(item, depth + 1)
         except CodecError as problem:
-            raise problem.under(name)
+            problem.under(name)
+            raise
         return out
 
     return show
@@ -119,10 +131,6 @@ def fallback_of(member: Member, plans: Plans) -> Callable[[], object] | None:
     field = member.field
     if member.unset is Unset.OMIT:
         return None
-    if is_map(field):
-        return dict
-    if field.is_repeated:
-        return list
     if field.has_presence and member.unset is Unset.ALWAYS:
         return None
     if field.has_presence and member.unset is Unset.NULL:
@@ -132,6 +140,8 @@ def fallback_of(member: Member, plans: Plans) -> Callable[[], object] | None:
 
 def default_of(member: Member, plans: Plans) -> Callable[[], object]:
     """Plan what the default of a field prints as."""
+    if member.field.is_repeated:
+        return dict if is_map(member.field) else list
     message = member.field.message_type
     if message is None:
         convert = convert_of(member, plans)

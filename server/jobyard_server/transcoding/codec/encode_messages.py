@@ -18,7 +18,7 @@ from jobyard_server.transcoding.codec.declared import (
     standalone,
     words_of,
 )
-from jobyard_server.transcoding.codec.decode_any import named_type
+from jobyard_server.transcoding.codec.decode_any import named_type, within
 from jobyard_server.transcoding.codec.dialect import PROTO3, Dialect
 from jobyard_server.transcoding.codec.encode_fields import (
     Plans,
@@ -88,7 +88,8 @@ def object_show(message: Descriptor, plans: Plans) -> Show:
                     name, one = entry
                     out[name] = held if one is None else one(held, depth)
         except CodecError as problem:
-            raise problem.within(name)
+            problem.within(name)
+            raise
         return out
 
     return inline_show(shape.members, plans, arranged(shape.members, plans, show))
@@ -165,8 +166,11 @@ def any_show(plans: Plans, any_: Descriptor) -> Show:
             message = GetMessageClass(descriptor).FromString(value.value)
         except DecodeError:
             raise CodecError("does not hold what its type says") from None
-        shown = plans.of(descriptor).show(message, depth + 1)
-        if descriptor.full_name in OWN_FORM or not isinstance(shown, dict):
+        plan = plans.of(descriptor)
+        if descriptor.full_name in OWN_FORM:
+            return {"@type": value.type_url, "value": within("value", plan.show, message, depth + 1)}
+        shown = plan.show(message, depth + 1)
+        if not isinstance(shown, dict):
             return {"@type": value.type_url, "value": shown}
         return {"@type": value.type_url, **shown}
 

@@ -45,11 +45,12 @@ def scalar_converter(member: Member, words: Words | None) -> Convert:
         return null if is_null(field) else word_of(words)
     if field.type in WIDE:
         return None if member.number else str
-    return {
+    others: dict[int, Convert] = {
         TYPE.TYPE_BYTES: octets,
         TYPE.TYPE_DOUBLE: double,
         TYPE.TYPE_FLOAT: single,
-    }.get(field.type)
+    }
+    return others.get(field.type)
 
 
 def null(_value: object) -> None:

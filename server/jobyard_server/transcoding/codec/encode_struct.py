@@ -18,16 +18,13 @@ from jobyard_server.transcoding.codec.encode_scalars import EXACT
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
 
-# The bytes, where the message in them begins and ends, and its depth, into JSON.
-Read = Callable[[bytes, int, int, int], Any]
-
-NULL = 0x08
+# What stands before a field: its number and whether bytes of a length or of a fixed size follow.
 NUMBER = 0x11
 TEXT = 0x1A
-TRUTH = 0x20
 OBJECT = 0x2A
-ITEMS = 0x32
+WITH_LENGTH = (OBJECT, 0x32)
 FIRST = 0x0A
+CONSTANTS = {b"\x08\x00": None, b"\x20\x00": False, b"\x20\x01": True}
 
 _number = Struct("<d").unpack_from
 
@@ -38,33 +35,40 @@ class UnknownFieldError(Exception):
 
 def struct_printer(message: Descriptor, limit: int) -> Callable[[Any, int], object] | None:
     """Give the printer of one of the three types."""
-    read_value, read_struct, read_items = readers(limit)
-    read = {STRUCT: read_struct, LIST: read_items, VALUE: read_value}.get(message.full_name)
+    reader = Reader(limit)
+    read = {STRUCT: reader.struct, LIST: reader.items, VALUE: reader.value}.get(message.full_name)
     if read is None:
         return None
 
-    def show(value: Any, depth: int) -> object:
+    def once(value: Any, depth: int) -> object:
         try:
             source = value.SerializeToString()
-            return read(source, 0, len(source), depth + 1)
+        except EncodeError:
+            raise too_deep(limit) from None
+        return read(source, 0, len(source), depth + 1)
+
+    def show(value: Any, depth: int) -> object:
+        try:
+            return once(value, depth)
         except UnknownFieldError:
             known = type(value)()
             known.CopyFrom(value)
             known.DiscardUnknownFields()
-            return show(known, depth)
-        except EncodeError:
-            raise too_deep(limit) from None
+            return once(known, depth)
 
     return show
 
 
-def readers(limit: int) -> tuple[Read, Read, Read]:
-    """Build the readers of Value, Struct and ListValue, which hold each other.
+class Reader:
+    """Reads values no deeper than the limit: their bytes, from where to where, and the depth of their message."""
 
-    Each gets the depth of the message that it reads. The entries of a Struct are messages too.
-    """
+    __slots__ = ("_limit",)
 
-    def read_value(source: bytes, at: int, end: int, depth: int) -> Any:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def value(self, source: bytes, at: int, end: int, depth: int) -> Any:
+        """Read a Value."""
         if at == end:
             return None
         kind = source[at]
@@ -72,32 +76,25 @@ def readers(limit: int) -> tuple[Read, Read, Read]:
             length, start = source[at + 1], at + 2
             if length > 127:
                 length, start = length_at(source, at + 1)
-            if start + length != end:
-                raise UnknownFieldError
-            return source[start:end].decode()
-        if kind == NUMBER and at + 9 == end:
-            number = _number(source, at + 1)[0]
-            if number.is_integer() and -EXACT < number < EXACT:
-                return int(number) or number
-            if isfinite(number):
-                return number
-            raise CodecError("holds a number that JSON has no digits for")
-        if kind in (TRUTH, NULL) and at + 2 == end:
-            return source[at + 1] == 1 if kind == TRUTH else None
-        if kind not in (OBJECT, ITEMS):
-            raise UnknownFieldError
-        length, start = length_at(source, at + 1)
-        if start + length != end:
-            raise UnknownFieldError
-        read = read_struct if kind == OBJECT else read_items
-        return read(source, start, end, depth + 1)
+            if start + length == end:
+                return source[start:end].decode()
+        elif kind == NUMBER and at + 9 == end:
+            return number_of(_number(source, at + 1)[0])
+        elif kind in WITH_LENGTH:
+            length, start = length_at(source, at + 1)
+            if start + length == end:
+                read = self.struct if kind == OBJECT else self.items
+                return read(source, start, end, depth + 1)
+        elif source[at:end] in CONSTANTS:
+            return CONSTANTS[source[at:end]]
+        raise UnknownFieldError
 
-    def read_struct(source: bytes, at: int, end: int, depth: int) -> dict[str, Any]:
-        if depth > limit:
-            raise too_deep(limit)
+    def struct(self, source: bytes, at: int, end: int, depth: int) -> dict[str, Any]:
+        """Read a Struct: entries, which are messages too, of a key and a value."""
+        if depth > self._limit:
+            raise too_deep(self._limit)
         out = {}
         while at < end:
-            # The entry, the key in it, and the value behind that, each with its length.
             if source[at] != FIRST:
                 raise UnknownFieldError
             length, start = source[at + 1], at + 2
@@ -114,22 +111,30 @@ def readers(limit: int) -> tuple[Read, Read, Read]:
                 length, start = length_at(source, behind + 1)
             if start + length != at:
                 raise UnknownFieldError
-            out[name] = read_value(source, start, at, depth + 2)
+            out[name] = self.value(source, start, at, depth + 2)
         return out
 
-    def read_items(source: bytes, at: int, end: int, depth: int) -> list[Any]:
-        if depth > limit:
-            raise too_deep(limit)
+    def items(self, source: bytes, at: int, end: int, depth: int) -> list[Any]:
+        """Read a ListValue."""
+        if depth > self._limit:
+            raise too_deep(self._limit)
         out = []
         while at < end:
             if source[at] != FIRST:
                 raise UnknownFieldError
             length, start = length_at(source, at + 1)
             at = start + length
-            out.append(read_value(source, start, at, depth + 1))
+            out.append(self.value(source, start, at, depth + 1))
         return out
 
-    return read_value, read_struct, read_items
+
+def number_of(number: float) -> float:
+    """Print a number, without a fraction when it has none."""
+    if number.is_integer() and -EXACT < number < EXACT:
+        return int(number) or number
+    if isfinite(number):
+        return number
+    raise CodecError("holds a number that JSON has no digits for")
 
 
 def length_at(source: bytes, at: int) -> tuple[int, int]:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 # Bounds what a client's own member names can add to an error.
 LONGEST_SEGMENT = 64
 LONGEST_PATH = 512
+
+KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class CodecError(ValueError):
@@ -28,21 +40,19 @@ class CodecError(ValueError):
         path = "".join(reversed(self._inner_first)).removeprefix(".")
         return path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
 
-    def within(self, member: str) -> CodecError:
+    def within(self, member: str) -> None:
         """Say that all this happened inside a member of an object."""
         self._inner_first.append("." + shorten(member))
-        return self
 
-    def at(self, index: int) -> CodecError:
+    def at(self, index: int) -> None:
         """Say that all this happened in one item of a list."""
         self._inner_first.append(f"[{index}]")
-        return self
 
-    def under(self, key: str) -> CodecError:
+    def under(self, key: str) -> None:
         """Say that all this happened in one entry of a map, whose key is data and not a name."""
         self._inner_first.append(f'["{shorten(key)}"]')
-        return self
 
+    @override
     def __str__(self) -> str:
         return f"{self.path}: {self.description}" if self._inner_first else self.description
 
@@ -72,18 +82,4 @@ def too_deep(limit: int) -> CodecError:
 
 def kind_of(value: object) -> str:
     """Name the kind of a JSON value as JSON does, never as Python does."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return "raw JSON"
+    return KINDS.get(value.__class__, "raw JSON")

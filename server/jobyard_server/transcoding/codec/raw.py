@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,14 @@ import orjson
 from google.protobuf.descriptor import Descriptor
 
 from jobyard.rest.v1 import json_pb2
-from jobyard_server.transcoding.codec.declared import Member, is_map, readable, shape_of
+from jobyard_server.transcoding.codec.declared import Member, is_map, map_fields, readable, shape_of
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.codec.errors import CodecError
+from jobyard_server.transcoding.codec.inline import kinds_taken
+
+Decode = Callable[[Any], Any]
+# Members of the messages that hold or lead to raw ones, by the message's full name.
+Bearing = dict[str, list[Member]]
 
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -29,17 +34,28 @@ class Spot:
     lenient: bool
     target: str
     """Full name of the message it leads to; empty when it is raw itself."""
+    inlined: bool
+    """That message may stand for one of its fields, so its JSON is a slice to be looked at again."""
 
     @property
     def annotation(self) -> str:
         """The type of the member, as the second parser sees it."""
-        one = f"{identifier(self.target)} | None" if self.target else "Raw"
+        one = f"{identifier(self.target)} | None" if self.target and not self.inlined else "Raw"
         if self.keyed:
             return f"dict[str, {one}] | None"
         if self.repeated:
-            alone = f" | {one}" if self.lenient and self.target else ""
+            alone = f" | {one}" if self.lenient and one != "Raw" else ""
             return f"list[{one}]{alone} | None"
         return one
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A field that its message may stand for: the kinds of JSON it takes, and how to find raw members in them."""
+
+    kinds: frozenset[type]
+    spot: Spot | None
+    decode: Decode
 
 
 class Slicer:
@@ -50,23 +66,33 @@ class Slicer:
     """
 
     def __init__(self, root: Descriptor, dialect: Dialect) -> None:
-        self._spots = raw_spots(root, dialect)
         self._root = root.full_name
-        structs = {
-            name: msgspec.defstruct(
-                identifier(name),
-                [(spot.attribute, spot.annotation, None) for spot in spots],
-                rename={spot.attribute: spot.name for spot in spots},
-            )
-            for name, spots in self._spots.items()
-        }
-        for struct in structs.values():
-            # Annotations that name each other's structs are looked up in the class itself.
+        self._spots: dict[str, list[Spot]] = {}
+        self._choices: dict[str, list[Choice]] = {}
+        self._structs: dict[str, type[msgspec.Struct]] = {}
+        bearing = bearing_members(root, dialect)
+        for name, members in bearing.items():
+            spots = self._spots[name] = list(spots_of(members, bearing))
+            self._structs[name] = structure(name, spots)
+        self._link(self._structs.values())
+        self._decoders = {name: msgspec.json.Decoder(struct).decode for name, struct in self._structs.items()}
+        for name, members in bearing.items():
+            self._choices[name] = [self._choice(name, member, bearing) for member in members if member.options.inline]
+
+    def _link(self, structs: Iterable[type[msgspec.Struct]]) -> None:
+        """Let annotations find the structs that they name: they are looked up in the class itself."""
+        for struct in structs:
             setattr(struct, "Raw", msgspec.Raw)  # noqa: B010
-            for name, other in structs.items():
+            for name, other in self._structs.items():
                 setattr(struct, identifier(name), other)
-        top = structs.get(self._root)
-        self._decode = msgspec.json.Decoder(top).decode if top else None
+
+    def _choice(self, name: str, member: Member, bearing: Bearing) -> Choice:
+        if member.options.raw:
+            raise ValueError(f"{name}: {member.field.name} is raw and cannot be read inline")
+        spot = next(spots_of([member], bearing), None)
+        holder = structure(name + ".inline", [spot] if spot else [])
+        self._link([holder])
+        return Choice(kinds_taken(member), spot, msgspec.json.Decoder(holder).decode)
 
     def graft(self, source: bytes, tree: Any) -> bool:
         """Put the slices of the source into the tree that was parsed from it, as msgspec.Raw.
@@ -74,17 +100,27 @@ class Slicer:
         False when the source does not have the shape that its message asks for: then the decoder
         says what is wrong, better than this parser would.
         """
-        if self._decode is None:
+        if not self._spots:
             return True
         try:
-            slices = self._decode(source)
+            self._enter(self._root, source, tree)
         except (msgspec.DecodeError, RecursionError):
             return False
-        self._replace(self._root, tree, slices)
         return True
 
-    def _replace(self, message: str, tree: Any, slices: Any) -> None:
-        for spot in self._spots[message]:
+    def _enter(self, message: str, source: bytes | msgspec.Raw, parsed: Any) -> None:
+        """Read the source of a message, which may be that of one of its fields."""
+        for choice in self._choices[message]:
+            if parsed.__class__ in choice.kinds:
+                if choice.spot is not None:
+                    name = choice.spot.name
+                    around = b"{%b:%b}" % (orjson.dumps(name), bytes(source))
+                    self._replace([choice.spot], {name: parsed}, choice.decode(around))
+                return
+        self._replace(self._spots[message], parsed, self._decoders[message](source))
+
+    def _replace(self, spots: list[Spot], tree: Any, slices: Any) -> None:
+        for spot in spots:
             part = getattr(slices, spot.attribute)
             if part is None:
                 continue
@@ -93,8 +129,19 @@ class Slicer:
                 tree[spot.name] = kept(parsed, part)
                 continue
             for item, slice_ in pairs(parsed, part):
-                if slice_ is not None:
-                    self._replace(spot.target, item, slice_)
+                if spot.inlined:
+                    self._enter(spot.target, slice_, item)
+                elif slice_ is not None:
+                    self._replace(self._spots[spot.target], item, slice_)
+
+
+def structure(name: str, spots: list[Spot]) -> type[msgspec.Struct]:
+    """Describe an object to the second parser: nothing of it but these members."""
+    return msgspec.defstruct(
+        identifier(name),
+        [(spot.attribute, spot.annotation, None) for spot in spots],
+        rename={spot.attribute: spot.name for spot in spots},
+    )
 
 
 def kept(parsed: Any, part: Any) -> Any:
@@ -117,8 +164,8 @@ def pairs(parsed: Any, part: Any) -> Iterable[tuple[Any, Any]]:
     return [(parsed, part)]
 
 
-def raw_spots(root: Descriptor, dialect: Dialect) -> dict[str, list[Spot]]:
-    """Find every message reachable from the root that holds or leads to raw members, and where."""
+def bearing_members(root: Descriptor, dialect: Dialect) -> Bearing:
+    """Find every message reachable from the root that holds or leads to raw members, with all its members."""
     reachable = {root.full_name: list(readable(shape_of(root, dialect)))}
     pending = [root.full_name]
     while pending:
@@ -127,27 +174,22 @@ def raw_spots(root: Descriptor, dialect: Dialect) -> dict[str, list[Spot]]:
             if target is not None and target.full_name not in reachable:
                 reachable[target.full_name] = list(readable(shape_of(target, dialect)))
                 pending.append(target.full_name)
-    bearing: set[str] = set()
+    bearing: Bearing = {}
     size = -1
     while size < len(bearing):
         size = len(bearing)
-        bearing |= {name for name, members in reachable.items() if any(leading(members, bearing))}
-    return {name: list(spots_of(reachable[name], bearing)) for name in bearing}
+        bearing |= {name: members for name, members in reachable.items() if any(spots_of(members, bearing))}
+    return bearing
 
 
-def leading(members: Iterable[Member], bearing: set[str]) -> Iterator[Member]:
-    """Pick the members that are raw or lead to raw ones."""
+def spots_of(members: Iterable[Member], bearing: Bearing) -> Iterator[Spot]:
+    """Describe the members that are raw or lead to raw ones, each under all its spellings."""
+    number = 0
     for member in members:
         target = target_of(member)
-        if member.options.raw or (target is not None and target.full_name in bearing):
-            yield member
-
-
-def spots_of(members: Iterable[Member], bearing: set[str]) -> Iterator[Spot]:
-    """Describe these members to the second parser, each under all its spellings."""
-    number = 0
-    for member in leading(members, bearing):
-        target = target_of(member)
+        inner = bearing.get(target.full_name) if target is not None else None
+        if inner is None and not member.options.raw:
+            continue
         for name in member.spellings:
             yield Spot(
                 attribute=f"spot{number}",
@@ -156,16 +198,16 @@ def spots_of(members: Iterable[Member], bearing: set[str]) -> Iterator[Spot]:
                 keyed=is_map(member.field),
                 lenient=member.lenient,
                 target=target.full_name if target is not None else "",
+                inlined=inner is not None and any(member.options.inline for member in inner),
             )
             number += 1
 
 
 def target_of(member: Member) -> Descriptor | None:
     """Give the message that a member holds: of a map, the message among its values."""
-    message: Descriptor | None = member.field.message_type
-    if message is not None and is_map(member.field):
-        return message.fields_by_name["value"].message_type
-    return message
+    if is_map(member.field):
+        return map_fields(member.field)[1].message_type
+    return member.field.message_type
 
 
 def identifier(full_name: str) -> str:

@@ -85,10 +85,12 @@ def locate(tree: object) -> None:
                 try:
                     locate(value)
                 except CodecError as problem:
-                    raise problem.within(name)
+                    problem.within(name)
+                    raise
         case list():
             for index, value in enumerate(tree):
                 try:
                     locate(value)
                 except CodecError as problem:
-                    raise problem.at(index)
+                    problem.at(index)
+                    raise
