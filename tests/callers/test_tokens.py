@@ -158,3 +158,14 @@ async def test_a_role_that_does_not_exist_is_named_with_its_token(file, clock):
     create(file, Entry("ci", "", "ci-bot", roles=("reeder",)))
     with pytest.raises(TokenFileError, match=r"token ci: there is no role 'reeder'"):
         verifier(file)
+
+
+async def test_a_mistake_in_one_entry_keeps_no_other_one_from_being_revoked(file, clock):
+    token = create(file, Entry("a", "", "ann"))
+    known = verifier(file)
+    kept = create(file, Entry("b", "", "bob"))
+    create(file, Entry("c", "", "cid", roles=("reeder",)))
+    revoke(file, "a")
+    clock.now += 1.1
+    assert await known.verify(shown(token)) is None
+    assert (await known.verify(shown(kept))).user == "bob"

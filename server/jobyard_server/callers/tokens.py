@@ -35,7 +35,9 @@ class TokenVerifier:
         self._now = now
         self._looked = monotonic()
         self._version = _version(file)
-        self._known = self._load()
+        if self._version is None:
+            _log.warning("file of callers is missing, so nobody is known", file=str(file))
+        self._known = {entry.sha256: (entry, self._principal(entry)) for entry in read(file)}
 
     async def verify(self, credential: Credential) -> Principal | None:
         """The holder of a token."""
@@ -52,7 +54,11 @@ class TokenVerifier:
         return principal
 
     def _look(self) -> None:
-        """Read the file again if it has changed; one that cannot be used any more changes nothing but the log."""
+        """Read the file again if it has changed.
+
+        One that cannot be read changes nothing but the log. An entry that cannot be used is left out: a mistake in one
+        must not keep another one from being revoked.
+        """
         if monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = monotonic()
@@ -61,14 +67,17 @@ class TokenVerifier:
             return
         self._version = version
         try:
-            self._known = self._load()
+            entries = read(self._file)
         except TokenFileError as problem:
             _log.error("file of callers not reloaded", problem=str(problem))
-        else:
-            _log.info("file of callers reloaded", file=str(self._file), entries=len(self._known))
-
-    def _load(self) -> dict[str, tuple[Entry, Principal]]:
-        return {entry.sha256: (entry, self._principal(entry)) for entry in read(self._file)}
+            return
+        self._known = {}
+        for entry in entries:
+            try:
+                self._known[entry.sha256] = (entry, self._principal(entry))
+            except TokenFileError as problem:
+                _log.error("caller left out", problem=str(problem))
+        _log.info("file of callers reloaded", file=str(self._file), entries=len(self._known))
 
     def _principal(self, entry: Entry) -> Principal:
         try:

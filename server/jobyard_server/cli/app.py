@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from jobyard_server.cli import token
 from jobyard_server.cli.errors import CommandError, Exit
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.options import DEFAULT_SERVER, RETRY_SECONDS, Output, RetryFor, Server
@@ -32,6 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(token.app)
 
 Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="Number or uid of a job.")]
 
