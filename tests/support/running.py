@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -56,6 +57,7 @@ class Program:
                 env=environment(**self.settings),
                 start_new_session=True,
             )
+        atexit.register(self._process.kill)  # a failed test leaves nothing running
         return self
 
     def signal(self, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ def for_own_machine(application: Application) -> Application:
     return serve
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host, as a URL spells it without its port, is this machine and nothing but."""
     name = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
