@@ -1,4 +1,4 @@
-"""What faces declare, continued: methods told apart by media type, text, links, tags, preconditions, items that failed."""
+"""What faces declare, continued: methods told apart by media type, text, links, tags, preconditions, failed items."""
 
 from __future__ import annotations
 

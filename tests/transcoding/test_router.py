@@ -127,7 +127,7 @@ def test_the_tree_agrees_with_trying_every_template(shapes: list[list[str]], tai
     """A plain matcher, slow and obvious, finds a match exactly when the tree does."""
     templates = {}
     for shape in shapes:
-        text = "/" + "/".join(part.replace("{x}", "{x%d}" % i) for i, part in enumerate(shape))
+        text = "/" + "/".join(part.replace("{x}", f"{{x{i}}}") for i, part in enumerate(shape))
         if text.count("**") <= 1:
             templates[parse(text).shape] = text
     tree = router(*templates.values()) if templates else Router[str]([])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobyard_server.transcoding.percent import encode
 from jobyard_server.transcoding.router import Missed, MultiSegment, Route, RouteConflictError, Router, extractor
-from jobyard_server.transcoding.template import Template, TemplateError, parse
+from jobyard_server.transcoding.template import TemplateError, parse
 
 RECORDED = json.loads((Path(__file__).parent / "vectors" / "path_templates.json").read_text())
 
@@ -51,12 +51,12 @@ def test_every_template_of_the_grammar_is_taken_apart(text: str) -> None:
 
 @given(st.text("/{}=*:.%abc_01", max_size=24))
 def test_no_text_breaks_the_parser(text: str) -> None:
+    column = 1
     try:
-        template = parse(text)
+        parse(text)
     except TemplateError as error:
-        assert 1 <= error.column <= len(text) + 1
-    else:
-        assert isinstance(template, Template)
+        column = error.column
+    assert 1 <= column <= len(text) + 1
 
 
 @given(templates(), st.lists(st.text("abc019-._~:%+ é/", min_size=1, max_size=5), min_size=0, max_size=4))

@@ -35,7 +35,7 @@ STATUS_OF_CODE: Final = {
 }
 """The HTTP status that google/rpc/code.proto gives each code."""
 
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True)
