@@ -20,7 +20,7 @@ COST = {
     "server": "process",
     "store": "store",
     "transcoding": "rpc",
-    "usecases": "pure",
+    "usecases": "store",
     "worker": "process",
 }
 
