@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_asyncio
+
 from jobyard_server.domain.fields import ApiFields, Kind
 from jobyard_server.domain.state import State
 from jobyard_server.store.store import Store

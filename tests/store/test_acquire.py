@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+
 from jobyard_server.domain.catalog import Queue, QueueOrder, QueueStatus, TimeSlot
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import KeyReuse, LeaseLoss, NewSubjob, RetryPolicy
 from jobyard_server.domain.reason import Reason

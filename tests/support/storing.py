@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from jobyard_server.domain.job import IdempotencyKey, NewJob, NewSubjob, Outcome
 from jobyard_server.domain.reason import Refused
+from jobyard_server.store.clock import Clock
 from jobyard_server.usecases.ports import Acquire, Heartbeat, Settle
 
 JOB = NewJob("jobs", "acme", "ann")
@@ -59,3 +60,27 @@ async def refusal(awaitable):
     except Refused as refused:
         return refused.refusal
     raise AssertionError(f"not refused, but {answer!r}")
+
+
+class FakeClock(Clock):
+    """A clock that stands until the test moves it."""
+
+    def __init__(self, wall=1_800_000_000_000_000, steady=5_000_000_000):
+        super().__init__()
+        self.wall_now = wall
+        self.steady_now = steady
+
+    def wall(self):
+        return self.wall_now
+
+    def steady(self):
+        return self.steady_now
+
+    def pass_by(self, seconds):
+        """Let time go by."""
+        self.wall_now += round(seconds * 1_000_000)
+        self.steady_now += round(seconds * 1_000_000)
+
+    def set_to(self, seconds):
+        """Set the wall clock, ahead or back; no time goes by."""
+        self.wall_now += round(seconds * 1_000_000)

@@ -32,14 +32,18 @@ class Clock:
         self._boot = _BOOT.read_text().strip() if _BOOT.exists() else "unknown"
         self._distance: Micros | None = None
 
-    def read(self) -> tuple[Micros, Micros]:
-        """The wall clock, and its distance from the monotonic one."""
-        wall = time.time_ns() // 1000
-        return wall, wall - time.monotonic_ns() // 1000
+    def wall(self) -> Micros:
+        """What the clock on the wall shows."""
+        return time.time_ns() // 1000
+
+    def steady(self) -> Micros:
+        """Microseconds of the clock that nobody sets."""
+        return time.monotonic_ns() // 1000
 
     def now(self, sets: Sets) -> Micros:
         """The time of a transaction that has just begun."""
-        wall, distance = self.read()
+        wall = self.wall()
+        distance = wall - self.steady()
         if self._distance is None or abs(distance - self._distance) > TOLERANCE:
             self._compare(sets, distance)
         self._distance = distance

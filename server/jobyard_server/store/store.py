@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobyard_server.domain.reason import Reason, Refused, refuse
 from jobyard_server.store.acquire import acquire
+from jobyard_server.store.clearing import force_cancels, forget_jobs
+from jobyard_server.store.clock import Clock
 from jobyard_server.store.database import Database
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.heartbeat import heartbeat
@@ -38,7 +40,8 @@ T = TypeVar("T")
 class Store:
     """The one store behind all APIs; open while it is entered.
 
-    ``words`` are what each API calls its states, ``fields`` what each filters and sorts by.
+    ``words`` are what each API calls its states, ``fields`` what each filters and sorts by; ``keep_seconds`` is how
+    long jobs are kept after their end where they say nothing themselves.
     """
 
     def __init__(
@@ -47,12 +50,15 @@ class Store:
         *,
         words: Words | None = None,
         fields: Mapping[str, ApiFields] | None = None,
+        clock: Clock | None = None,
+        keep_seconds: float | None = None,
     ) -> None:
         self._fields = fields or {}
         self._database = Database(url)
         self._reader = Reader(self._database, JobQueries(self._fields))
         self._wakeups = Wakeups(self._version)
-        self._writer = Writer(self._database, words or {}, self._wakeups.wake)
+        keep = None if keep_seconds is None else round(keep_seconds * MICROS)
+        self._writer = Writer(self._database, words or {}, self._wakeups.wake, clock or Clock(), keep)
         self._signer: Signer | None = None
 
     async def start(self) -> None:
@@ -89,7 +95,7 @@ class Store:
     @property
     def reachable_for(self) -> float:
         """Seconds for which every write found the database; 0 when the last one did not."""
-        return self._writer.reachable_for
+        return self._writer.reachable_for / MICROS
 
     async def submit(self, job: NewJob) -> Submitted:
         """Accept a job."""
@@ -141,12 +147,20 @@ class Store:
 
     async def expire_leases(self) -> int:
         """Take back a step of what lapsed sessions hold."""
-        reachable_for = round(self._writer.reachable_for * MICROS)
-        return await self._step(lambda unit: expire_leases(unit, reachable_for))
+        return await self._step(lambda unit: expire_leases(unit, self._writer.reachable_for))
 
     async def wake_due(self) -> int:
         """Make a step of the subjobs ready whose wait is over."""
         return await self._step(wake_due)
+
+    async def force_cancels(self, grace_seconds: float) -> int:
+        """Take away a step of what was told to stop so long ago and goes on."""
+        grace = round(grace_seconds * MICROS)
+        return await self._step(lambda unit: force_cancels(unit, grace))
+
+    async def forget_jobs(self) -> int:
+        """Remove a step of the jobs whose time to be kept is over."""
+        return await self._step(forget_jobs)
 
     async def forget_keys(self) -> int:
         """Forget a step of the request keys whose time is over."""

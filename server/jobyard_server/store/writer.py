@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -21,7 +20,6 @@ import structlog
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store.acquire import acquire
-from jobyard_server.store.clock import Clock
 from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.sets import Sets
 from jobyard_server.store.settle import settle
@@ -31,6 +29,8 @@ from jobyard_server.store.unit import Unit
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from jobyard_server.domain.job import Micros
+    from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
     from jobyard_server.store.words import Words
 
@@ -77,17 +77,20 @@ _Answer: TypeAlias = tuple[Command, Any, BaseException | None]
 class Writer:
     """The one writer of a process."""
 
-    def __init__(self, database: Database, words: Words, woken: Woken) -> None:
+    def __init__(
+        self, database: Database, words: Words, woken: Woken, clock: Clock, keep: Micros | None = None
+    ) -> None:
         self._database = database
         self._words = words
         self._woken = woken
-        self._clock = Clock()
+        self._clock = clock
+        self._keep = keep
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._waiting = 0
         self._waiting_bytes = 0
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reachable_since: float | None = None
+        self._reachable_since: Micros | None = None
         self._stopping = False
 
     def start(self) -> None:
@@ -96,7 +99,7 @@ class Writer:
         # batch. At the default 5 ms the one that waits loses a whole batch to every hand-off.
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._loop = asyncio.get_running_loop()
-        self._reachable_since = time.monotonic()
+        self._reachable_since = self._clock.steady()
         self._thread.start()
 
     async def stop(self) -> None:
@@ -108,10 +111,10 @@ class Writer:
         await asyncio.sleep(0)
 
     @property
-    def reachable_for(self) -> float:
-        """Seconds for which every batch found the database reachable."""
+    def reachable_for(self) -> Micros:
+        """For how long every batch found the database reachable."""
         since = self._reachable_since
-        return 0.0 if since is None else time.monotonic() - since
+        return 0 if since is None else self._clock.steady() - since
 
     async def do(self, verb: Verb, argument: Any, weight: int = 0) -> Any:
         """Have a command carried out; returns after its commit, or raises."""
@@ -161,20 +164,19 @@ class Writer:
         try:
             if wanted:
                 with connection.begin():
-                    unit = Unit(connection, sets, self._clock.now(sets), self._words)
+                    unit = Unit(connection, sets, self._clock.now(sets), self._words, self._keep)
                     answers = _carry_out(unit, wanted)
             if self._reachable_since is None:
-                self._reachable_since = time.monotonic()
+                self._reachable_since = self._clock.steady()
         except Exception as error:  # noqa: BLE001 - whatever it was, everybody is answered
             _log.exception("batch_failed", commands=len(wanted))
             self._reachable_since = None
             unit = None
             answers = [(command, None, _unavailable(error)) for command in wanted]
-        woken = (unit.woken, unit.changed) if unit is not None else (set[str](), False)
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._deliver, batch, answers, *woken)
+        self._loop.call_soon_threadsafe(self._deliver, batch, answers, unit)
 
-    def _deliver(self, batch: list[Command], answers: list[_Answer], queues: set[str], changed: bool) -> None:
+    def _deliver(self, batch: list[Command], answers: list[_Answer], unit: Unit | None) -> None:
         """In the event loop: give everybody his answer."""
         self._waiting -= len(batch)
         self._waiting_bytes -= sum(command.weight for command in batch)
@@ -187,8 +189,8 @@ class Writer:
                 command.future.set_exception(Refused(value))
             else:
                 command.future.set_result(value)
-        if changed or queues:
-            self._woken(queues, changed)
+        if unit is not None and (unit.changed or unit.woken):
+            self._woken(unit.woken, unit.changed)
 
 
 def _carry_out(unit: Unit, batch: list[Command]) -> list[_Answer]:
