@@ -66,6 +66,7 @@ def build(settings: Settings) -> Parts:
         settings.database,
         words={api.name: api.words for api in APIS},
         fields={api.name: api.fields for api in APIS},
+        keep_seconds=settings.retention_seconds,
     )
     edge = Edge(
         _authentication(settings),
@@ -74,7 +75,7 @@ def build(settings: Settings) -> Parts:
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
     rpc = _rpc(settings, store, edge)
-    supervisor = Supervisor(loops(store, _periods(settings)))
+    supervisor = Supervisor(loops(store, _periods(settings), settings.cancel_grace_seconds))
     health = Health()
     health.watch("store", lambda: _store_part(store))
     health.watch("engine", lambda: _engine_part(supervisor))

@@ -17,6 +17,12 @@ class TimeKeeping(Protocol):
     async def wake_due(self) -> int:
         """Make subjobs ready whose wait for another attempt is over."""
 
+    async def force_cancels(self, grace_seconds: float) -> int:
+        """Take away what was told to stop so long ago and goes on."""
+
+    async def forget_jobs(self) -> int:
+        """Remove jobs whose time to be kept is over."""
+
     async def forget_keys(self) -> int:
         """Forget idempotency keys whose time is over."""
 
@@ -31,10 +37,12 @@ class Periods:
     retention: float
 
 
-def loops(store: TimeKeeping, periods: Periods) -> list[Loop]:
-    """Every loop of this server."""
+def loops(store: TimeKeeping, periods: Periods, cancel_grace: float) -> list[Loop]:
+    """Every loop of this server; ``cancel_grace`` is how long a worker has to stop what was cancelled, in seconds."""
     return [
         Loop("leases", periods.leases, store.expire_leases),
         Loop("wakes", periods.wakes, store.wake_due),
+        Loop("cancels", periods.cancels, lambda: store.force_cancels(cancel_grace)),
+        Loop("jobs", periods.retention, store.forget_jobs),
         Loop("keys", periods.retention, store.forget_keys),
     ]

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
-from jobyard_server.store.leases import Leases
+from jobyard_server.store.expiry import take_back
+from jobyard_server.store.leases import HELD_COLUMNS, Held, Leases
 from jobyard_server.store.rows import MICROS, kept
+from jobyard_server.store.tables import OPEN
 from jobyard_server.usecases.ports import Beaten, Directive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobyard_server.store.leases import Held
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports import Heartbeat
 
@@ -21,7 +22,13 @@ _SESSIONS: Final = (
     "SELECT s.principal, s.name, s.id FROM given CROSS JOIN sessions AS s "
     "WHERE s.principal = given.principal AND s.name = given.name"
 )
+_TOLD: Final = frozenset({Directive.GO_ON, Directive.SUSPEND})
 _SUSPENDED: Final = "SELECT jobs.number FROM given CROSS JOIN jobs WHERE jobs.number = given.number AND jobs.suspended"
+_OLD: Final = (
+    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
+    f"WHERE a.session = given.session AND a.{OPEN} AND a.started_at < given.before AND s.id = a.subjob"
+)
 
 
 def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusal]:
@@ -48,13 +55,27 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
         directives = tuple(_directive(lease, id_, suspended) for lease in own)
         answers.append(Beaten(directives, expires_at))
         for token, lease, directive in zip(command.tokens, own, directives, strict=True):
-            if lease and directive is not Directive.LOST and token in command.messages:
+            # What is being cancelled keeps the time at which that began; see clearing.force_cancels.
+            if lease and directive in _TOLD and token in command.messages:
                 words[lease.subjob] = (lease.subjob, kept(command.messages[token]), unit.now)
     beaten = [beats[id_] for id_ in sorted(beats)]
     unit.sets.update("sessions", ("id",), ("seen_at", "expires_at"), beaten)
     said = [words[id_] for id_ in sorted(words)]
     unit.sets.update("subjobs", ("id",), ("message", "updated_at"), said)
+    _take_back_forgotten(unit, beats, {(lease.subjob, lease.number) for own in held for lease in own if lease})
     return answers
+
+
+def _take_back_forgotten(unit: Unit, beats: dict[int, tuple[int, int, int]], told: set[tuple[int, int]]) -> None:
+    """Take back what a living worker does not know it holds: the answer that gave it the lease got lost.
+
+    A session's life is time enough for an answer to arrive, and for the heartbeat that follows it.
+    """
+    before = [(id_, unit.now - (expires_at - unit.now)) for id_, _, expires_at in beats.values()]
+    rows = unit.sets.among(("session", "before"), sorted(before), _OLD)
+    forgotten = [lease for row in rows if ((lease := Held(*row)).subjob, lease.number) not in told]
+    if forgotten:
+        take_back(unit, forgotten)
 
 
 def _directive(lease: Held | None, session: int, suspended: set[int]) -> Directive:

@@ -104,8 +104,9 @@ def _row(unit: Unit, imported: ImportedJob, number: int, before: tuple[str, int,
         "updated_at": updated,
         "finished_at": updated if state.terminal else None,
     }
-    if state.terminal and row["expires_after"] is not None:
-        row["expires_at"] = updated + row["expires_after"]
+    keep = unit.keep if row["expires_after"] is None else row["expires_after"]
+    if state.terminal and keep is not None:
+        row["expires_at"] = updated + keep
     return row
 
 

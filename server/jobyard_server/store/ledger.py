@@ -253,8 +253,8 @@ class Ledger:
             entry.started_at = now
         if state.terminal:
             entry.finished_at = now
-            if entry.expires_after is not None:
-                entry.expires_at = now + entry.expires_after
+            keep = self._unit.keep if entry.expires_after is None else entry.expires_after
+            entry.expires_at = None if keep is None else now + keep
         else:
             entry.finished_at = entry.expires_at = None
         self.tell(

@@ -30,6 +30,9 @@ READY = "state = 'PENDING' AND wake_at IS NULL"
 RUNNING = "state IN ('RUNNING', 'CANCELLING')"
 """A subjob that occupies a worker."""
 
+CANCELLING = "state = 'CANCELLING'"
+"""A subjob whose worker has been told to stop."""
+
 OPEN = "outcome = 'OPEN'"
 """An attempt that has not ended."""
 
@@ -118,6 +121,7 @@ class SubjobRow(Row, table=True):
         partial("ix_subjobs_ready_fair", "queue", "priority", "fair_key", "job", "id", where=READY),
         partial("ix_subjobs_running", "queue", where=RUNNING),
         partial("ix_subjobs_wake_at", "wake_at", where="wake_at IS NOT NULL"),
+        partial("ix_subjobs_cancelling", "updated_at", where=CANCELLING),
         {"sqlite_autoincrement": True},
     )
 

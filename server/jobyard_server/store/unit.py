@@ -21,13 +21,17 @@ class Unit:
     rare, and set-based statements on the driver's connection for those that are not.
     """
 
-    __slots__ = ("_sequences", "changed", "connection", "now", "sets", "woken", "words")
+    __slots__ = ("_sequences", "changed", "connection", "keep", "now", "sets", "woken", "words")
 
-    def __init__(self, connection: Connection, sets: Sets, now: Micros, words: Words) -> None:
+    def __init__(
+        self, connection: Connection, sets: Sets, now: Micros, words: Words, keep: Micros | None = None
+    ) -> None:
         self.connection = connection
         self.sets = sets
         self.now = now
         self.words = words
+        self.keep = keep
+        """How long jobs are kept after their end where they say nothing themselves; ``None``: for ever."""
         self.woken: set[str] = set()
         """Queues on which something may have become ready; told to waiters after the commit."""
         self.changed = False

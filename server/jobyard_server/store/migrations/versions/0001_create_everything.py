@@ -139,6 +139,7 @@ def upgrade() -> None:
     )
     index("ix_subjobs_running", "subjobs", "queue", where="state IN ('RUNNING', 'CANCELLING')")
     index("ix_subjobs_wake_at", "subjobs", "wake_at", where="wake_at IS NOT NULL")
+    index("ix_subjobs_cancelling", "subjobs", "updated_at", where="state = 'CANCELLING'")
     index("uq_subjobs_job", "subjobs", "job, ordinal", unique=True)
     table(
         "attempts",

@@ -1,0 +1,87 @@
+"""What time ends for good: cancelled work that does not stop, and jobs whose time to be kept is over.
+
+Each step touches a bounded number of rows, as those of :mod:`jobyard_server.store.expiry`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.state import State
+from jobyard_server.store.expiry import STEP
+from jobyard_server.store.leases import HELD_COLUMNS, Held
+from jobyard_server.store.ledger import Ledger
+from jobyard_server.store.lines import capped
+from jobyard_server.store.removing import remove_job
+from jobyard_server.store.settle import ENDED, MOVED
+from jobyard_server.store.tables import CANCELLING, OPEN
+
+if TYPE_CHECKING:
+    from jobyard_server.domain.job import Micros
+    from jobyard_server.store.unit import Unit
+
+JOBS_STEP: Final = 50
+"""A job takes some dozen statements to remove."""
+
+FORCED: Final = "CANCEL_FORCED"
+_MESSAGE: Final = "its worker did not stop in time"
+
+_OVERDUE: Final = (
+    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    "FROM subjobs AS s CROSS JOIN attempts AS a "
+    f"WHERE s.{CANCELLING} AND s.updated_at <= ? AND a.subjob = s.id AND a.number = s.attempt_no AND a.{OPEN} "
+    "ORDER BY s.updated_at LIMIT ?"
+)
+_EXPIRED: Final = "SELECT number FROM jobs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+
+
+def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
+    """Take away what was told to stop longer ago than ``grace`` and goes on; how many leases.
+
+    A subjob that is being cancelled changes no more until it has ended, so its row knows since when.
+    """
+    overdue = [Held(*row) for row in unit.sets.all(_OVERDUE, (unit.now - grace, limit))]
+    if not overdue:
+        return 0
+    ledger = Ledger(unit)
+    ledger.load(lease.job for lease in overdue)
+    ended: list[tuple[Any, ...]] = []
+    moved: list[tuple[Any, ...]] = []
+    for lease in overdue:
+        entry = ledger.entries[lease.job]
+        current = lease.generation == entry.generation
+        ledger.move(entry, State.CANCELLING, State.CANCELLED, current=current)
+        ledger.tell(
+            entry,
+            EventType.ATTEMPT_ENDED,
+            subjob=lease.ordinal,
+            subjob_state=State.CANCELLED,
+            attempt=lease.number,
+            reason=FORCED,
+            message=_MESSAGE,
+        )
+        ledger.fold(entry)
+        ended.append((lease.subjob, lease.number, Outcome.FENCED, "", FORCED, _MESSAGE, None, unit.now))
+        row = (State.CANCELLED.value, FORCED, _MESSAGE, "null", lease.attempts, None, unit.now, unit.now)
+        moved.append((lease.subjob, *row))
+    unit.sets.update("attempts", ("subjob", "number"), ENDED, ended)
+    unit.sets.update("subjobs", ("id",), MOVED, moved)
+    ledger.close()
+    # A place is free again where places are limited.
+    unit.woken |= capped(unit, (lease.queue for lease in overdue))
+    return len(overdue)
+
+
+def forget_jobs(unit: Unit, limit: int = JOBS_STEP) -> int:
+    """Remove jobs whose time to be kept is over; how many. That they were removed stays among the events."""
+    numbers = [number for (number,) in unit.sets.all(_EXPIRED, (unit.now, limit))]
+    ledger = Ledger(unit)
+    ledger.load(numbers)
+    for number in numbers:
+        ledger.tell(ledger.entries[number], EventType.JOB_DELETED, reason="EXPIRED")
+    ledger.close()
+    for number in numbers:
+        remove_job(unit, number)
+    return len(numbers)
