@@ -98,11 +98,23 @@ async def test_the_same_request_is_answered_with_the_same_job(store, ann):
 
 
 CHANGES = [
-    {"definition": "print"}, {"queue": "q"}, {"payload": "2"}, {"subjobs": (NewSubjob("1"),)}, {"priority": 1},
-    {"display_name": "x"}, {"labels": {"a": "b"}}, {"fair_key": "x"}, {"retry": RetryPolicy(2)},
-    {"mode": Mode.STANDING}, {"expires_after": 5.0}, {"spec": "[]"}, {"resumable": True}, {"external_id": "e"}, {"attributes": {"a": 1}},
+    {"definition": "print"},
+    {"queue": "q"},
+    {"payload": "2"},
+    {"subjobs": (NewSubjob("1"),)},
+    {"priority": 1},
+    {"display_name": "x"},
+    {"labels": {"a": "b"}},
+    {"fair_key": "x"},
+    {"retry": RetryPolicy(2)},
+    {"mode": Mode.STANDING},
+    {"expires_after": 5.0},
+    {"spec": "[]"},
+    {"resumable": True},
+    {"external_id": "e"},
+    {"attributes": {"a": 1}},
     {"on_lease_loss": LeaseLoss.TIME_OUT},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))

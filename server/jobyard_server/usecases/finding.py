@@ -47,7 +47,8 @@ def check_revision(job: Job, revision: int | None) -> None:
 
 async def find_subjob(read: Reader, job: Job, ordinal: int) -> Subjob:
     """The piece of a job at a place."""
-    found = await read.subjobs(job.number, after=ordinal - 1, limit=1)
+    there = 0 <= ordinal < job.counters.total
+    found = await read.subjobs(job.number, after=ordinal - 1, limit=1) if there else ()
     if not found or found[0].ordinal != ordinal:
         raise refuse(
             Reason.SUBJOB_NOT_FOUND,
@@ -61,7 +62,8 @@ async def find_subjob(read: Reader, job: Job, ordinal: int) -> Subjob:
 async def find_attempt(read: Reader, subjob: Subjob, number: int) -> Attempt:
     """An attempt of a subjob; number 0 is the newest."""
     wanted = number or subjob.attempt_no
-    found = await read.attempts(subjob.id, after=wanted - 1, limit=1)
+    there = 0 < wanted <= subjob.attempt_no
+    found = await read.attempts(subjob.id, after=wanted - 1, limit=1) if there else ()
     if not found or found[0].number != wanted:
         raise refuse(
             Reason.ATTEMPT_NOT_FOUND,
