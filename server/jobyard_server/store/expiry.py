@@ -63,11 +63,12 @@ def expire_leases(unit: Unit, reachable_for: Micros, limit: int = STEP) -> int:
     rows = unit.sets.all(_LAPSED, (unit.now, reachable_for, limit))
     lapsed = [Held(*row) for row in rows]
     if lapsed:
-        _take_back(unit, lapsed)
+        take_back(unit, lapsed)
     return len(lapsed) + unit.sets.run(_FORGET_SESSIONS, (unit.now, reachable_for, limit))
 
 
-def _take_back(unit: Unit, lapsed: list[Held]) -> None:
+def take_back(unit: Unit, lapsed: list[Held]) -> None:
+    """End attempts whose worker is gone, and give their subjobs to others as their jobs say."""
     subjobs = sorted({(lease.subjob,) for lease in lapsed})
     losses = dict(unit.sets.among(("subjob",), subjobs, _LOSSES))
     ledger = Ledger(unit)
