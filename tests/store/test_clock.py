@@ -53,10 +53,9 @@ async def test_two_processes_shift_leases_once(at, clock):
 async def test_a_clock_set_while_nobody_ran_is_noticed(url):
     before = FakeClock()
     async with Store(url, clock=before) as store:
-        hand, lease = await held(store)
+        await held(store)
     after = FakeClock(before.wall_now - 3_600_000_000, before.steady_now + 10_000_000)
     async with Store(url, clock=after) as store:
-        hand = Hand(store)
         after.pass_by(31.0)
         assert await store.expire_leases() > 0
         assert (await store.read.job(1, api=None, tenant=None)).state is State.PENDING
