@@ -71,8 +71,10 @@ class Reader(CatalogReader):
     @override
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query that reads one, through an index."""
-        with _answering():
+        try:
             found = self._sets.all(sql, parameters)
+        except sqlite3.OperationalError as error:
+            raise _unreadable() from error
         return found[0] if found else None
 
     @override
@@ -183,10 +185,14 @@ def _joined(chunks: Sequence[tuple[Any, ...]], offset: int, limit: int) -> tuple
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Say that the database does not answer, and keep why to ourselves."""
+    """Say that the database does not answer."""
     try:
         yield
     except (sqlite3.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as error:
-        _log.exception("read_failed")
-        refusal = Refusal(Reason.STORE_UNAVAILABLE, "The database cannot be read.", retry_after=1.0)
-        raise Refused(refusal) from error
+        raise _unreadable() from error
+
+
+def _unreadable() -> Refused:
+    """Called where the cause is being handled: it is logged, and the caller learns no more than he needs."""
+    _log.exception("read_failed")
+    return Refused(Refusal(Reason.STORE_UNAVAILABLE, "The database cannot be read.", retry_after=1.0))
