@@ -9,15 +9,31 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 PREFIX: Final = "JOBYARD_"
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+_FILE: Final[ContextVar[Mapping[str, Any]]] = ContextVar("settings_file", default=_NOTHING)
+"""What the file says that is being read."""
 
 
 class SettingsError(Exception):
@@ -43,10 +59,31 @@ Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 """Words, in the environment with commas between them."""
 
 
+class DeliverySettings(BaseModel):
+    """How often and when deliveries of a kind are tried; what is not said stays as the API has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attempts: NonNegativeInt | None = None
+    """In all; 0 means without limit."""
+    first_wait: NonNegativeFloat | None = None
+    """Seconds between the first attempt and the second."""
+    multiplier: Annotated[float, Field(ge=1)] | None = None
+    """By how much each wait is longer than the one before."""
+    max_wait: NonNegativeFloat | None = None
+    """Longest wait in seconds."""
+    jitter: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The part of a wait that is drawn by chance."""
+    timeout: PositiveFloat | None = None
+    """Longest time of one attempt in seconds."""
+    max_age: NonNegativeFloat | None = None
+    """Seconds after which a delivery is given up that was not made; 0 means never."""
+
+
 class Settings(BaseSettings):
     """What an operator may decide."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     # --- where ---------------------------------------------------------------------------------------------------
     database: str = "sqlite:///jobyard.db"
@@ -95,6 +132,29 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 86400.0
     """How long jobs are kept after their end where they say nothing themselves."""
 
+    # --- deliveries ----------------------------------------------------------------------------------------------
+    outbound_allow: Words = frozenset()
+    """Networks and hosts that may be called although they are private, loopback or link-local: ``10.1.0.0/16``,
+    ``producer.local``, ``*.svc.cluster.local``, each with ``:PORT`` where only that port may be. ``dev`` adds
+    loopback."""
+    outbound_token_file: Path | None = None
+    """File of a token that is shown to the peers an operator registered; read again when it changes."""
+    delivery_policies: dict[str, DeliverySettings] = Field(default_factory=dict)
+    """How often and when deliveries are tried, by their kind where it is to differ from what its API says:
+    ``{"jobs.webhook": {"attempts": 20, "max_wait": 3600}}``."""
+    delivery_wait_seconds: PositiveFloat = 3.0
+    """How long a call that has to answer after its deliveries waits for them; then they go on in the background."""
+    delivery_in_flight: PositiveInt = 8
+    """Deliveries to one destination at once."""
+    deliveries_in_flight: PositiveInt = 512
+    """Deliveries at once in all."""
+    delivery_check_seconds: PositiveFloat = 1.0
+    """How often deliveries are looked for that nobody told of, such as those of another server that went away."""
+    delivery_retention_seconds: PositiveFloat = 86400.0
+    """How long deliveries are kept after they were made."""
+    dead_letter_retention_seconds: PositiveFloat = 30 * 86400.0
+    """How long deliveries are kept that failed for good."""
+
     # --- the engine's periods ------------------------------------------------------------------------------------
     lease_check_seconds: PositiveFloat = 1.0
     """How often lost leases are looked for."""
@@ -131,30 +191,29 @@ class Settings(BaseSettings):
     log_calls: bool = True
     """Whether each call is logged, in one line."""
 
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given, then the environment, then the file."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(_FILE.get()))
+
 
 def load(config: Path | None = None, **given: Any) -> Settings:
     """Read the settings; ``given`` are those of the command line. Raises SettingsError."""
-    content = {} if config is None else _flat(_read(config), "")
-
-    class WithFile(Settings):
-        """The settings, with those of the file behind those of the environment."""
-
-        @override
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
-
+    token = _FILE.set({} if config is None else _flat(_read(config), ""))
     try:
-        return WithFile(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as problem:
         raise SettingsError("\n".join(_line(dict(error)) for error in problem.errors(include_url=False))) from None
+    finally:
+        _FILE.reset(token)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FileDescriptor
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
-from jobyard_server.usecases.ports import Store
+from jobyard_server.usecases.ports import Deliverer, DeliveryKind, Store
 
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
@@ -37,6 +37,10 @@ class Options:
     """The APIs this server speaks; things of other ones are refused."""
     profiles: Mapping[str, str] = field(default_factory=dict)
     """The named variants in force, for use cases whose rules differ by them."""
+    deliverer: Deliverer | None = None
+    """Sends deliveries that a call has to wait for; without one they are sent in the background only."""
+    delivery_wait_seconds: float = 3.0
+    """How long a call that has to answer after its deliveries waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +72,5 @@ class Api:
     """By kind of definition, executor or record; kinds that are not named here are refused by none."""
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The roles its clients know, with the permissions each holds unless a setting says otherwise."""
+    deliveries: Mapping[str, DeliveryKind] = field(default_factory=dict)
+    """How each kind of what it owes to somebody outside is made up, judged and settled."""

@@ -1,0 +1,210 @@
+"""What is owed to somebody outside: deliveries, the order they leave in, and when they are tried again.
+
+A delivery is written in the transaction of the change it tells of, and is sent until it is done or given up. It is
+sent at least once: a crash between sending and writing that down sends it again, with the same ``uid``.
+
+Deliveries of one *lane* of an API leave one after the other, whatever their kinds. The lane is a word of the API: by
+default the job's number, so that a job's deliveries to different destinations are lanes of their own only if the API
+names them so (``f"{job.number}/{producer}"``). Without a job and without a lane there is no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from jobyard_server.domain.job import Micros
+
+MICROS: Final = 1_000_000
+
+
+class Ordering(StrEnum):
+    """How a delivery stands to those of its lane that were owed before."""
+
+    ORDERED = "ORDERED"
+    """It leaves after all of them."""
+    LATEST = "LATEST"
+    """The same, and it replaces those of its kind to its destination that have not been sent."""
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "WAITING"
+    """Another one of its lane goes before it."""
+    READY = "READY"
+    """It is sent when its time has come and its destination takes calls."""
+    SENDING = "SENDING"
+    """A server is sending it."""
+    DELIVERED = "DELIVERED"
+    DEAD = "DEAD"
+    """Given up. It can be sent again by call."""
+
+
+class Verdict(StrEnum):
+    """What the answer to a delivery means."""
+
+    DONE = "DONE"
+    RETRY = "RETRY"
+    """Failed; it is tried again while its policy allows another attempt, else it is dead."""
+    GIVE_UP = "GIVE_UP"
+    """Failed in a way that no other attempt will change."""
+
+
+class Problem(StrEnum):
+    """Why there is no answer to judge."""
+
+    ADDRESS_REFUSED = "ADDRESS_REFUSED"
+    """The address is one that this server does not call."""
+    UNRESOLVED = "UNRESOLVED"
+    """The host name is unknown."""
+    UNREACHABLE = "UNREACHABLE"
+    """No connection could be made."""
+    TIMED_OUT = "TIMED_OUT"
+    BROKEN = "BROKEN"
+    """The connection ended in the middle, or what came was not HTTP."""
+    EXPIRED = "EXPIRED"
+    """It was too old to be sent."""
+    UNRENDERED = "UNRENDERED"
+    """The call could not be made up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from a peer, or why nothing did."""
+
+    status: int = 0
+    """HTTP status; 0 when there was no answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case name."""
+    body: bytes = b""
+    """At most the first 64 KiB."""
+    problem: Problem | None = None
+    message: str = ""
+    """For people: what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """A call as it goes out."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    signing_secret: bytes | None = None
+    """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
+    own_token: bool = False
+    """Whether the server shows the peer its own token (setting ``outbound_token_file``). Only for peers that an
+    operator registered, never for an address that any client may choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How often and when a delivery is tried, in seconds."""
+
+    attempts: int = 10
+    """In all; 0 means without limit."""
+    first_wait: float = 1.0
+    multiplier: float = 2.0
+    max_wait: float = 300.0
+    jitter: float = 0.5
+    """The part of a wait that is drawn by chance: 0.5 makes 10 seconds anything from 5 to 10."""
+    timeout: float = 10.0
+    """Of one attempt."""
+    max_age: float = 0.0
+    """Given up when not done so long after it could first be sent; 0 means never."""
+
+    def wait(self, attempts: int, chance: float) -> float:
+        """Seconds to wait after so many attempts; ``chance`` is drawn from 0 to 1."""
+        # A power of a large count overflows long before it is cut down to the largest wait.
+        longest = min(self.max_wait, self.first_wait * self.multiplier ** min(attempts - 1, 64))
+        return longest * (1.0 - self.jitter * chance)
+
+    def allows(self, attempts: int) -> bool:
+        """Whether another attempt may follow so many."""
+        return self.attempts == 0 or attempts < self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery as an API owes it."""
+
+    api: str
+    tenant: str
+    kind: str
+    """A word of its API, which renders, judges and settles by it."""
+    address: str
+    """URL that is called; it names the destination by its scheme, host and port."""
+    facts: str = "{}"
+    """JSON: what its API needs to render the call when it is sent."""
+    job: int | None = None
+    ordering: Ordering = Ordering.ORDERED
+    lane: str = ""
+    """Deliveries of one lane of an API leave one after the other; empty: the job's number, where there is a job."""
+    policy: str = ""
+    """Which of the policies of its kind."""
+    not_before: Micros | None = None
+    """``None``: at once."""
+    credential: str = ""
+    """A credential of a caller that is shown to the peer, sealed by ``usecases.credentials.seal_credential``."""
+    claimed: bool = False
+    """Claim it for the process that writes it, which then has to pass it to ``Deliverer.finish`` at once. Granted
+    when its lane and its destination are free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as it is kept."""
+
+    number: int
+    uid: str
+    """Constant over all attempts: what a peer tells duplicates by."""
+    api: str
+    tenant: str
+    kind: str
+    job: int | None
+    ordering: Ordering
+    lane: str
+    destination: str
+    """Scheme, host and port of its address."""
+    address: str
+    facts: str
+    policy: str
+    credential: str
+    state: DeliveryState
+    attempts: int
+    next_at: Micros
+    """When it may be sent, or was to be sent at the earliest."""
+    first_at: Micros
+    """When it could first be sent."""
+    last_status: int
+    """HTTP status of the newest answer; 0 when there was none."""
+    last_error: str
+    """What went wrong at the newest attempt, for people."""
+    created_at: Micros
+    updated_at: Micros
+
+
+def judge_success(answer: Answer) -> Verdict:
+    """2xx is done, 410 is never tried again, everything else may do better next time."""
+    if 200 <= answer.status < 300:
+        return Verdict.DONE
+    if answer.status == 410 or answer.problem is Problem.ADDRESS_REFUSED:
+        return Verdict.GIVE_UP
+    return Verdict.RETRY
+
+
+def judge_below_400(answer: Answer) -> Verdict:
+    """Any status below 400 is done: for peers that were always judged so."""
+    if 0 < answer.status < 400:
+        return Verdict.DONE
+    return judge_success(answer)
+
+
+def healthy(answer: Answer) -> bool:
+    """Whether the peer is well: it answered, and not to say that it cannot serve."""
+    return 0 < answer.status < 500 and answer.status != 429

@@ -1,0 +1,160 @@
+"""What closures see of a transaction: jobs, the catalog and deliveries, changed together or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobyard_server.domain.catalog import Definition, Executor, NewDefinition, NewExecutor, Queue, Record
+    from jobyard_server.domain.delivery import Delivery, NewDelivery
+    from jobyard_server.domain.event import EventType
+    from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob
+    from jobyard_server.domain.state import Actor, Control, State
+    from jobyard_server.usecases.ports.work import Submitted
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedJob:
+    """A job moved over from another system."""
+
+    new: NewJob
+    number: int | None
+    state: State
+    message: str = ""
+    created_at: Micros | None = None
+    updated_at: Micros | None = None
+
+
+class JobTx(Protocol):
+    """Jobs and their pieces."""
+
+    @property
+    def now(self) -> Micros:
+        """The time of the transaction, by the database's clock where it has one."""
+
+    def new_uid(self) -> str:
+        """A fresh time-ordered identifier."""
+
+    def submit(self, job: NewJob) -> Submitted:
+        """Submit inside a larger transaction; raises ``Refused`` as the hot verb refuses."""
+
+    def job(self, ref: str | int, *, api: str | None, tenant: str | None) -> Job | None:
+        """One job, locked until the end of the transaction."""
+
+    def subjobs(self, job: int) -> Sequence[Subjob]:
+        """All subjobs of a job, locked, by ordinal."""
+
+    def add_subjobs(self, job: Job, subjobs: Sequence[NewSubjob]) -> Sequence[Subjob]:
+        """Append subjobs to a job."""
+
+    def change_subjob(
+        self,
+        subjob: Subjob,
+        state: State,
+        *,
+        actor: Actor,
+        reason: str = "",
+        message: str = "",
+        result: str | None = None,
+        by: str = "",
+        request_id: str = "",
+    ) -> Subjob:
+        """Take a subjob to another state, fence its open attempt where the change ends it, and write the event.
+
+        Illegal changes raise ``Refused`` with ``STATE_CONFLICT``. What is to be CANCELLING but is held by nobody is
+        CANCELLED at once. The job row follows at :meth:`refold`, at the latest at the end of the transaction.
+        """
+
+    def change_job(
+        self,
+        job: Job,
+        *,
+        control: Control | None = None,
+        spec: str | None = None,
+        attributes: Mapping[str, Attribute] | None = None,
+        labels: Mapping[str, str] | None = None,
+        display_name: str | None = None,
+        message: str | None = None,
+        reason: str | None = None,
+        generation: int | None = None,
+        expires_at: Micros | None = None,
+        event: EventType | None = None,
+        by: str = "",
+        request_id: str = "",
+    ) -> Job:
+        """Change a job row (its state follows at :meth:`refold`), and append ``event`` if given."""
+
+    def refold(self, job: Job, *, by: str = "", request_id: str = "") -> Job:
+        """Recompute the job's state from its counters and control; writes JOB_CHANGED when it differs."""
+
+    def delete_job(self, job: Job, *, by: str, request_id: str = "") -> None:
+        """Remove a job with all it owns; its leases are lost; JOB_DELETED stays in the event table."""
+
+    def import_job(self, job: ImportedJob) -> Job:
+        """Write a job that ran elsewhere, with its number, times and state; replaces one of the same number."""
+
+    def append_log(self, token: str, principal: str, offset: int, data: bytes) -> int:
+        """Keep a chunk of an attempt's log; returns the size received so far. Sent twice, kept once."""
+
+
+class CatalogTx(Protocol):
+    """What operators and APIs load."""
+
+    def put_definition(self, definition: NewDefinition) -> Definition:
+        """Create or replace."""
+
+    def delete_definition(self, api: str, tenant: str, id_: str, version: int = 0) -> bool:
+        """Remove; whether it was there."""
+
+    def put_executor(self, executor: NewExecutor) -> Executor:
+        """Create or replace."""
+
+    def delete_executor(self, api: str, tenant: str, id_: str) -> bool:
+        """Remove; whether it was there."""
+
+    def put_queue(self, queue: Queue) -> Queue:
+        """Create or replace."""
+
+    def delete_queue(self, name: str) -> bool:
+        """Back to the defaults; whether it was put."""
+
+    def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
+        """One record, locked."""
+
+    def put_record(
+        self,
+        api: str,
+        tenant: str,
+        kind: str,
+        id_: str,
+        body: str,
+        *,
+        attributes: Mapping[str, Attribute] | None = None,
+        by: str = "",
+    ) -> Record:
+        """Create or replace."""
+
+    def delete_record(self, api: str, tenant: str, kind: str, id_: str) -> bool:
+        """Remove; whether it was there."""
+
+
+class DeliveryTx(Protocol):
+    """What is owed to somebody outside."""
+
+    def deliver(self, delivery: NewDelivery) -> Delivery:
+        """Owe a call to somebody outside, in the same transaction as the change it tells of.
+
+        Whether it may leave at once is in the answer: ``WAITING`` behind others of its lane, ``READY`` at ``next_at``
+        (which is later than now for a destination that is blocked), or ``SENDING`` when it was asked to be claimed
+        and could be.
+        """
+
+    def withdraw(self, api: str, lane: str, kinds: frozenset[str] = frozenset()) -> int:
+        """Take back what a lane still owes and has not begun to send; without ``kinds``, of any. How many it was."""
+
+
+class Tx(JobTx, CatalogTx, DeliveryTx, Protocol):
+    """One transaction, as closures see it. Time and randomness come from here."""
