@@ -115,6 +115,17 @@ async def test_text_stands_bare(desk: Client, backend: Recording) -> None:
     assert bad.status == 400
 
 
+async def test_parameters_given_again(desk: Client, backend: Recording) -> None:
+    twice = "submitter=a&sumbitter=a&first=1&first=2&last=1&last=2"
+    answer = await desk("POST", f"/desk/tickets?{twice}", {})
+    assert answer.status == 201, answer.text
+    assert (backend.request.submitter, backend.request.first, backend.request.last) == ("a", "1", "2")
+    assert answer.headers["desk-version"] == "4"
+    differing = await desk("POST", "/desk/tickets?submitter=a&sumbitter=b", {})
+    assert (differing.status, differing.json["message"]) == (400, "submitter: may be given only once")
+    assert differing.headers["desk-version"] == "4"
+
+
 async def test_nothing_set_is_no_content(desk: Client, backend: Recording) -> None:
     backend.handlers["GetBeat"] = lambda _: make("desk.BeatResponse")
     assert (await desk("GET", "/desk/tickets/x/beat")).status == 204

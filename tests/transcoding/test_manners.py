@@ -327,7 +327,7 @@ async def test_bugs_are_not_told(rules: Client, backend: Recording, caplog) -> N
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    enumerate((499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401), start=1),
+    list(enumerate((499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401), start=1)),
 )
 async def test_codes_have_their_usual_status(rules: Client, backend: Recording, code: int, status: int) -> None:
     backend.refuse = failure(code, "why")

@@ -127,6 +127,7 @@ class Transcoder:
                 message, said = await self._backend.unary(visit.call, visit.decoder(content))
         headers = visit.request.headers
         reply = operation.answers.reply(message, visit.exchange, visit.offer, headers, safe=operation.safe)
+        reply.headers += operation.plan.headers
         reply.headers += self._sender.metadata(said)
         return reply
 

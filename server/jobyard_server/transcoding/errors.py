@@ -75,7 +75,7 @@ class ErrorPrinter:
         )
         self._rows = (*method.rows, *face.rows)
         self._words = {text: _wording(text, face) for row in self._rows for text in (row.text, row.remediation) if text}
-        self._fixed = tuple((each.name, _wording(each.text, face)) for each in face.headers)
+        self._fixed = fixed_headers(face)
         self._challenges = tuple(
             _wording(credential.challenge, face) for credential in face.credentials if credential.challenge
         )
@@ -84,8 +84,8 @@ class ErrorPrinter:
         """Answer a failure."""
         told = self._tell(failure, scene)
         chosen = self._choose(failure)
-        headers = [header(name, told.say(words)) for name, words in (*self._fixed, *chosen.headers)]
-        headers = [line for line in headers if line[1]]
+        headers = [header(name, told.say(words)) for name, words in chosen.headers]
+        headers = [*self._fixed, *(line for line in headers if line[1])]
         headers += self._due(told)
         body = self._body(chosen, told)
         if body is None:
@@ -152,6 +152,11 @@ class ErrorPrinter:
                 delay = detail.retry_delay
                 headers.append(header("Retry-After", str(max(1, delay.seconds + (delay.nanos > 0)))))
         return headers
+
+
+def fixed_headers(face: face_pb2.Face) -> list[Header]:
+    """Give the headers that every answer of a face carries."""
+    return [header(each.name, each.text) for each in face.headers]
 
 
 def _facts(failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow, title: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
 from jobyard_server.transcoding.body_forms import HTTP_BODY
 from jobyard_server.transcoding.codec import Dialect, compile_encoder
-from jobyard_server.transcoding.errors import ErrorPrinter, Printers
+from jobyard_server.transcoding.errors import ErrorPrinter, Printers, fixed_headers
 from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, Spell, of_refusal, of_rpc
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.headers import MetadataMap
@@ -54,6 +54,7 @@ class FacePlan:
             encode=lambda kind: compile_encoder(kind.DESCRIPTOR, plain),
             tree=lambda kind: compile_encoder(kind.DESCRIPTOR, plain).tree,
         )
+        self.headers = fixed_headers(face)
         self.errors = self.errors_of(error_pb2.MethodErrors())
         self.dialect = Dialect.of_face(face, settings.profiles, self._item_error)
         self.mount = Mount.of(face, settings.mounts.get(face.name))

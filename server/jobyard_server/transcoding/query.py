@@ -96,7 +96,7 @@ class QueryTable:
     def bind_pairs(self, message: Message, pairs: Iterable[tuple[str, str, str]]) -> None:
         """Put named values into the message: name, value, and the value with `+` taken for what it is."""
         wrong: list[Wrong] = []
-        seen: dict[str, int] = {}
+        seen: dict[str, str] = {}
         chosen: dict[str, int] = {}
         for name, value, with_plus in pairs:
             found = self.find(name)
@@ -188,14 +188,14 @@ def _decoded(pairs: list[str]) -> Iterator[tuple[str, str, str]]:
             raise refused("QUERY_MALFORMED", f"the query parameter {shown(name)!r}: {error}") from error
 
 
-def _put(found: Parameter, message: Message, text: str, seen: dict[str, int], chosen: dict[str, int]) -> Wrong | None:
-    times = seen.get(found.label, 0)
-    seen[found.label] = times + 1
-    if times and not found.repeated:
+def _put(found: Parameter, message: Message, text: str, seen: dict[str, str], chosen: dict[str, int]) -> Wrong | None:
+    if found.label in seen and not found.repeated:
         if found.repeats == binding_pb2.REPEATS_FIRST:
             return None
-        if found.repeats != binding_pb2.REPEATS_LAST:
+        same = found.repeats == binding_pb2.REPEATS_SAME and seen[found.label] == text
+        if found.repeats != binding_pb2.REPEATS_LAST and not same:
             return "PARAMETER_REPEATED", Violation(found.label, "may be given only once")
+    seen[found.label] = text
     for choice, taken in found.choices:
         if chosen.setdefault(choice, taken) != taken:
             return "PARAMETER_INVALID", Violation(found.label, "excludes another parameter that was given")

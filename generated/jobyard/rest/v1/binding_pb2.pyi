@@ -86,6 +86,8 @@ class _RepeatsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Repeats.Value
     """The first counts."""
     REPEATS_LAST: _Repeats.ValueType  # 3
     """The last counts."""
+    REPEATS_SAME: _Repeats.ValueType  # 4
+    """The request is refused unless all say the same."""
 
 class Repeats(_Repeats, metaclass=_RepeatsEnumTypeWrapper):
     """Repeats says what a parameter that may be given once means when it is given several times."""
@@ -98,6 +100,8 @@ REPEATS_FIRST: Repeats.ValueType  # 2
 """The first counts."""
 REPEATS_LAST: Repeats.ValueType  # 3
 """The last counts."""
+REPEATS_SAME: Repeats.ValueType  # 4
+"""The request is refused unless all say the same."""
 Global___Repeats: _TypeAlias = Repeats  # noqa: Y015
 
 @_typing.final

@@ -162,7 +162,7 @@ class Face(_message.Message):
 
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[_error_pb2.HeaderText]:
-        """Headers sent with every answer of this face, errors included."""
+        """Headers sent with every answer of this face, errors included. Their text has no placeholders."""
 
     def __init__(
         self,
