@@ -16,6 +16,7 @@ from jobyard_server.transcoding.codec import (
     compile_decoder,
     compile_encoder,
     compile_field_decoder,
+    print_tree,
     single_line,
 )
 from support.codec_messages import message
@@ -148,6 +149,19 @@ def test_from_a_tree_it_is_what_the_tree_prints_as():
     found = message("Free")()
     compile_decoder(found.DESCRIPTOR, DIALECT).tree({"any": {"a": [1.0, None]}, "inner": {"spec": "x"}}, found)
     assert found == message("Free")(any='{"a":[1.0,null]}', inner={"spec": '"x"'})
+
+
+@pytest.mark.parametrize("tree", [{1: 2}, {"any": 1 << 70}, {"any": "\ud800"}, {"any": {1, 2}}, {"any": object()}])
+def test_trees_that_are_no_json(tree):
+    with pytest.raises(CodecError, match=r"^holds something that JSON has no form for"):
+        compile_decoder(message("Free").DESCRIPTOR, DIALECT).tree(tree, message("Free")())
+
+
+def test_what_is_added_to_a_tree_is_printed_with_it():
+    encode = compile_encoder(message("Free").DESCRIPTOR, DIALECT)
+    tree = encode.tree(message("Free")(any="1.0", inner={"name": "n"}))
+    tree["inner"]["link"] = "/x"
+    assert print_tree(tree) == b'{"any":1.0,"inner":{"name":"n","link":"/x"},"mustBe":null}'
 
 
 @pytest.mark.parametrize(

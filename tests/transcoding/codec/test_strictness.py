@@ -63,6 +63,8 @@ def refusal(name, source, dialect=PROTO3):
         ('{"anInt32": "1_000"}', "anInt32: must be a whole number, not other text"),
         ('{"anInt32": "\u0661"}', "anInt32: must be a whole number, not other text"),
         ('{"anInt32": "1e999999999"}', "anInt32: must be a whole number"),
+        ('{"anInt32": "1e-99999999999999999999"}', "anInt32: must be a whole number"),
+        ('{"anInt32": "1.0000000000000000000000000000000000000001"}', "anInt32: must be a whole number"),
         ('{"anInt32": "' + "9" * 5000 + '"}', "anInt32: must be a whole number, not other text"),
         ('{"aUint32": -1}', "aUint32: must be a whole number from 0 to 4294967295"),
         ('{"anInt64": 9223372036854775808}', "anInt64: must be a whole number from -9223372036854775808 to"),

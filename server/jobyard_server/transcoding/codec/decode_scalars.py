@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -170,13 +170,21 @@ def whole(value: Any) -> int:
         if WHOLE.fullmatch(value):
             return int(value)
         if NUMBER.fullmatch(value):
-            return exact(Decimal(value))
+            return exact(decimal(value))
     raise CodecError("must be a whole number, not other text")
+
+
+def decimal(value: str) -> Decimal:
+    """Read a decimal number whose exponent is not out of this world."""
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise CodecError("must be a whole number") from None
 
 
 def exact(value: Decimal) -> int:
     """Turn a decimal number without a fraction into an integer, never a huge one."""
-    if value.adjusted() > MOST_DIGITS or value % 1:
+    if value.adjusted() > MOST_DIGITS or value != value.to_integral_value():
         raise CodecError("must be a whole number")
     return int(value)
 
@@ -186,7 +194,7 @@ def lenient_whole(value: Any) -> int:
     if isinstance(value, bool | float):
         return int(value)
     if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value):
-        fraction = Decimal(value)
+        fraction = decimal(value)
         if fraction.adjusted() <= MOST_DIGITS:
             return int(fraction)
     return whole(value)
@@ -219,11 +227,12 @@ def enum_reader(field: FieldDescriptor, words: Words) -> Read:
 
 
 def raw_reader(member: Member) -> Read:
-    """Keep free JSON as it was written, or as it prints when it came as a tree."""
+    """Keep free JSON as it was written; its slices of the source are in the tree already."""
     only_objects = member.options.raw == json_pb2.RAW_OBJECT
     as_text = member.field.type == TYPE.TYPE_STRING
 
     def read(value: Any, _depth: int) -> str | bytes:
+        # Of null there is no slice: it may count as absent.
         kept = bytes(value) if value.__class__ is msgspec.Raw else orjson.dumps(value)
         if only_objects and not kept.startswith(b"{"):
             raise CodecError(f"must be an object, not {kind_of(orjson.loads(kept))}")

@@ -37,22 +37,26 @@ class Decoder:
             tree = around[self._member]
         else:
             sliced = self._slicer.graft(source, tree)
-        self.tree(tree, message)
+        self._merge(tree, message)
         if not sliced:
             raise CodecError("cannot be read")
 
-    def tree(self, tree: Any, message: Message) -> None:
-        """Merge what a parsed document says; raw members are then what the tree prints as."""
+    def tree(self, tree: object, message: Message) -> None:
+        """Merge what a parsed document says, from JSON, YAML or wherever: it is read as what it prints as."""
         try:
-            parts = self._read(tree, 0)
-            if isinstance(parts, Message):
-                message.MergeFrom(parts)
-            else:
-                # What a constructor does to a fresh message it also does to one that holds
-                # something: it merges, in one call, without a second message in between.
-                message.__init__(**parts)  # type: ignore[misc]
-        except UnicodeEncodeError:
-            raise CodecError("holds text that is not whole Unicode characters") from None
+            source = orjson.dumps(tree)
+        except TypeError:
+            raise CodecError("holds something that JSON has no form for, or is nested too deep") from None
+        self(source, message)
+
+    def _merge(self, tree: Any, message: Message) -> None:
+        parts = self._read(tree, 0)
+        if isinstance(parts, Message):
+            message.MergeFrom(parts)
+        else:
+            # What a constructor does to a fresh message it also does to one that holds
+            # something: it merges, in one call, without a second message in between.
+            type(message).__init__(message, **parts)
 
 
 @cache

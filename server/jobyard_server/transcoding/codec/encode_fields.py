@@ -10,12 +10,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from jobyard_server.transcoding.codec.declared import Member, Words, is_map, map_fields
 from jobyard_server.transcoding.codec.decode_fields import value_member
 from jobyard_server.transcoding.codec.dialect import Dialect, Unset
-from jobyard_server.transcoding.codec.encode_scalars import (
-    Convert,
-    key_converter,
-    scalar_converter,
-)
-from jobyard_server.transcoding.codec.encode_wellknown import Show, timestamp
+from jobyard_server.transcoding.codec.encode_scalars import Show, key_printer, scalar_printer
+from jobyard_server.transcoding.codec.encode_wellknown import timestamp
 from jobyard_server.transcoding.codec.errors import CodecError
 from jobyard_server.transcoding.codec.known import (
     DURATION,
@@ -58,8 +54,7 @@ def show_one(member: Member, plans: Plans) -> Show | None:
     """Plan one value: that of the field, or of one item in its list or map."""
     message = member.field.message_type
     if message is None:
-        convert = convert_of(member, plans)
-        return None if convert is None else lambda value, _depth: convert(value)
+        return show_scalar(member, plans)
     if message.full_name == TIMESTAMP:
         return timestamp(member.options.time)
     print_status = plans.dialect.print_status
@@ -79,10 +74,10 @@ def promised(plan: Plan) -> Show:
     return show
 
 
-def convert_of(member: Member, plans: Plans) -> Convert:
+def show_scalar(member: Member, plans: Plans) -> Show | None:
     """Plan one scalar value."""
     enum = member.field.enum_type
-    return scalar_converter(member, None if enum is None else plans.words(enum))
+    return scalar_printer(member, None if enum is None else plans.words(enum))
 
 
 def show_list(one: Show | None) -> Show:
@@ -106,7 +101,7 @@ def show_list(one: Show | None) -> Show:
 
 def show_map(member: Member, plans: Plans) -> Show:
     """Plan a map."""
-    key_of = key_converter(map_fields(member.field)[0])
+    key_of = key_printer(map_fields(member.field)[0])
     one = show_one(value_member(member), plans)
     if key_of is None and one is None:
         return lambda value, _depth: {key: value[key] for key in value}
@@ -116,7 +111,7 @@ def show_map(member: Member, plans: Plans) -> Show:
         name = ""
         try:
             for held, item in value.items():
-                name = held if key_of is None else str(key_of(held))
+                name = held if key_of is None else key_of(held)
                 out[name] = item if one is None else one(item, depth + 1)
         except CodecError as problem:
             problem.under(name)
@@ -144,9 +139,9 @@ def default_of(member: Member, plans: Plans) -> Callable[[], object]:
         return dict if is_map(member.field) else list
     message = member.field.message_type
     if message is None:
-        convert = convert_of(member, plans)
+        show = show_scalar(member, plans)
         zero = member.field.default_value
-        return lambda: zero if convert is None else convert(zero)
+        return lambda: zero if show is None else show(zero, 0)
     if message.full_name in WRAPPERS:
         wrapped = message.fields_by_name["value"].default_value
         return lambda: plans.of(message).show(Wrapped(wrapped), 0)

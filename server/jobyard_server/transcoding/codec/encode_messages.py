@@ -26,7 +26,8 @@ from jobyard_server.transcoding.codec.encode_fields import (
     fallback_of,
     show_of,
 )
-from jobyard_server.transcoding.codec.encode_wellknown import Show, well_known
+from jobyard_server.transcoding.codec.encode_scalars import Show
+from jobyard_server.transcoding.codec.encode_wellknown import well_known
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
 from jobyard_server.transcoding.codec.known import ANY, OWN_FORM
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from binascii import b2a_base64
 from collections.abc import Callable
-from functools import partial
 from math import isfinite, isnan
 from typing import Any
 
@@ -15,8 +14,8 @@ from jobyard_server.transcoding.codec.declared import Member, Words, is_null
 from jobyard_server.transcoding.codec.errors import CodecError
 from jobyard_server.transcoding.codec.raw import fragment
 
-# A value of a field into JSON. None: the value is JSON as it is.
-Convert = Callable[[Any], object] | None
+# A value of a field into JSON, at the depth of the message around it.
+Show = Callable[[Any, int], object]
 
 TYPE = FieldDescriptor
 WIDE = frozenset(
@@ -36,16 +35,17 @@ SHORT = 1_000_000
 _float = struct.Struct("<f")
 
 
-def scalar_converter(member: Member, words: Words | None) -> Convert:
-    """Choose how one value of a scalar field is printed."""
+def scalar_printer(member: Member, words: Words | None) -> Show | None:
+    """Choose how one value of a scalar field is printed; nothing when JSON has it as it is."""
     field = member.field
     if member.options.raw:
-        return partial(fragment, kind=member.options.raw)
+        kind = member.options.raw
+        return lambda value, _depth: fragment(value, kind)
     if words is not None:
         return null if is_null(field) else word_of(words)
     if field.type in WIDE:
-        return None if member.number else str
-    others: dict[int, Convert] = {
+        return None if member.number else digits_of
+    others: dict[int, Show] = {
         TYPE.TYPE_BYTES: octets,
         TYPE.TYPE_DOUBLE: double,
         TYPE.TYPE_FLOAT: single,
@@ -53,23 +53,28 @@ def scalar_converter(member: Member, words: Words | None) -> Convert:
     return others.get(field.type)
 
 
-def null(_value: object) -> None:
+def digits_of(value: int, _depth: int) -> str:
+    """Print a number that JavaScript would round as text."""
+    return str(value)
+
+
+def null(_value: object, _depth: int) -> None:
     """Print the enum whose only value is null."""
 
 
-def octets(value: bytes) -> str:
+def octets(value: bytes, _depth: int) -> str:
     """Print bytes as base64 with padding."""
     return b2a_base64(value, newline=False).decode()
 
 
-def double(value: float) -> float | str:
+def double(value: float, _depth: int) -> float | str:
     """Print a number of 64 bits, without a fraction when it has none."""
     if value.is_integer() and -EXACT < value < EXACT:
         return int(value) or value
     return value if isfinite(value) else infinity(value)
 
 
-def single(value: float) -> float | str:
+def single(value: float, depth: int) -> float | str:
     """Print a number of 32 bits with the fewest digits that bring it back."""
     if value.is_integer() and -SHORT < value < SHORT:
         return int(value) or value
@@ -78,8 +83,8 @@ def single(value: float) -> float | str:
     for digits in (6, 7, 8):
         short = float(f"{value:.{digits}g}")
         if same_single(short, value):
-            return double(short)
-    return double(float(f"{value:.9g}"))
+            return double(short, depth)
+    return double(float(f"{value:.9g}"), depth)
 
 
 def same_single(number: float, value: float) -> bool:
@@ -98,24 +103,24 @@ def infinity(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def word_of(words: Words) -> Callable[[int], object]:
+def word_of(words: Words) -> Show:
     """Print an enum by its words."""
     printed = words.printed
     if not words.declared:
         # A number that this program's enum does not know yet goes through as it is.
-        return lambda number: printed.get(number, number)
+        return lambda number, _depth: printed.get(number, number)
 
-    def convert(number: int) -> str | None:
+    def show(number: int, _depth: int) -> str | None:
         word = printed.get(number)
         if word is None and number:
             raise CodecError(f"has the value {number}, which has no word here")
         return word
 
-    return convert
+    return show
 
 
-def key_converter(field: FieldDescriptor) -> Convert:
-    """Choose how the key of a map is printed, which JSON always spells as text."""
+def key_printer(field: FieldDescriptor) -> Callable[[Any], str] | None:
+    """Choose how the key of a map is printed, which JSON always spells as text; nothing when it is text."""
     if field.type == TYPE.TYPE_STRING:
         return None
     return boolean_key if field.type == TYPE.TYPE_BOOL else str

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
 from jobyard_server.transcoding.codec.declared import standalone
 from jobyard_server.transcoding.codec.dialect import Dialect, Naming
-from jobyard_server.transcoding.codec.encode_scalars import scalar_converter
+from jobyard_server.transcoding.codec.encode_scalars import Show, scalar_printer
 from jobyard_server.transcoding.codec.encode_struct import struct_printer
 from jobyard_server.transcoding.codec.known import DURATION, MASK, TIMESTAMP, WRAPPERS
 from jobyard_server.transcoding.codec.times import TIME_FORMS, duration_text, mask_text
-
-# A message, standing at a depth, into its JSON value.
-Show = Callable[[Any, int], object]
 
 
 def well_known(message: Descriptor, dialect: Dialect) -> Show | None:
@@ -34,10 +30,10 @@ def well_known(message: Descriptor, dialect: Dialect) -> Show | None:
 
 def wrapper(message: Descriptor, dialect: Dialect) -> Show:
     """Print the scalar that a message wraps."""
-    convert = scalar_converter(standalone(message.fields_by_name["value"], dialect), None)
-    if convert is None:
+    show = scalar_printer(standalone(message.fields_by_name["value"], dialect), None)
+    if show is None:
         return lambda value, _depth: value.value
-    return lambda value, _depth: convert(value.value)
+    return lambda value, depth: show(value.value, depth)
 
 
 def timestamp(form: int) -> Show:

@@ -17,12 +17,14 @@ LONGEST_DURATION = 315_576_000_000
 NANOS = 1_000_000_000
 
 NOT_A_TIME = "must be a time as in RFC 3339, for example 2026-01-15T11:00:30Z"
+NOT_VALID = "must be a valid time"
 NOT_IN_RANGE = "must be a time from the year 1 to the year 9999"
 NOT_A_DURATION = 'must be a duration in seconds, for example "3.5s"'
 DURATION_RANGE = f"must be a duration of at most {LONGEST_DURATION} seconds"
 
 # A clock shows 3,600 minutes and seconds; hours are remembered as they come, within bounds.
 CLOCK_TEXT = tuple(f":{second // 60:02}:{second % 60:02}" for second in range(3600))
+MILLIS_TEXT = tuple(f"{millis:03}" for millis in range(1000))
 CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXT)}
 MOST_HOURS = 4096
 _hour_texts: dict[int, str] = {}
@@ -39,17 +41,11 @@ UNDERSCORED = re.compile(r"_([a-z])")
 
 def time_text(seconds: int, nanos: int) -> str:
     """Print a timestamp with 0, 3, 6 or 9 digits of the fraction."""
-    text = clock_text(seconds)
-    if nanos:
-        return f"{text}.{fraction(nanos, 'must be a valid time')}Z"
-    return text + "Z"
-
-
-def clock_text(seconds: int) -> str:
-    """Print the whole seconds of a timestamp, without zone."""
     hour, rest = divmod(seconds, 3600)
-    text = _hour_texts.get(hour)
-    return (hour_text(hour) if text is None else text) + CLOCK_TEXT[rest]
+    text = _hour_texts.get(hour) or hour_text(hour)
+    if not nanos:
+        return text + CLOCK_TEXT[rest] + "Z"
+    return f"{text}{CLOCK_TEXT[rest]}.{fraction(nanos, NOT_VALID)}Z"
 
 
 def hour_text(hour: int) -> str:
@@ -68,20 +64,37 @@ def fraction(nanos: int, complaint: str) -> str:
     if not 0 <= nanos < NANOS:
         raise CodecError(complaint)
     if not nanos % 1_000_000:
-        return f"{nanos // 1_000_000:03}"
+        return MILLIS_TEXT[nanos // 1_000_000]
     if not nanos % 1_000:
         return f"{nanos // 1_000:06}"
     return f"{nanos:09}"
 
 
+def fixed(digits: int, zone: str = "Z") -> Callable[[int, int], str]:
+    """Print timestamps with so many digits of the fraction, the others cut off."""
+
+    def text(seconds: int, nanos: int) -> str:
+        whole = time_text(seconds, 0)[:-1]
+        if not 0 <= nanos < NANOS:
+            raise CodecError(NOT_VALID)
+        return f"{whole}.{f'{nanos:09}'[:digits]}{zone}" if digits else whole + zone
+
+    return text
+
+
+def ticks_since_1970(ticks: int) -> Callable[[int, int], int]:
+    """Print timestamps as a number of so many ticks a second."""
+    return lambda seconds, nanos: seconds * ticks + nanos * ticks // NANOS
+
+
 TIME_FORMS: dict[int, Callable[[int, int], str | int]] = {
     json_pb2.TIME_FORM_UNSPECIFIED: time_text,
-    json_pb2.TIME_FORM_SECONDS: lambda seconds, _: clock_text(seconds) + "Z",
-    json_pb2.TIME_FORM_MILLIS: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000_000:03}Z",
-    json_pb2.TIME_FORM_MICROS: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000:06}Z",
-    json_pb2.TIME_FORM_UNIX_SECONDS: lambda seconds, _: seconds,
-    json_pb2.TIME_FORM_UNIX_MILLIS: lambda seconds, nanos: seconds * 1000 + nanos // 1_000_000,
-    json_pb2.TIME_FORM_MILLIS_OFFSET: lambda seconds, nanos: f"{clock_text(seconds)}.{nanos // 1_000_000:03}+00:00",
+    json_pb2.TIME_FORM_SECONDS: fixed(0),
+    json_pb2.TIME_FORM_MILLIS: fixed(3),
+    json_pb2.TIME_FORM_MICROS: fixed(6),
+    json_pb2.TIME_FORM_UNIX_SECONDS: ticks_since_1970(1),
+    json_pb2.TIME_FORM_UNIX_MILLIS: ticks_since_1970(1000),
+    json_pb2.TIME_FORM_MILLIS_OFFSET: fixed(3, "+00:00"),
 }
 
 # Ticks per second of the forms that are numbers.
