@@ -49,6 +49,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """An Attempt of a Subjob ended."""
     EVENT_TYPE_SUBJOB_CHANGED: _EventType.ValueType  # 11
     """The state of a Subjob changed, and no Attempt of it started or ended."""
+    EVENT_TYPE_FIRE_REFUSED: _EventType.ValueType  # 12
+    """The schedule of the Job was due, and the job to be made was refused; the reason says why."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What an Event tells."""
@@ -77,6 +79,8 @@ EVENT_TYPE_ATTEMPT_ENDED: EventType.ValueType  # 10
 """An Attempt of a Subjob ended."""
 EVENT_TYPE_SUBJOB_CHANGED: EventType.ValueType  # 11
 """The state of a Subjob changed, and no Attempt of it started or ended."""
+EVENT_TYPE_FIRE_REFUSED: EventType.ValueType  # 12
+"""The schedule of the Job was due, and the job to be made was refused; the reason says why."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from jobyard.jobs.v1 import schedule_pb2 as _schedule_pb2
 from jobyard.jobs.v1 import state_pb2 as _state_pb2
 import builtins as _builtins
 import sys
@@ -76,6 +77,9 @@ class Job(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Output only. Number of the job: growing with submission, unique over all APIs, gaps allowed."""
     uid: _builtins.str
@@ -132,6 +136,8 @@ class Job(_message.Message):
     """Output only. Changes with every change of the job; send it back to change the job only if nobody else did."""
     created_by: _builtins.str
     """Output only. The user who submitted the job."""
+    parent: _builtins.int
+    """Output only. Number of the scheduled Job that made this one; 0 when it was submitted by itself."""
     @_builtins.property
     def subjobs(self) -> Global___SubjobCounts:
         """Output only. How many subjobs stand in each state."""
@@ -159,6 +165,14 @@ class Job(_message.Message):
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the job will be deleted; absent when that is not planned."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. The due time of its schedule that this job was made for; absent when no schedule made it."""
+
+    @_builtins.property
+    def schedule(self) -> _schedule_pb2.Schedule:
+        """The schedule of a job with MODE_SCHEDULED. WatchJobs leaves it out."""
 
     def __init__(
         self,
@@ -193,10 +207,13 @@ class Job(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        parent: _builtins.int = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        schedule: _schedule_pb2.Schedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "start_time", b"start_time", "subjobs", b"subjobs", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "end_time", b"end_time", "expire_time", b"expire_time", "schedule", b"schedule", "start_time", b"start_time", "subjobs", b"subjobs", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api", b"api", "attributes", b"attributes", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_by", b"created_by", "definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "expire_time", b"expire_time", "external_id", b"external_id", "fair_key", b"fair_key", "generation", b"generation", "labels", b"labels", "message", b"message", "mode", b"mode", "number", b"number", "priority", b"priority", "queue", b"queue", "reason", b"reason", "resumable", b"resumable", "spec", b"spec", "start_time", b"start_time", "state", b"state", "subjobs", b"subjobs", "tenant", b"tenant", "terminal", b"terminal", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api", b"api", "attributes", b"attributes", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_by", b"created_by", "definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "due_time", b"due_time", "end_time", b"end_time", "etag", b"etag", "expire_time", b"expire_time", "external_id", b"external_id", "fair_key", b"fair_key", "generation", b"generation", "labels", b"labels", "message", b"message", "mode", b"mode", "number", b"number", "parent", b"parent", "priority", b"priority", "queue", b"queue", "reason", b"reason", "resumable", b"resumable", "schedule", b"schedule", "spec", b"spec", "start_time", b"start_time", "state", b"state", "subjobs", b"subjobs", "tenant", b"tenant", "terminal", b"terminal", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

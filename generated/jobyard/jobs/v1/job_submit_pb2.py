@@ -27,11 +27,12 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from jobyard.jobs.v1 import definition_pb2 as jobyard_dot_jobs_dot_v1_dot_definition__pb2
 from jobyard.jobs.v1 import job_pb2 as jobyard_dot_jobs_dot_v1_dot_job__pb2
+from jobyard.jobs.v1 import schedule_pb2 as jobyard_dot_jobs_dot_v1_dot_schedule__pb2
 from jobyard.jobs.v1 import state_pb2 as jobyard_dot_jobs_dot_v1_dot_state__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_submit.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a jobyard/jobs/v1/definition.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"\xdd\x04\n\x10SubmitJobRequest\x12\x1c\n\ndefinition\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12#\n\x12\x64\x65\x66inition_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x36\n\x07subjobs\x18\x05 \x03(\x0b\x32\x1a.jobyard.jobs.v1.NewSubjobB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x31\n\x04mode\x18\x06 \x01(\x0e\x32\x15.jobyard.jobs.v1.ModeB\x0c\xbaH\t\x82\x01\x06\x18\x00\x18\x01\x18\x03\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x08priority\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00\x12\x1a\n\x08\x66\x61ir_key\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12U\n\x06labels\x18\n \x03(\x0b\x32-.jobyard.jobs.v1.SubmitJobRequest.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\x10\x01\x18?*\x04r\x02\x18?\x12!\n\x0fidempotency_key\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12+\n\x05retry\x18\x0c \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12:\n\rexpires_after\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02\x32\x00\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\tNewSubjob\x12\x17\n\x07payload\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x15\n\x03key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x11SubmitJobsRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.jobyard.jobs.v1.SubmitJobRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"K\n\x12SubmitJobsResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".jobyard.jobs.v1.SubmitJobResponse\"L\n\x11ImportJobsRequest\x12\x37\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.jobyard.jobs.v1.ImportedJobB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd0\x03\n\x0bImportedJob\x12\x14\n\x03\x61pi\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\ncreated_by\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05queue\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1e\n\x0c\x64isplay_name\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x65xternal_id\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x14\n\x04spec\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12\x1a\n\nattributes\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12!\n\x0fidempotency_key\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02 \x01\"8\n\x12ImportJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_submit.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a jobyard/jobs/v1/definition.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"\x86\x05\n\x10SubmitJobRequest\x12\x1c\n\ndefinition\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12#\n\x12\x64\x65\x66inition_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x36\n\x07subjobs\x18\x05 \x03(\x0b\x32\x1a.jobyard.jobs.v1.NewSubjobB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12-\n\x04mode\x18\x06 \x01(\x0e\x32\x15.jobyard.jobs.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x08priority\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00\x12\x1a\n\x08\x66\x61ir_key\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12U\n\x06labels\x18\n \x03(\x0b\x32-.jobyard.jobs.v1.SubmitJobRequest.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\x10\x01\x18?*\x04r\x02\x18?\x12!\n\x0fidempotency_key\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12+\n\x05retry\x18\x0c \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12:\n\rexpires_after\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02\x32\x00\x12+\n\x08schedule\x18\x0e \x01(\x0b\x32\x19.jobyard.jobs.v1.Schedule\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\tNewSubjob\x12\x17\n\x07payload\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x15\n\x03key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x11SubmitJobsRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.jobyard.jobs.v1.SubmitJobRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"K\n\x12SubmitJobsResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".jobyard.jobs.v1.SubmitJobResponse\"L\n\x11ImportJobsRequest\x12\x37\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.jobyard.jobs.v1.ImportedJobB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd0\x03\n\x0bImportedJob\x12\x14\n\x03\x61pi\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\ncreated_by\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05queue\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1e\n\x0c\x64isplay_name\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x65xternal_id\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x14\n\x04spec\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12\x1a\n\nattributes\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12!\n\x0fidempotency_key\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02 \x01\"8\n\x12ImportJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,7 +52,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITJOBREQUEST'].fields_by_name['subjobs']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['subjobs']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['mode']._loaded_options = None
-  _globals['_SUBMITJOBREQUEST'].fields_by_name['mode']._serialized_options = b'\272H\t\202\001\006\030\000\030\001\030\003'
+  _globals['_SUBMITJOBREQUEST'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['display_name']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['priority']._loaded_options = None
@@ -98,22 +99,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTEDJOB'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_IMPORTEDJOB'].fields_by_name['payload']._loaded_options = None
   _globals['_IMPORTEDJOB'].fields_by_name['payload']._serialized_options = b'\322\366\030\002 \001'
-  _globals['_SUBMITJOBREQUEST']._serialized_start=273
-  _globals['_SUBMITJOBREQUEST']._serialized_end=878
-  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_start=833
-  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_end=878
-  _globals['_NEWSUBJOB']._serialized_start=880
-  _globals['_NEWSUBJOB']._serialized_end=964
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=966
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=1038
-  _globals['_SUBMITJOBSREQUEST']._serialized_start=1040
-  _globals['_SUBMITJOBSREQUEST']._serialized_end=1125
-  _globals['_SUBMITJOBSRESPONSE']._serialized_start=1127
-  _globals['_SUBMITJOBSRESPONSE']._serialized_end=1202
-  _globals['_IMPORTJOBSREQUEST']._serialized_start=1204
-  _globals['_IMPORTJOBSREQUEST']._serialized_end=1280
-  _globals['_IMPORTEDJOB']._serialized_start=1283
-  _globals['_IMPORTEDJOB']._serialized_end=1747
-  _globals['_IMPORTJOBSRESPONSE']._serialized_start=1749
-  _globals['_IMPORTJOBSRESPONSE']._serialized_end=1805
+  _globals['_SUBMITJOBREQUEST']._serialized_start=305
+  _globals['_SUBMITJOBREQUEST']._serialized_end=951
+  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_start=906
+  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_end=951
+  _globals['_NEWSUBJOB']._serialized_start=953
+  _globals['_NEWSUBJOB']._serialized_end=1037
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=1039
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=1111
+  _globals['_SUBMITJOBSREQUEST']._serialized_start=1113
+  _globals['_SUBMITJOBSREQUEST']._serialized_end=1198
+  _globals['_SUBMITJOBSRESPONSE']._serialized_start=1200
+  _globals['_SUBMITJOBSRESPONSE']._serialized_end=1275
+  _globals['_IMPORTJOBSREQUEST']._serialized_start=1277
+  _globals['_IMPORTJOBSREQUEST']._serialized_end=1353
+  _globals['_IMPORTEDJOB']._serialized_start=1356
+  _globals['_IMPORTEDJOB']._serialized_end=1820
+  _globals['_IMPORTJOBSRESPONSE']._serialized_start=1822
+  _globals['_IMPORTJOBSRESPONSE']._serialized_end=1878
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from jobyard.jobs.v1 import definition_pb2 as _definition_pb2
 from jobyard.jobs.v1 import job_pb2 as _job_pb2
+from jobyard.jobs.v1 import schedule_pb2 as _schedule_pb2
 from jobyard.jobs.v1 import state_pb2 as _state_pb2
 import builtins as _builtins
 import sys
@@ -62,6 +63,7 @@ class SubmitJobRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
     EXPIRES_AFTER_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     definition: _builtins.str
     """Identifier of the Definition to run; empty for a job that carries everything itself."""
     definition_version: _builtins.int
@@ -71,7 +73,9 @@ class SubmitJobRequest(_message.Message):
     payload: _builtins.str
     """What its only subjob is to do: JSON text; over REST a plain JSON value. Not together with `subjobs`."""
     mode: _state_pb2.Mode.ValueType
-    """How often the job runs: unspecified and MODE_ONCE mean once, MODE_STANDING until it is cancelled."""
+    """How often the job runs: MODE_ONCE once, MODE_STANDING until it is cancelled, MODE_SCHEDULED by its `schedule`.
+    Unspecified means MODE_SCHEDULED with a schedule, else MODE_ONCE.
+    """
     display_name: _builtins.str
     """Words for people: what this job is about."""
     priority: _builtins.int
@@ -96,6 +100,12 @@ class SubmitJobRequest(_message.Message):
     def expires_after(self) -> _duration_pb2.Duration:
         """How long after its end the job is kept; absent means by the retention setting of the server."""
 
+    @_builtins.property
+    def schedule(self) -> _schedule_pb2.Schedule:
+        """When jobs are made; absent for a job that runs by itself. What they do, and how, is said by the other fields of
+        this request and by the Definition as it is when they are made.
+        """
+
     def __init__(
         self,
         *,
@@ -112,10 +122,11 @@ class SubmitJobRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         retry: _definition_pb2.RetryPolicy | None = ...,
         expires_after: _duration_pb2.Duration | None = ...,
+        schedule: _schedule_pb2.Schedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "retry", b"retry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "retry", b"retry", "schedule", b"schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "expires_after", b"expires_after", "fair_key", b"fair_key", "idempotency_key", b"idempotency_key", "labels", b"labels", "mode", b"mode", "payload", b"payload", "priority", b"priority", "queue", b"queue", "retry", b"retry", "subjobs", b"subjobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "expires_after", b"expires_after", "fair_key", b"fair_key", "idempotency_key", b"idempotency_key", "labels", b"labels", "mode", b"mode", "payload", b"payload", "priority", b"priority", "queue", b"queue", "retry", b"retry", "schedule", b"schedule", "subjobs", b"subjobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
