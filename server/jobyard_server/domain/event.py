@@ -28,6 +28,8 @@ class EventType(StrEnum):
     ATTEMPT_ENDED = "ATTEMPT_ENDED"
     SUBJOB_CHANGED = "SUBJOB_CHANGED"
     """A subjob's state changed, and no attempt of it started or ended."""
+    FIRE_REFUSED = "FIRE_REFUSED"
+    """The schedule of the job was due, and the job to be made was refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ JOB_FIELDS: Final[Mapping[str, Field]] = {
     "start_time": Field("started_at", Kind.INSTANT),
     "end_time": Field("finished_at", Kind.INSTANT, sortable=True),
     "expire_time": Field("expires_at", Kind.INSTANT),
+    "parent": Field("parent", Kind.INT),
+    "due_time": Field("due_at", Kind.INSTANT),
 }
 """The fields of ``jobyard.jobs.v1.Job`` that may be filtered, in the spelling of the proto; ``labels.KEY`` beside."""
 
@@ -85,7 +87,7 @@ JOB_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 """What conditions and orders may name beside labels: columns. Any other name is an attribute of the job's API."""
 
-NULLABLE: Final = frozenset({"external_id", "started_at", "finished_at", "expires_at"})
+NULLABLE: Final = frozenset({"external_id", "started_at", "finished_at", "expires_at", "parent", "due_at"})
 """Columns that may have no value; every label and attribute may."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")

@@ -15,6 +15,8 @@ from jobyard_server.domain.state import Control, Counters, Mode, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jobyard_server.domain.schedule import NewSchedule
+
 Micros: TypeAlias = int
 """An instant: microseconds since the epoch, UTC."""
 
@@ -89,6 +91,10 @@ class Job:
     expires_at: Micros | None
     last_event: int
     """``job_seq`` of the newest event."""
+    parent: int | None = None
+    """Number of the SCHEDULED job that made it."""
+    due_at: Micros | None = None
+    """The due time it was made for."""
 
     @property
     def terminal(self) -> bool:
@@ -216,3 +222,7 @@ class NewJob:
     expires_after: float | None = None
     """Seconds after its end when the job is deleted; ``None``: by the retention policy of its API."""
     request_id: str = ""
+    schedule: NewSchedule | None = None
+    """Of a SCHEDULED job, which has no subjobs."""
+    parent: int | None = None
+    due_at: Micros | None = None

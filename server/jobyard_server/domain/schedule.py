@@ -91,6 +91,15 @@ class Progress:
         return self.next_due is None and not self.buffer and not self.backfill
 
 
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """The schedule of a job as it is submitted."""
+
+    schedule: Schedule
+    progress: Progress
+    paused: bool = False
+
+
 # --- what a schedule may say ---------------------------------------------------------------------------------------
 
 

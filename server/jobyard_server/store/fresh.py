@@ -23,7 +23,8 @@ def job_row(unit: Unit, new: NewJob, number: int) -> Row:
     """The values of the columns of a new job. One without subjobs may have ended already."""
     state = State.PENDING
     if not new.subjobs or new.mode is not Mode.ONCE:
-        control = Control(split_complete=new.split_complete)
+        paused = new.schedule is not None and new.schedule.paused
+        control = Control(suspended=paused, split_complete=new.split_complete)
         state = fold(new.mode, control, Counters(len(new.subjobs)))
     return new_job(
         new,

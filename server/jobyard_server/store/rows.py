@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 _STATES: Final = {state.value: state for state in State}
+_MODES: Final = {mode.value: mode for mode in Mode}
 _DEFAULT_RETRY: Final = RetryPolicy()
 MICROS: Final = 1_000_000
 
@@ -118,7 +119,7 @@ JOB_COLUMNS: Final = (
     *("n_pending", "n_running", "n_suspended", "n_cancelling", "n_succeeded", "n_failed"),
     *("n_partially_failed", "n_cancelled", "generation", "revision", "definition", "definition_version"),
     *("queue", "priority", "fair_key", "display_name", "spec", "attributes", "labels", "resumable", "created_by"),
-    *("created_at", "updated_at", "started_at", "finished_at", "expires_at", "last_event"),
+    *("created_at", "updated_at", "started_at", "finished_at", "expires_at", "last_event", "parent", "due_at"),
 )
 
 
@@ -131,7 +132,7 @@ def job(row: Sequence[Any]) -> Job:
         api=row[2],
         tenant=given(row[3]),
         external_id=given_or_none(row[4]),
-        mode=Mode(row[5]),
+        mode=_MODES[row[5]],
         state=state,
         state_word=row[7],
         reason=given(row[8]),
@@ -165,6 +166,8 @@ def job(row: Sequence[Any]) -> Job:
         finished_at=row[40],
         expires_at=row[41],
         last_event=row[42],
+        parent=row[43],
+        due_at=row[44],
     )
 
 
@@ -178,7 +181,7 @@ def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word:
     actor = kept(new.actor)
     return (
         *(number, uid, new.api, kept(new.tenant), kept_or_none(new.external_id), new.mode.value, state.value, word),
-        *("", "", False, False, new.split_complete, False, 0, None),
+        *("", "", False, new.schedule is not None and new.schedule.paused, new.split_complete, False, 0, None),
         *(len(new.subjobs), 0, 0, 0, 0, 0, 0, 0, 1, 1),
         *(kept(new.definition), new.definition_version, kept(new.queue), new.priority, kept(new.fair_key)),
         *(
@@ -189,7 +192,7 @@ def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word:
             new.resumable,
         ),
         *(actor, now, now, None, ended, None if ended is None or keep is None else ended + keep, last_event),
-        *(retry_text(new.retry), new.on_lease_loss.value, keep),
+        *(new.parent, new.due_at, retry_text(new.retry), new.on_lease_loss.value, keep),
     )
 
 

@@ -18,6 +18,7 @@ from jobyard_server.store.rows import (
     new_subjob,
 )
 from jobyard_server.store.rows import job as job_of
+from jobyard_server.store.rows_schedules import NEW_SCHEDULE_COLUMNS, new_schedule
 from jobyard_server.usecases.ports import Submitted
 
 if TYPE_CHECKING:
@@ -199,13 +200,13 @@ def _undo(accepted: _Accepted, batch: _Batch) -> None:
 
 
 def _write(unit: Unit, accepted: list[_Accepted]) -> None:
-    """Write what was accepted: four statements, however much it is."""
+    """Write what was accepted: four statements, however much it is, and one more for schedules."""
     if not accepted:
         return
     number = unit.numbers("jobs", len(accepted))
     pieces = sum(len(one.new.subjobs) for one in accepted)
     id_ = unit.numbers("subjobs", pieces) if pieces else 0
-    keys, jobs, subjobs, events = [], [], [], []
+    keys, jobs, subjobs, events, schedules = [], [], [], [], []
     for offset, one in enumerate(accepted):
         new = one.new
         row = job_row(unit, new, number + offset)
@@ -215,6 +216,8 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
             subjobs.append(new_subjob(piece, id_, ordinal, unit.now, row))
             id_ += 1
         events += event_rows(new, row)
+        if new.schedule is not None:
+            schedules.append(new_schedule(new.schedule, row))
         if new.key is not None and one.key is not None:
             keys.append((*one.key, new.key.fingerprint, row[0], _expiry(new, unit.now)))
     # Sorted, so that two writers of one database never wait for each other in a circle.
@@ -224,6 +227,7 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
     sets.insert("jobs", NEW_JOB_COLUMNS, jobs)
     sets.insert("subjobs", NEW_SUBJOB_COLUMNS, subjobs)
     sets.insert("events", EVENT_COLUMNS, events)
+    sets.insert("schedules", NEW_SCHEDULE_COLUMNS, schedules)
     unit.woken.update(row[_QUEUE] for row in subjobs)
     unit.changed = True
 

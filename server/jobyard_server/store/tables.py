@@ -33,6 +33,9 @@ RUNNING = "state IN ('RUNNING', 'CANCELLING')"
 CANCELLING = "state = 'CANCELLING'"
 """A subjob whose worker has been told to stop."""
 
+LIVE_CHILD = "parent IS NOT NULL AND finished_at IS NULL"
+"""A job that a schedule made and that has not ended."""
+
 OPEN = "outcome = 'OPEN'"
 """An attempt that has not ended."""
 
@@ -54,6 +57,7 @@ class JobRow(Row, table=True):
         Index("uq_jobs_uid", "uid", unique=True),
         Index("ix_jobs_tenant", "tenant", "number"),
         partial("ix_jobs_expires_at", "expires_at", where="expires_at IS NOT NULL"),
+        partial("ix_jobs_live_children", "parent", where=LIVE_CHILD),
         {"sqlite_autoincrement": True},
     )
 
@@ -108,6 +112,10 @@ class JobRow(Row, table=True):
     """Microseconds after its end when it is deleted."""
     expires_at: int | None = optional_big()
     last_event: int = big()
+    parent: int | None = optional_big()
+    """Number of the scheduled job that made it."""
+    due_at: int | None = optional_big()
+    """The due time it was made for."""
 
 
 class SubjobRow(Row, table=True):

@@ -21,30 +21,49 @@ from jobyard_server.store.columns import (
 
 
 class ScheduleRow(Row, table=True):
-    """When a SCHEDULED job is due next."""
+    """When a SCHEDULED job is due next, and what it has still to do."""
 
     __tablename__ = "schedules"
-    __table_args__: ClassVar[Any] = (partial("ix_schedules_next_due", "next_due", where="active"),)
+    __table_args__: ClassVar[Any] = (
+        partial("ix_schedules_wake_at", "wake_at", where="active"),
+        partial("ix_schedules_waits", "job", where="active AND waits"),
+    )
 
     job: int = part_of_key(BIG)
+    active: bool
+    """Whether it is heeded: its job is neither paused nor ended."""
     spec: str = text()
     """JSON: cron or instant, time zone, start, end, overlap policy, catch-up window, jitter."""
-    active: bool
     next_due: int | None = optional_big()
-    last_due: int | None = optional_big()
     remaining: int | None = optional_big()
+    buffer: str = text()
+    """JSON list of due times that wait for the end of a job; empty for none."""
+    backfill: str = text()
+    """The same of due times that a user asked for."""
+    wake_at: int | None = optional_big()
+    """When there is something to do by the clock."""
+    waits: bool
+    """Whether there is something to do when no job of it goes on."""
+    revision: int = big()
+    last_due: int | None = optional_big()
+    fired_at: int | None = optional_big()
 
 
 class FireRow(Row, table=True):
-    """One due time of a schedule, fired once: the key is what makes it so."""
+    """What became of a due time. The key is what makes sure that no due time is fired twice."""
 
     __tablename__ = "fires"
     __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
 
     job: int = part_of_key(BIG)
     due_at: int = part_of_key(BIG)
+    until: int | None = optional_big()
+    """The end of a row of due times with the same fate."""
+    fate: str = text()
     child: int | None = optional_big()
-    """The number of the job it made, where a fire makes a job of its own."""
+    """The number of the job that was made."""
+    reason: str = text()
+    message: str = text()
     fired_at: int = big()
 
 

@@ -105,12 +105,13 @@ def upgrade() -> None:
         definition:text definition_version:int queue:text priority:int fair_key:text display_name:text
         spec:text attributes:text labels:text resumable:flag retry:text on_lease_loss:text
         created_by:text created_at:big updated_at:big started_at:big? finished_at:big?
-        expires_after:big? expires_at:big? last_event:big
+        expires_after:big? expires_at:big? last_event:big parent:big? due_at:big?
         """,
         key="number",
         sqlite_autoincrement=True,
     )
     index("ix_jobs_expires_at", "jobs", "expires_at", where="expires_at IS NOT NULL")
+    index("ix_jobs_live_children", "jobs", "parent", where="parent IS NOT NULL AND finished_at IS NULL")
     index("ix_jobs_tenant", "jobs", "tenant, number")
     index("uq_jobs_external_id", "jobs", "api, tenant, external_id", unique=True, where="external_id IS NOT NULL")
     index("uq_jobs_uid", "jobs", "uid", unique=True)
@@ -185,15 +186,17 @@ def upgrade() -> None:
     table(
         "schedules",
         """
-        job:big spec:text active:flag next_due:big? last_due:big? remaining:big?
+        job:big active:flag spec:text next_due:big? remaining:big? buffer:text backfill:text wake_at:big?
+        waits:flag revision:big last_due:big? fired_at:big?
         """,
         key="job",
     )
-    index("ix_schedules_next_due", "schedules", "next_due", where="active")
+    index("ix_schedules_waits", "schedules", "job", where="active AND waits")
+    index("ix_schedules_wake_at", "schedules", "wake_at", where="active")
     table(
         "fires",
         """
-        job:big due_at:big child:big? fired_at:big
+        job:big due_at:big until:big? fate:text child:big? reason:text message:text fired_at:big
         """,
         key="job due_at",
         sqlite_with_rowid=False,
