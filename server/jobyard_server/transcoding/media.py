@@ -28,7 +28,6 @@ class Form(Enum):
     MULTIPART = "multipart"
     TEXT = "text"
     BYTES = "bytes"
-    STREAM = "stream"
 
 
 _DECLARED: dict[int, Form] = {
@@ -37,7 +36,6 @@ _DECLARED: dict[int, Form] = {
     media_pb2.BODY_FORM_MULTIPART: Form.MULTIPART,
     media_pb2.BODY_FORM_TEXT: Form.TEXT,
     media_pb2.BODY_FORM_BYTES: Form.BYTES,
-    media_pb2.BODY_FORM_STREAM: Form.STREAM,
 }
 
 

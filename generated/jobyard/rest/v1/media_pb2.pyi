@@ -37,8 +37,6 @@ class _BodyFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BodyForm.Val
     """As text in UTF-8, the whole of it one scalar."""
     BODY_FORM_BYTES: _BodyForm.ValueType  # 5
     """As it is, into a bytes field or a google.api.HttpBody."""
-    BODY_FORM_STREAM: _BodyForm.ValueType  # 6
-    """As JSON objects, one a line or in an array, for a stream of requests."""
 
 class BodyForm(_BodyForm, metaclass=_BodyFormEnumTypeWrapper):
     """BodyForm says how a body is read."""
@@ -55,8 +53,6 @@ BODY_FORM_TEXT: BodyForm.ValueType  # 4
 """As text in UTF-8, the whole of it one scalar."""
 BODY_FORM_BYTES: BodyForm.ValueType  # 5
 """As it is, into a bytes field or a google.api.HttpBody."""
-BODY_FORM_STREAM: BodyForm.ValueType  # 6
-"""As JSON objects, one a line or in an array, for a stream of requests."""
 Global___BodyForm: _TypeAlias = BodyForm  # noqa: Y015
 
 @_typing.final
