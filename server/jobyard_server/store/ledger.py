@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
-from jobyard_server.domain.state import Control, Counters, Mode, State, fold
+from jobyard_server.domain.state import Mode, State, fold
+from jobyard_server.store.rows import control_of, counters_of
 from jobyard_server.store.words import word
 
 if TYPE_CHECKING:
@@ -128,15 +129,15 @@ class Entry:
 
     def folded(self) -> State:
         """The state that control and counters add up to."""
-        control = Control(
-            bool(self.cancel_requested),
-            bool(self.suspended),
-            bool(self.split_complete),
-            bool(self.exhausted),
+        control = control_of(
+            self.cancel_requested,
+            self.suspended,
+            self.split_complete,
+            self.exhausted,
             self.running_now,
-            State(self.finished_as) if self.finished_as else None,
+            self.finished_as,
         )
-        counters = Counters(
+        counters = counters_of(
             self.n_pending,
             self.n_running,
             self.n_suspended,

@@ -123,6 +123,30 @@ JOB_COLUMNS: Final = (
 )
 
 
+@lru_cache(maxsize=256)
+def control_of(
+    cancel_requested: int,
+    suspended: int,
+    split_complete: int,
+    exhausted: int,
+    running_now: int,
+    finished_as: str | None,
+) -> Control:
+    """What was asked of a job, from the columns that say it."""
+    return Control(
+        bool(cancel_requested),
+        bool(suspended),
+        bool(split_complete),
+        bool(exhausted),
+        running_now,
+        None if finished_as is None else _STATES[finished_as],
+    )
+
+
+# Most jobs share a few of these, and making a frozen object costs more than finding it.
+counters_of: Final = lru_cache(maxsize=1024)(Counters)
+
+
 def job(row: Sequence[Any]) -> Job:
     """A job from a row of :data:`JOB_COLUMNS`."""
     state = _STATES[row[6]]
@@ -137,15 +161,8 @@ def job(row: Sequence[Any]) -> Job:
         state_word=row[7],
         reason=given(row[8]),
         message=given(row[9]),
-        control=Control(
-            bool(row[10]),
-            bool(row[11]),
-            bool(row[12]),
-            bool(row[13]),
-            row[14],
-            None if row[15] is None else _STATES[row[15]],
-        ),
-        counters=Counters(*row[16:24]),
+        control=control_of(*row[10:16]),
+        counters=counters_of(*row[16:24]),
         generation=row[24],
         revision=row[25],
         definition=given(row[26]),
