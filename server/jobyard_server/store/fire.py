@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports.schedules import Fire
 
+STEP: Final = 500
+
 _GIVEN: Final = ("job", "seen", *PROGRESS, "last_due")
 _ADVANCE: Final = (
     f"UPDATE schedules SET {', '.join(f'{name} = given.{name}' for name in PROGRESS)}, "  # noqa: S608 - our own names
@@ -36,6 +38,11 @@ _AGAIN: Final = (
     "reason = excluded.reason, message = excluded.message, fired_at = excluded.fired_at WHERE fires.fate <> 'MADE'"
 )
 """A due time may be made up for later, but what was made is never made again."""
+
+
+_SCHEDULES: Final = "SELECT job FROM schedules WHERE job > ? ORDER BY job LIMIT ?"
+_FORGET: Final = "DELETE FROM fires WHERE (job, due_at) IN (SELECT f.job, f.due_at FROM given CROSS JOIN fires AS f "
+_OLD: Final = "WHERE f.job = given.job AND f.due_at < {old} LIMIT {limit})"
 
 
 def fire(unit: Unit, batches: Sequence[Sequence[Fire]]) -> list[Fired]:
@@ -114,3 +121,16 @@ def _close(unit: Unit, commands: Sequence[Fire], refused: list[tuple[int, Refusa
         entry.exhausted = True
         ledger.fold(entry)
     ledger.close()
+
+
+def forget_fires(unit: Unit, age: Micros, after: int, limit: int = STEP) -> tuple[int, int]:
+    """Forget what became of due times longer ago than ``age``, for the schedules of jobs after one.
+
+    Returns how much was forgotten, and the job to go on after: the same one while something was, 0 from the start.
+    """
+    jobs = unit.sets.all(_SCHEDULES, (after, limit))
+    if not jobs:
+        return 0, 0
+    sql = (_FORGET + _OLD).format(old=unit.now - age, limit=limit)
+    gone = len(unit.sets.among(("job",), jobs, sql + " RETURNING job"))
+    return gone, after if gone else jobs[-1][0]

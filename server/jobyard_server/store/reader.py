@@ -16,6 +16,7 @@ from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store import rows
 from jobyard_server.store.query import Statement, job_statements
 from jobyard_server.store.reader_catalog import CatalogReader
+from jobyard_server.store.reader_schedules import ScheduleReads
 from jobyard_server.store.sets import Sets
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.job import Attempt, Job, Subjob
+    from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
     from jobyard_server.store.query import JobQueries
     from jobyard_server.usecases.ports import JobQuery
@@ -51,10 +53,11 @@ _FLOOR: Final = "SELECT value FROM meta WHERE name = 'event_floor'"
 _log = structlog.get_logger(__name__)
 
 
-class Reader(CatalogReader):
+class Reader(CatalogReader, ScheduleReads):
     """The reads of one process. Single rows cost less than the way to a thread and back."""
 
-    def __init__(self, database: Database, queries: JobQueries) -> None:
+    def __init__(self, database: Database, queries: JobQueries, clock: Clock) -> None:
+        self.clock = clock
         self._database = database
         self._queries = queries
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
@@ -80,9 +83,10 @@ class Reader(CatalogReader):
     @override
     async def many(self, sql: str, parameters: Sequence[Any], map_: Callable[[tuple[Any, ...]], T]) -> list[T]:
         """The rows of a query, mapped, both in a thread."""
-        return await self._in_thread(lambda sets: [map_(row) for row in sets.all(sql, parameters)])
+        return await self.in_thread(lambda sets: [map_(row) for row in sets.all(sql, parameters)])
 
-    async def _in_thread(self, read: Callable[[Sets], T]) -> T:
+    @override
+    async def in_thread(self, read: Callable[[Sets], T]) -> T:
         def work() -> T:
             # A transaction, so that several statements see the same rows.
             with _answering(), self._database.reading() as connection, connection.begin():
@@ -102,7 +106,7 @@ class Reader(CatalogReader):
     async def jobs(self, query: JobQuery) -> Sequence[Job]:
         """The jobs a query names."""
         statements = self._queries.pages(query)
-        return await self._in_thread(lambda sets: _page(sets, statements, query.limit))
+        return await self.in_thread(lambda sets: _page(sets, statements, query.limit))
 
     async def count_jobs(self, query: JobQuery) -> int:
         """How many jobs a query names, its paging ignored."""
@@ -126,7 +130,7 @@ class Reader(CatalogReader):
     async def log(self, subjob: int, attempt: int, *, offset: int, limit: int) -> tuple[bytes, int]:
         """At most ``limit`` bytes of an attempt's log from ``offset`` on, and the offset they start at."""
         parameters = (subjob, attempt, offset - CHUNK, offset)
-        return await self._in_thread(lambda sets: _joined(sets.all(_LOG, parameters), offset, limit))
+        return await self.in_thread(lambda sets: _joined(sets.all(_LOG, parameters), offset, limit))
 
     async def events(
         self,

@@ -9,7 +9,7 @@ import orjson
 
 from jobyard_server.domain.cron import SecondsField
 from jobyard_server.domain.firing import Fate
-from jobyard_server.domain.schedule import CatchUp, Overlap, Progress, Schedule, wake_at, waits
+from jobyard_server.domain.schedule import CatchUp, Overlap, Progress, Schedule, waits, wake_at
 from jobyard_server.store.rows import Row, given, kept
 from jobyard_server.usecases.ports.schedules import FireRecord, KeptSchedule
 
@@ -64,8 +64,9 @@ def standing(schedule: Schedule, progress: Progress, key: str) -> Row:
 
 
 def new_schedule(new: NewSchedule, job: Row) -> Row:
-    """The row of a schedule as it is submitted, in the order of :data:`NEW_SCHEDULE_COLUMNS`; ``job`` is that of its
-    job.
+    """The row of a schedule as it is submitted, in the order of :data:`NEW_SCHEDULE_COLUMNS`.
+
+    ``job`` is the row of its job.
     """
     return job[0], not new.paused, *standing(new.schedule, new.progress, job[1]), 1, None, None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from jobyard_server.domain.reason import Reason, Refused, refuse
+from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.store.acquire import acquire
 from jobyard_server.store.clearing import force_cancels, forget_jobs
 from jobyard_server.store.clock import Clock
 from jobyard_server.store.database import Database
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
+from jobyard_server.store.fire import fire, forget_fires
 from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.query import JobQueries
 from jobyard_server.store.reader import Reader
@@ -21,18 +22,18 @@ from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction import Transaction
 from jobyard_server.store.wakeups import Wakeups
 from jobyard_server.store.writer import Writer, data_version, run
-from jobyard_server.usecases.ports import Acquired, Beaten, Settled, Submitted
+from jobyard_server.usecases.ports import Acquired, Beaten, Fired, Settled, Submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
     from jobyard_server.domain.fields import ApiFields
-    from jobyard_server.domain.job import NewJob
+    from jobyard_server.domain.job import Micros, NewJob
     from jobyard_server.domain.signing import Signer
     from jobyard_server.store.unit import Unit
     from jobyard_server.store.words import Words
-    from jobyard_server.usecases.ports import Acquire, Heartbeat, Settle, Tx
+    from jobyard_server.usecases.ports import Acquire, DueSchedule, Fire, Heartbeat, Settle, Tx
 
 T = TypeVar("T")
 
@@ -55,10 +56,11 @@ class Store:
     ) -> None:
         self._fields = fields or {}
         self._database = Database(url)
-        self._reader = Reader(self._database, JobQueries(self._fields))
+        clock = clock or Clock()
+        self._reader = Reader(self._database, JobQueries(self._fields), clock)
         self._wakeups = Wakeups(self._version)
         keep = None if keep_seconds is None else round(keep_seconds * MICROS)
-        self._writer = Writer(self._database, words or {}, self._wakeups.wake, clock or Clock(), keep)
+        self._writer = Writer(self._database, words or {}, self._wakeups.wake, clock, keep)
         self._signer: Signer | None = None
 
     async def start(self) -> None:
@@ -124,6 +126,22 @@ class Store:
         """End an attempt."""
         settled: Settled = await self._writer.do(settle, command, len(command.result))
         return settled
+
+    async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
+        """The time, and schedules that have something to do."""
+        return await self._reader.due_schedules(limit)
+
+    async def fire(self, commands: Sequence[Fire]) -> Fired:
+        """Take schedules on, all in one transaction."""
+        jobs = [new for command in commands for _, new in command.made if not isinstance(new, Refusal)]
+        fired: Fired = await self._writer.do(fire, tuple(commands), _weight(jobs))
+        return fired
+
+    async def forget_fires(self, seconds: float, after: int) -> tuple[int, int]:
+        """Forget what became of due times so long ago, for a step of schedules."""
+        age = round(seconds * MICROS)
+        forgotten: tuple[int, int] = await self._writer.do(run, lambda unit: forget_fires(unit, age, after))
+        return forgotten
 
     async def run(self, closure: Callable[[Tx], T]) -> T:
         """Run a closure in a transaction."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.state import State, may_change
@@ -17,6 +19,7 @@ from jobyard_server.store.removing import remove_job
 from jobyard_server.store.rows import attributes_text, kept
 from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction_catalog import CatalogTransaction
+from jobyard_server.store.transaction_schedules import ScheduleTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +43,7 @@ _FENCE: Final = (
 _JOB_ROW: Final = f"SELECT {', '.join(rows.JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
 
 
-class Transaction(CatalogTransaction):
+class Transaction(CatalogTransaction, ScheduleTransaction):
     """Changes of subjobs are gathered in a ledger, and written when a job is folded, read again, or at the end."""
 
     def __init__(self, unit: Unit) -> None:
@@ -81,6 +84,7 @@ class Transaction(CatalogTransaction):
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
+    @override
     def submit(self, job: NewJob) -> Submitted:
         """Submit inside a larger transaction; raises ``Refused`` as the hot verb refuses."""
         self._flush()
@@ -181,6 +185,7 @@ class Transaction(CatalogTransaction):
         if control is not None:
             columns |= _control_columns(control)
             _set_control(entry, control)
+            self.heed(job, control)
         if generation is not None:
             columns["generation"] = entry.generation = generation
             # Nobody has accepted the new generation yet.

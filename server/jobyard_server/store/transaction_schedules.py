@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.reason import Refusal, Refused
+from jobyard_server.domain.state import Mode
 from jobyard_server.store.rows_schedules import (
     FIRE_COLUMNS,
     PROGRESS,
@@ -14,7 +15,6 @@ from jobyard_server.store.rows_schedules import (
     new_fire,
     standing,
 )
-from jobyard_server.store.submit import submit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +33,14 @@ _BUMP: Final = "UPDATE schedules SET revision = revision + 1 WHERE job = ?"
 _MADE: Final = "SELECT due_at FROM fires WHERE job = ? AND due_at BETWEEN ? AND ? AND fate = 'MADE' ORDER BY due_at"
 
 
-class ScheduleTransaction:
+class ScheduleTransaction(ABC):
     """Reads and changes of schedules."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
+    _unit: Unit
+
+    @abstractmethod
+    def submit(self, job: NewJob) -> Submitted:
+        """Submit a job."""
 
     def schedule(self, job: int) -> KeptSchedule | None:
         """The schedule of a job; the transaction holds the only write lock, so nobody else changes it."""
@@ -58,10 +61,7 @@ class ScheduleTransaction:
     def fire_now(self, job: Job, new: NewJob) -> Submitted:
         """Make a job of a schedule for this moment."""
         due = self._moment(job.number)
-        (answer,) = submit(self._unit, [(replace(new, parent=job.number, due_at=due),)])
-        if isinstance(answer, Refusal):
-            raise Refused(answer)
-        (submitted,) = answer
+        submitted = self.submit(replace(new, parent=job.number, due_at=due))
         if not submitted.replayed:
             row = new_fire(job.number, due, self._unit.now, child=submitted.job.number)
             self._unit.sets.insert("fires", FIRE_COLUMNS, [row])
@@ -74,7 +74,9 @@ class ScheduleTransaction:
             due += 1
         return due
 
-    def heed(self, job: int, control: Control) -> None:
-        """Let a schedule follow the control of its job."""
+    def heed(self, job: Job, control: Control) -> None:
+        """Let the schedule of a job follow its control."""
+        if job.mode is not Mode.SCHEDULED:
+            return
         stopped = control.suspended or control.cancel_requested or control.exhausted or control.finished_as is not None
-        self._unit.sets.run(_TOUCH, (not stopped, job))
+        self._unit.sets.run(_TOUCH, (not stopped, job.number))

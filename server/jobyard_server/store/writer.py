@@ -20,6 +20,7 @@ import structlog
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store.acquire import acquire
+from jobyard_server.store.fire import fire
 from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.sets import Sets
 from jobyard_server.store.settle import settle
@@ -58,7 +59,7 @@ def data_version(unit: Unit) -> int:
 
 
 # In this order within a batch: what frees leases comes first, what takes them last.
-ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, submit, run, acquire)
+ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, submit, run, fire, acquire)
 
 
 @dataclass(slots=True)

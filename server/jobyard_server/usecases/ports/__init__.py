@@ -17,6 +17,15 @@ from jobyard_server.usecases.ports.deliveries import (
     nothing_follows,
 )
 from jobyard_server.usecases.ports.reading import JobQuery, Order, Reader
+from jobyard_server.usecases.ports.schedules import (
+    DueSchedule,
+    DueTime,
+    Fire,
+    Fired,
+    FireRecord,
+    KeptSchedule,
+    MakeJobs,
+)
 from jobyard_server.usecases.ports.store import Store, Upkeep
 from jobyard_server.usecases.ports.transactions import ImportedJob, Tx
 from jobyard_server.usecases.ports.work import (
@@ -40,11 +49,18 @@ __all__ = [
     "DeliveryKind",
     "DeliveryResult",
     "Directive",
+    "DueSchedule",
+    "DueTime",
+    "Fire",
+    "FireRecord",
+    "Fired",
     "Heartbeat",
     "ImportedJob",
     "JobQuery",
     "Judge",
+    "KeptSchedule",
     "Lease",
+    "MakeJobs",
     "Order",
     "Reader",
     "Render",

@@ -74,6 +74,8 @@ class ClaimDeliveries:
 
     limit: int
     """Most deliveries in all."""
+    in_flight: int
+    """Most deliveries to one destination at once, those that are being sent already among them."""
     claim_seconds: float
     """After so long without a result they may be claimed by somebody else."""
 

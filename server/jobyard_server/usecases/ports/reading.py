@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from jobyard_server.usecases.ports.schedules import ScheduleReader
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,7 @@ class JobQuery:
     """Only for APIs whose clients page by offset."""
 
 
-class Reader(Protocol):
+class Reader(ScheduleReader, Protocol):
     """Reads outside transactions; each sees what has been committed when it starts."""
 
     async def job(self, ref: str | int, *, api: str | None, tenant: str | None) -> Job | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from jobyard_server.domain.reason import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from jobyard_server.domain.firing import Fate, Passed
     from jobyard_server.domain.job import Job, Micros, NewJob
     from jobyard_server.domain.schedule import Progress, Schedule
-    from jobyard_server.usecases.ports import Submitted
+    from jobyard_server.usecases.ports.reading import Reader
+    from jobyard_server.usecases.ports.work import Submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,25 @@ class DueSchedule:
     kept: KeptSchedule
     live: bool
     """Whether a job that it made has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTime:
+    """A due time whose job is to be made."""
+
+    job: Job
+    """The scheduled job."""
+    due_at: Micros
+    by_hand: bool = False
+    """A user asked for it now; the schedule did not."""
+
+
+MakeJobs: TypeAlias = "Callable[[Reader, Sequence[DueTime]], Awaitable[Sequence[NewJob | Refusal]]]"
+"""How an API makes the jobs of its schedules: one for each due time, or why not, resolved as things are now.
+
+It is asked for many due times at once, of any tenants, so that it can read what they need together. Who made the job
+and for which due time is filled in by the caller.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from jobyard_server.usecases.ports.schedules import ScheduleStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Store(Protocol):
+class Store(ScheduleStore, Protocol):
     """The one store behind all APIs."""
 
     @property
@@ -55,6 +57,9 @@ class Store(Protocol):
 
     async def claim_deliveries(self, command: ClaimDeliveries) -> Sequence[Delivery]:
         """Claim what is due, per destination in order and never more than it takes at once."""
+
+    async def hold_deliveries(self, numbers: Sequence[int], seconds: float) -> None:
+        """Prolong the claims of deliveries that are being sent."""
 
     async def settle_delivery(self, result: DeliveryResult) -> Delivery | None:
         """Write down how an attempt of a delivery went; ``None`` when the claim was lost meanwhile."""

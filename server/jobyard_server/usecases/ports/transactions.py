@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from jobyard_server.usecases.ports.schedules import ScheduleTx
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -152,9 +154,15 @@ class DeliveryTx(Protocol):
         and could be.
         """
 
-    def withdraw(self, api: str, lane: str, kinds: frozenset[str] = frozenset()) -> int:
+    def withdraw(self, api: str, tenant: str, lane: str, kinds: frozenset[str] = frozenset()) -> int:
         """Take back what a lane still owes and has not begun to send; without ``kinds``, of any. How many it was."""
 
+    def redrive(self, uid: str, tenant: str | None) -> Delivery | None:
+        """Owe a dead delivery again, as if it were new but for its ``uid``; ``None`` when there is no such one.
 
-class Tx(JobTx, CatalogTx, DeliveryTx, Protocol):
+        Raises ``Refused`` with ``STATE_CONFLICT`` when it is not dead.
+        """
+
+
+class Tx(JobTx, CatalogTx, ScheduleTx, DeliveryTx, Protocol):
     """One transaction, as closures see it. Time and randomness come from here."""
