@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -50,6 +52,7 @@ def generate(out: Path) -> None:
         compile_protos([f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}"], services)
     make_packages(out)
     drop_vendored_comments(out / "descriptors.binpb")
+    print_openapi(out)
 
 
 def compile_protos(options: list[str], names: list[str]) -> None:
@@ -59,6 +62,13 @@ def compile_protos(options: list[str], names: list[str]) -> None:
     arguments = ["protoc", f"-I{PROTOS}", f"-I{WELL_KNOWN_TYPES}", *plugins, *options, *names]
     if protoc.main(arguments) != 0:
         raise SystemExit(1)
+
+
+def print_openapi(out: Path) -> None:
+    """Print the OpenAPI documents in a process of its own, which imports what has just been generated."""
+    path = os.pathsep.join([str(out), str(ROOT / "server")])
+    program = str(Path(__file__).with_name("print_openapi.py"))
+    subprocess.run([sys.executable, program, str(out / "openapi")], env=os.environ | {"PYTHONPATH": path}, check=True)
 
 
 def make_packages(out: Path) -> None:

@@ -74,6 +74,11 @@ class QueryTable:
     def __bool__(self) -> bool:
         return bool(self._roots)
 
+    @property
+    def fields(self) -> tuple[FieldDescriptor, ...]:
+        """The fields of the message that parameters fill, those of nested messages not counted."""
+        return tuple(dict.fromkeys(self._roots.values()))
+
     def find(self, name: str) -> Parameter | None:
         """Look a parameter up by the name in the request."""
         known = self._known.get(name)

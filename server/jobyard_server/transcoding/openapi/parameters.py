@@ -1,0 +1,96 @@
+"""The parameters of an operation: where each field of its request is bound from but the body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from jobyard.rest.v1 import annotations_pb2 as rest
+from jobyard_server.transcoding.codec import known
+from jobyard_server.transcoding.codec.declared import is_map, standalone
+from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.openapi.constraints import Schema, is_required
+from jobyard_server.transcoding.openapi.schemas import Schemas
+from jobyard_server.transcoding.query import QueryTable, label
+from jobyard_server.transcoding.template import Template
+
+_DEEPEST = 3
+"""Levels of nested messages whose parameters are listed; deeper ones are bound all the same."""
+
+
+def path_of(template: Template) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:
+    """Write a template as OpenAPI does, and name the parameters in it with the fields they fill.
+
+    OpenAPI has no variables of several segments: `/v1/{name=shelves/*}` becomes `/v1/shelves/{name}`.
+    """
+    names: list[tuple[str, tuple[str, ...]]] = []
+    pieces: list[str] = []
+    for index, segment in enumerate(template.segments):
+        if not segment.wildcard:
+            pieces.append(segment.text)
+            continue
+        owner = next((v for v in template.variables if v.start <= index and _within(v.end, index, template)), None)
+        field = owner.field if owner else ()
+        name = ".".join(field) or f"part{index}"
+        if any(name == taken for taken, _ in names):
+            name = f"{name}.{index}"
+        names.append((name, field))
+        pieces.append(f"{{{name}}}")
+    verb = f":{template.verb}" if template.verb else ""
+    return "/" + "/".join(pieces) + verb, names
+
+
+def _within(end: int, index: int, template: Template) -> bool:
+    return index < (end if end > 0 else len(template.segments) + end)
+
+
+def path_parameters(names: list[tuple[str, tuple[str, ...]]], request: Descriptor, schemas: Schemas) -> list[Schema]:
+    """List the parameters in a path."""
+    found = []
+    for name, field_path in names:
+        parameter: dict[str, Any] = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        if field_path:
+            field = way(request, ".".join(field_path), where=request.full_name)[-1]
+            schema = schemas.of_field(field)
+            if schema.get("type") == "string":
+                schema["minLength"] = max(1, schema.get("minLength", 0))
+            parameter |= {"schema": schema, **schemas.describe(field.full_name)}
+        found.append(parameter)
+    return found
+
+
+def query_parameters(table: QueryTable, dialect: Dialect, schemas: Schemas) -> list[Schema]:
+    """List the parameters of the query, those of nested messages by their paths."""
+    return [parameter for field in table.fields for parameter in _query(field, label(field, dialect), dialect, schemas)]
+
+
+def _query(field: FieldDescriptor, name: str, dialect: Dialect, schemas: Schemas) -> Iterator[Schema]:
+    message = field.message_type
+    if is_map(field):
+        return
+    if message is not None and message.full_name not in known.OWN_FORM and not field.is_repeated:
+        if name.count(".") < _DEEPEST:
+            for inner in message.fields:
+                yield from _query(inner, f"{name}.{label(inner, dialect)}", dialect, schemas)
+        return
+    if message is not None and message.full_name not in known.OWN_FORM:
+        return
+    required = field.GetOptions().Extensions[rest.query].required or is_required(field)
+    schema = schemas.of_field(field, standalone(field, dialect))
+    parameter = {"name": name, "in": "query", "required": required, "schema": schema}
+    yield {**parameter, **schemas.describe(field.full_name)}
+
+
+def header_parameters(request: Descriptor, schemas: Schemas) -> list[Schema]:
+    """List the parameters that are bound from headers."""
+    found = []
+    for field in request.fields:
+        declared = field.GetOptions().Extensions[rest.header]
+        if declared.name:
+            schema = {"type": "string"}
+            parameter = {"name": declared.name, "in": "header", "required": declared.required, "schema": schema}
+            found.append({**parameter, **schemas.describe(field.full_name)})
+    return found

@@ -1,0 +1,148 @@
+"""The answers of an operation: the successes it declares, and the errors of its face."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from jobyard.rest.v1 import answer_pb2, error_pb2
+from jobyard_server.transcoding.body_forms import HTTP_BODY
+from jobyard_server.transcoding.failures import phrase
+from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, TEXT, bare, is_json
+from jobyard_server.transcoding.openapi.constraints import Schema
+from jobyard_server.transcoding.openapi.schemas import Schemas
+from jobyard_server.transcoding.operation import FacePlan, Operation
+from jobyard_server.transcoding.reasons import LAYER, Meaning
+
+_STATUS = "google.rpc.Status"
+_STREAMS = frozenset({EVENT_STREAM, NDJSON})
+
+
+def successes(operation: Operation, schemas: Schemas, profiles: frozenset[str]) -> dict[str, Schema]:
+    """List what an operation answers when all is well."""
+    answers = [each for each in operation.spec.answers if _on(each.profile, profiles)]
+    found: dict[str, Schema] = {}
+    for answer in answers or [answer_pb2.Answer(body=operation.route.response_body)]:
+        status = answer.status or 200
+        response = found.setdefault(str(status), {"description": answer.description or phrase(status)})
+        if answer.description and answer.description not in response["description"]:
+            response["description"] += f" {answer.description}"
+        headers = _headers(answer)
+        if headers:
+            response.setdefault("headers", {}).update(headers)
+        if not answer.empty and status not in {204, 205}:
+            response.setdefault("content", {}).update(_content(operation, answer, schemas))
+        if operation.safe and (answer.HasField("etag") or answer.last_modified):
+            found.setdefault("304", {"description": "What the client has is still current."})
+    return found
+
+
+def _on(profile: str, profiles: frozenset[str]) -> bool:
+    return profile[1:] not in profiles if profile.startswith("!") else not profile or profile in profiles
+
+
+def _headers(answer: answer_pb2.Answer) -> Schema:
+    names = [header.name for header in answer.headers]
+    names += ["Location"] if answer.location else []
+    names += ["ETag"] if answer.HasField("etag") else []
+    names += ["Last-Modified"] if answer.last_modified else []
+    return {name: {"schema": {"type": "string"}} for name in names}
+
+
+def _content(operation: Operation, answer: answer_pb2.Answer, schemas: Schemas) -> Schema:
+    schema = _body(operation, answer.body, schemas)
+    if schema is None:
+        return {"*/*": {}}
+    offered = [answer.media_type] if answer.media_type else [offer.media_type for offer in operation.offers]
+    content: Schema = {}
+    for media_type in offered:
+        name = bare(media_type)
+        if name in _STREAMS:
+            content[name] = {"schema": {"type": "string"}}
+        elif operation.streams_out:
+            content[name] = {"schema": {"type": "array", "items": schema}}
+        elif is_json(name):
+            content[name] = {"schema": schema}
+        else:
+            content[name] = {"schema": {"type": "string"}}
+    return content
+
+
+def _body(operation: Operation, path: str, schemas: Schemas) -> Schema | None:
+    """Give the schema of the body; None for bytes of any type."""
+    message: Descriptor | None = operation.spec.response
+    if path:
+        field = way(operation.spec.response, path, where=operation.spec.name)[-1]
+        message = None if field.is_repeated else field.message_type
+        if message is None:
+            return schemas.of_field(field)
+    assert message is not None
+    return None if message.full_name == HTTP_BODY else schemas.of_message(message)
+
+
+class Errors:
+    """The errors of one face, a response for each status."""
+
+    def __init__(self, plan: FacePlan, pool: DescriptorPool) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._by_status: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        rows = {row.reason: row.status for row in plan.face.rows if row.reason and row.status}
+        for reason, meaning in {**LAYER, **plan.meanings}.items():
+            status = rows.get(reason) or _by_code(plan, meaning) or meaning.status
+            self._by_status[status].append((reason, meaning.title))
+
+    def statuses(self, operation: Operation) -> list[int]:
+        """Give the statuses that an operation may fail with, those of its own rows included."""
+        own = {row.status for row in operation.spec.errors.rows if row.status}
+        return sorted(own | set(self._by_status))
+
+    def schema(self, schemas: Schemas) -> Schema:
+        """Give the schema of an error body."""
+        bodies = [schema for _, schema in self._bodies(self._plan.face.errors, schemas) if schema]
+        unique = list({repr(schema): schema for schema in bodies}.values())
+        return unique[0] if len(unique) == 1 else {"anyOf": unique} if unique else {}
+
+    def responses(self, schemas: Schemas) -> Schema:
+        """Print the responses that the operations of the face refer to."""
+        bodies = self._bodies(self._plan.face.errors, schemas)
+        return {str(status): self.response(status, bodies) for status in sorted(self._by_status)}
+
+    def own(self, operation: Operation, schemas: Schemas) -> Schema:
+        """Print the responses of an operation that speaks of errors otherwise than its face."""
+        declared = operation.spec.errors
+        formats = [*declared.formats, *self._plan.face.errors]
+        bodies = self._bodies(formats, schemas)
+        return {str(status): self.response(status, bodies) for status in self.statuses(operation)}
+
+    def response(self, status: int, bodies: list[tuple[str, Schema]]) -> Schema:
+        """Print one response."""
+        named = "\n".join(f"* `{reason}`: {title}" for reason, title in sorted(self._by_status.get(status, [])))
+        described = f"{phrase(status)}.\n\n{named}" if named else phrase(status)
+        content: dict[str, list[Schema]] = defaultdict(list)
+        for media_type, schema in bodies:
+            if media_type and schema not in content[media_type]:
+                content[media_type].append(schema)
+        printed = {name: {"schema": all_[0] if len(all_) == 1 else {"anyOf": all_}} for name, all_ in content.items()}
+        return {"description": described, **({"content": printed} if printed else {})}
+
+    def _bodies(self, formats: Iterable[error_pb2.ErrorFormat], schemas: Schemas) -> list[tuple[str, Schema]]:
+        declared = list(formats) or [error_pb2.ErrorFormat(message=_STATUS)]
+        return [self._body(each, schemas) for each in declared]
+
+    def _body(self, declared: error_pb2.ErrorFormat, schemas: Schemas) -> tuple[str, Schema]:
+        if declared.empty:
+            return "", {}
+        if declared.text:
+            return bare(declared.media_type or TEXT), {"type": "string"}
+        message: Any = self._pool.FindMessageTypeByName(declared.message)
+        return bare(declared.media_type or JSON), schemas.of_message(message)
+
+
+def _by_code(plan: FacePlan, meaning: Meaning) -> int:
+    return next((r.status for r in plan.face.rows if not r.reason and r.code == meaning.code and r.status), 0)
