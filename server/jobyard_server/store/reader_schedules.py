@@ -38,6 +38,10 @@ _FREE: Final = (
     f"SELECT {_COLUMNS}, 0, {_JOB} FROM schedules AS s CROSS JOIN jobs AS j "  # noqa: S608
     f"WHERE s.active AND s.waits AND NOT {_GOES_ON} AND j.number = s.job ORDER BY s.job LIMIT ?"
 )
+_ANY: Final = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM schedules WHERE active AND wake_at <= ?) "
+    "OR EXISTS (SELECT 1 FROM schedules WHERE active AND waits)"
+)
 _FIRES: Final = (
     f"SELECT {', '.join(FIRE_COLUMNS)} FROM fires "  # noqa: S608
     "WHERE job = ? AND due_at < ? ORDER BY due_at DESC LIMIT ?"
@@ -91,6 +95,9 @@ class ScheduleReads(ABC):
     async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
         """The time, and schedules that have something to do, those that are due longest first."""
         now = await self.now()
+        if self.one(_ANY, (now,)) is None:
+            # Nothing to do is the rule, and then not worth the way to a thread.
+            return now, []
 
         def read(sets: Sets) -> list[DueSchedule]:
             found = sets.all(_DUE, (now, limit))
