@@ -11,14 +11,16 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.state import State, may_change
 from jobyard_server.store import rows
+from jobyard_server.store.changing import apply, changed, said_of
 from jobyard_server.store.importing import import_job
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.logs import append_log
 from jobyard_server.store.query import job_statements
 from jobyard_server.store.removing import remove_job
-from jobyard_server.store.rows import attributes_text, kept
+from jobyard_server.store.rows import kept
 from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction_catalog import CatalogTransaction
+from jobyard_server.store.transaction_deliveries import DeliveryTransaction
 from jobyard_server.store.transaction_schedules import ScheduleTransaction
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ _FENCE: Final = (
 _JOB_ROW: Final = f"SELECT {', '.join(rows.JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
 
 
-class Transaction(CatalogTransaction, ScheduleTransaction):
+class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
     """Changes of subjobs are gathered in a ledger, and written when a job is folded, read again, or at the end."""
 
     def __init__(self, unit: Unit) -> None:
@@ -51,6 +53,7 @@ class Transaction(CatalogTransaction, ScheduleTransaction):
         self._ledger = Ledger(unit)
         self._moved: dict[int, tuple[Any, ...]] = {}
         self._unfolded: set[int] = set()
+        self._destinations = set()
 
     @property
     def now(self) -> Micros:
@@ -66,6 +69,7 @@ class Transaction(CatalogTransaction, ScheduleTransaction):
         for number in sorted(self._unfolded):
             self._ledger.fold(self._entry(number))
         self._flush()
+        self.tell_destinations()
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -142,24 +146,16 @@ class Transaction(CatalogTransaction, ScheduleTransaction):
         entry = self._entry(subjob.job)
         fenced = self._leave(subjob, state, reason, message)
         self._ledger.move(entry, subjob.state, state, current=subjob.generation == entry.generation)
-        self._ledger.tell(
-            entry,
-            EventType.ATTEMPT_ENDED if fenced else EventType.SUBJOB_CHANGED,
-            subjob=subjob.ordinal,
-            subjob_state=state,
-            attempt=subjob.attempt_no if fenced else None,
-            reason=kept(reason),
-            message=kept(message),
-            actor=kept(by),
-            request_id=kept(request_id),
-        )
+        type_, attempt = (EventType.ATTEMPT_ENDED, subjob.attempt_no) if fenced else (EventType.SUBJOB_CHANGED, None)
+        place = (subjob.ordinal, state, attempt)
+        self._tell(entry, type_, place, reason=reason, message=message, by=by, request_id=request_id)
         self._unfolded.add(subjob.job)
-        changed = _after(subjob, state, self.now, reason=reason, message=message, result=result)
+        after = _after(subjob, state, self.now, reason=reason, message=message, result=result)
         self._moved[subjob.id] = (
-            *(changed.id, changed.state.value, kept(changed.reason), kept(changed.message), changed.result),
-            *(changed.generation, changed.attempts, changed.wake_at, self.now, changed.finished_at),
+            *(after.id, after.state.value, kept(after.reason), kept(after.message), after.result),
+            *(after.generation, after.attempts, after.wake_at, self.now, after.finished_at),
         )
-        return changed
+        return after
 
     def change_job(
         self,
@@ -180,58 +176,25 @@ class Transaction(CatalogTransaction, ScheduleTransaction):
     ) -> Job:
         """Change a job row (its state follows at :meth:`refold`), and append ``event`` if given."""
         entry = self._entry(job.number)
-        entry.touched = True
-        columns: dict[str, Any] = {}
+        said = said_of(
+            control=control,
+            spec=spec,
+            attributes=attributes,
+            labels=labels,
+            display_name=display_name,
+            message=message,
+            reason=reason,
+            generation=generation,
+            expires_at=expires_at,
+        )
         if control is not None:
-            columns |= _control_columns(control)
-            _set_control(entry, control)
             self.heed(job, control)
-        if generation is not None:
-            columns["generation"] = entry.generation = generation
-            # Nobody has accepted the new generation yet.
-            entry.running_now = 0
-        for name, text in (
-            ("spec", spec),
-            ("attributes", None if attributes is None else attributes_text(attributes)),
-            ("labels", None if labels is None else attributes_text(labels)),
-            ("display_name", None if display_name is None else kept(display_name)),
-        ):
-            if text is not None:
-                columns[name] = text
-        if message is not None:
-            entry.message = kept(message)
-        if reason is not None:
-            entry.reason = kept(reason)
-        if expires_at is not None:
-            entry.expires_at = expires_at
-        if columns:
+        if columns := apply(entry, said):
             self._unit.sets.update("jobs", ("number",), tuple(columns), [(job.number, *columns.values())])
         if event is not None:
-            self._ledger.tell(
-                entry,
-                event,
-                reason=kept(reason or ""),
-                message=kept(message or ""),
-                actor=kept(by),
-                request_id=kept(request_id),
-            )
+            self._tell(entry, event, reason=reason or "", message=message or "", by=by, request_id=request_id)
         self._unfolded.add(job.number)
-        return replace(
-            job,
-            control=job.control if control is None else replace(control, running_now=entry.running_now),
-            spec=job.spec if spec is None else spec,
-            attributes=job.attributes if attributes is None else attributes,
-            labels=job.labels if labels is None else labels,
-            display_name=job.display_name if display_name is None else display_name,
-            message=job.message if message is None else message,
-            reason=job.reason if reason is None else reason,
-            generation=entry.generation,
-            expires_at=entry.expires_at,
-            # As they will be when this is written.
-            revision=entry.revision + 1,
-            updated_at=self.now,
-            last_event=entry.last_event,
-        )
+        return changed(job, entry, said, self.now)
 
     def refold(self, job: Job, *, by: str = "", request_id: str = "") -> Job:
         """Recompute the job's state from its counters and control; writes JOB_CHANGED when it differs."""
@@ -266,6 +229,30 @@ class Transaction(CatalogTransaction, ScheduleTransaction):
         if entry is None:
             raise refuse(Reason.JOB_NOT_FOUND, f"There is no job {number}.", job=str(number))
         return entry
+
+    def _tell(
+        self,
+        entry: Entry,
+        type_: EventType,
+        place: tuple[int | None, State | None, int | None] = (None, None, None),
+        *,
+        reason: str,
+        message: str,
+        by: str,
+        request_id: str,
+    ) -> None:
+        """Append an event; ``place`` is the ordinal and state of the subjob it is about, and its attempt."""
+        self._ledger.tell(
+            entry,
+            type_,
+            subjob=place[0],
+            subjob_state=place[1],
+            attempt=place[2],
+            reason=kept(reason),
+            message=kept(message),
+            actor=kept(by),
+            request_id=kept(request_id),
+        )
 
     def _flush_subjobs(self) -> None:
         self._unit.sets.update("subjobs", ("id",), _MOVED, list(self._moved.values()))
@@ -302,21 +289,6 @@ def _after(subjob: Subjob, state: State, now: Micros, *, reason: str, message: s
         updated_at=now,
         finished_at=now if state.terminal else None,
     )
-
-
-def _control_columns(control: Control) -> dict[str, Any]:
-    return {
-        "cancel_requested": control.cancel_requested,
-        "suspended": control.suspended,
-        "split_complete": control.split_complete,
-        "exhausted": control.exhausted,
-        "finished_as": None if control.finished_as is None else control.finished_as.value,
-    }
-
-
-def _set_control(entry: Entry, control: Control) -> None:
-    for name, value in _control_columns(control).items():
-        setattr(entry, name, value)
 
 
 def _conflict(job: Job, message: str) -> Refused:

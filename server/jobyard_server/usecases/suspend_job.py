@@ -34,12 +34,8 @@ async def suspend_job(
         if job.control.suspended and not job.state.terminal:
             return job
         if job.state.terminal or job.control.cancel_requested:
-            raise refuse(
-                Reason.JOB_FINISHED,
-                f"Job {job.number} is {job.state} and cannot be suspended.",
-                job=str(job.number),
-                state=job.state,
-            )
+            problem = f"Job {job.number} is {job.state} and cannot be suspended."
+            raise refuse(Reason.JOB_FINISHED, problem, job=str(job.number), state=job.state)
         job = tx.change_job(
             job,
             control=replace(job.control, suspended=True),
