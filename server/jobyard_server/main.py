@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from dataclasses import dataclass
 from typing import Final
 
+from alembic.util import CommandError
 from google.protobuf import descriptor_pool
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
 from jobyard_server.apis import dataone, jobs
@@ -38,6 +41,9 @@ from jobyard_server.transcoding.pages import Application, with_pages
 APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API)
 """Every API this server speaks."""
 
+DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, sqlite3.Error, CommandError)
+"""What a database that cannot be used, or a URL that names none, is told by."""
+
 HOW_TO_OPEN: Final = (
     "set JOBYARD_AUTH_TOKENS=FILE, whose tokens `jobyard token create` makes, to listen elsewhere than on loopback"
 )
@@ -62,12 +68,7 @@ def build(settings: Settings) -> Parts:
     """Put the server together; raises SettingsError for settings it cannot serve with. Has to run in an event loop."""
     _check_addresses(settings)
     registry = CollectorRegistry()
-    store = Store(
-        settings.database,
-        words={api.name: api.words for api in APIS},
-        fields={api.name: api.fields for api in APIS},
-        keep_seconds=settings.retention_seconds,
-    )
+    store = _store(settings)
     edge = Edge(
         _authentication(settings),
         CallMetrics(registry),
@@ -90,6 +91,18 @@ def build(settings: Settings) -> Parts:
         health=health,
         loop_lag=LoopLag(registry),
     )
+
+
+def _store(settings: Settings) -> Store:
+    try:
+        return Store(
+            settings.database,
+            words={api.name: api.words for api in APIS},
+            fields={api.name: api.fields for api in APIS},
+            keep_seconds=settings.retention_seconds,
+        )
+    except DATABASE_TROUBLE as problem:
+        raise SettingsError(f"database: {settings.database} cannot be used: {problem}") from None
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -18,9 +19,10 @@ import uvicorn
 from typing_extensions import override
 
 from jobyard_server.banner import banner
-from jobyard_server.main import Parts, build
+from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError
+from jobyard_server.store.store import Store
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
@@ -52,7 +54,6 @@ class _Process:
         self._settings = settings
         self._began = perf_counter()
         self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:
         """Start everything, wait for the signal, stop everything."""
@@ -62,7 +63,7 @@ class _Process:
         grpc_port = self._grpc_port(parts)
         own_worker = self._own_worker(_with_port(self._settings.grpc, grpc_port))
         async with contextlib.AsyncExitStack() as stack:
-            await parts.store.start()
+            await self._open(parts.store)
             stack.push_async_callback(parts.store.stop)
             parts.supervisor.start()
             stack.push_async_callback(parts.supervisor.stop)
@@ -73,6 +74,8 @@ class _Process:
             while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
                 await asyncio.sleep(0.001)
             await parts.rpc.report(serving=True)
+            # What is there now stays for good: collections need not look at it again.
+            gc.freeze()
             self._say_where(grpc_port, http_socket.getsockname()[1])
             if own_worker is not None:
                 own_worker.start()
@@ -82,6 +85,12 @@ class _Process:
             await self._drain(parts, http, served)
         _log.info("stopped")
         return 0
+
+    async def _open(self, store: Store) -> None:
+        try:
+            await store.start()
+        except DATABASE_TROUBLE as problem:
+            raise SettingsError(f"database: {self._settings.database} cannot be used: {problem}") from None
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
