@@ -6,12 +6,12 @@ import sqlite3
 
 import pytest
 
-from jobyard_server.store import tables, tables_catalog, tables_engine
+from jobyard_server.store import tables, tables_catalog, tables_deliveries, tables_engine
 from jobyard_server.store.columns import METADATA
 from jobyard_server.store.database import Database
 from support.storing import new_job
 
-DECLARED = (tables, tables_catalog, tables_engine)
+DECLARED = (tables, tables_catalog, tables_deliveries, tables_engine)
 
 
 def schema_of(database):

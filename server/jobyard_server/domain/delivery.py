@@ -3,9 +3,9 @@
 A delivery is written in the transaction of the change it tells of, and is sent until it is done or given up. It is
 sent at least once: a crash between sending and writing that down sends it again, with the same ``uid``.
 
-Deliveries of one *lane* of an API leave one after the other, whatever their kinds. The lane is a word of the API: by
-default the job's number, so that a job's deliveries to different destinations are lanes of their own only if the API
-names them so (``f"{job.number}/{producer}"``). Without a job and without a lane there is no order.
+Deliveries to one destination that are in one *lane* of their API and tenant leave one after the other, whatever their
+kinds. The lane is a word of the API, by default the job's number; where a job owes things to several peers that share
+a host, the API names a lane for each (``f"{job.number}/{producer}"``). Without a job and a lane there is no order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,37 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
 
-MICROS: Final = 1_000_000
+CLAIM_SECONDS: Final = 15.0
+"""How long a claim holds that was made together with its delivery; its sender prolongs it."""
+IN_FLIGHT: Final = 8
+"""Deliveries to one destination at once, where no setting says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """How a destination fares. After some failures in a row it is left alone for a while, then tried with one call."""
+
+    failures: int = 0
+    """In a row."""
+    blocked_for: float = 0.0
+    """Seconds for which it is left alone from now on."""
+
+
+CIRCUIT_FAILURES: Final = 5
+"""So many failures in a row open the circuit of a destination."""
+CIRCUIT_FIRST: Final = 1.0
+CIRCUIT_LONGEST: Final = 30.0
+
+
+def circuit_after(failures: int, healthy: bool, chance: float) -> Circuit:  # noqa: FBT001 - two facts of an answer
+    """The circuit of a destination with so many failures in a row after one more answer."""
+    if healthy:
+        return Circuit()
+    over = failures + 1 - CIRCUIT_FAILURES
+    if over < 0:
+        return Circuit(failures + 1)
+    wait = min(CIRCUIT_LONGEST, CIRCUIT_FIRST * 2.0 ** min(over, 16))
+    return Circuit(failures + 1, wait * (1.0 - chance / 2))
 
 
 class Ordering(StrEnum):
@@ -144,7 +174,7 @@ class NewDelivery:
     job: int | None = None
     ordering: Ordering = Ordering.ORDERED
     lane: str = ""
-    """Deliveries of one lane of an API leave one after the other; empty: the job's number, where there is a job."""
+    """Deliveries of one lane to one destination leave in order; empty: the job's number, where there is a job."""
     policy: str = ""
     """Which of the policies of its kind."""
     not_before: Micros | None = None
@@ -205,6 +235,11 @@ def judge_below_400(answer: Answer) -> Verdict:
     return judge_success(answer)
 
 
-def healthy(answer: Answer) -> bool:
-    """Whether the peer is well: it answered, and not to say that it cannot serve."""
+_UNASKED: Final = frozenset({Problem.ADDRESS_REFUSED, Problem.EXPIRED, Problem.UNRENDERED})
+
+
+def healthy(answer: Answer) -> bool | None:
+    """Whether the peer is well: it answered, and not to say that it cannot serve. ``None``: it was not asked."""
+    if answer.problem in _UNASKED:
+        return None
     return 0 < answer.status < 500 and answer.status != 429

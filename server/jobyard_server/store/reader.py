@@ -16,6 +16,7 @@ from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store import rows
 from jobyard_server.store.query import Statement, job_statements
 from jobyard_server.store.reader_catalog import CatalogReader
+from jobyard_server.store.reader_deliveries import DeliveryReader
 from jobyard_server.store.reader_schedules import ScheduleReads
 from jobyard_server.store.sets import Sets
 
@@ -53,7 +54,7 @@ _FLOOR: Final = "SELECT value FROM meta WHERE name = 'event_floor'"
 _log = structlog.get_logger(__name__)
 
 
-class Reader(CatalogReader, ScheduleReads):
+class Reader(CatalogReader, DeliveryReader, ScheduleReads):
     """The reads of one process. Single rows cost less than the way to a thread and back."""
 
     def __init__(self, database: Database, queries: JobQueries, clock: Clock) -> None:

@@ -10,9 +10,11 @@ from jobyard_server.store.acquire import acquire
 from jobyard_server.store.clearing import force_cancels, forget_jobs
 from jobyard_server.store.clock import Clock
 from jobyard_server.store.database import Database
+from jobyard_server.store.delivering import claim, forget, hold, release, settle_deliveries
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.fire import fire, forget_fires
 from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.owing import DELIVERIES
 from jobyard_server.store.query import JobQueries
 from jobyard_server.store.reader import Reader
 from jobyard_server.store.rows import MICROS, kept
@@ -28,12 +30,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
+    from jobyard_server.domain.delivery import Delivery
     from jobyard_server.domain.fields import ApiFields
     from jobyard_server.domain.job import Micros, NewJob
     from jobyard_server.domain.signing import Signer
     from jobyard_server.store.unit import Unit
     from jobyard_server.store.words import Words
-    from jobyard_server.usecases.ports import Acquire, DueSchedule, Fire, Heartbeat, Settle, Tx
+    from jobyard_server.usecases.ports import (
+        Acquire,
+        ClaimDeliveries,
+        DeliveryResult,
+        DueSchedule,
+        Fire,
+        Heartbeat,
+        Settle,
+        Tx,
+    )
 
 T = TypeVar("T")
 
@@ -143,6 +155,32 @@ class Store:
         forgotten: tuple[int, int] = await self._writer.do(run, lambda unit: forget_fires(unit, age, after))
         return forgotten
 
+    async def claim_deliveries(self, command: ClaimDeliveries) -> Sequence[Delivery]:
+        """Claim what is due."""
+        turn = self._wakeups.turn
+        claimed: Sequence[Delivery] = await self._writer.do(claim, command)
+        if len(claimed) < command.limit:
+            self._wakeups.emptied([DELIVERIES], turn)
+        return claimed
+
+    async def hold_deliveries(self, numbers: Sequence[int], seconds: float) -> None:
+        """Prolong the claims of deliveries that are being sent."""
+        await self._writer.do(run, lambda unit: hold(unit, numbers, seconds))
+
+    async def settle_delivery(self, result: DeliveryResult) -> Delivery | None:
+        """Write down how an attempt of a delivery went."""
+        settled: Delivery | None = await self._writer.do(settle_deliveries, result)
+        return settled
+
+    async def next_delivery(self) -> float | None:
+        """Seconds until the next delivery is due."""
+        due = self._reader.next_delivery()
+        return None if due is None else max(0.0, (due - self._reader.clock.wall()) / MICROS)
+
+    async def owed(self, seconds: float) -> None:
+        """Wait for something that may be due to be delivered."""
+        await self._wakeups.ready([DELIVERIES], seconds)
+
     async def run(self, closure: Callable[[Tx], T]) -> T:
         """Run a closure in a transaction."""
 
@@ -183,6 +221,15 @@ class Store:
     async def forget_keys(self) -> int:
         """Forget a step of the request keys whose time is over."""
         return await self._step(forget_keys)
+
+    async def release_deliveries(self) -> int:
+        """Make a step of the deliveries ready again whose claims ran out."""
+        return await self._step(release)
+
+    async def forget_deliveries(self, done_seconds: float, dead_seconds: float) -> int:
+        """Forget a step of the deliveries that ended so long ago, or failed for good so long ago."""
+        done, dead = round(done_seconds * MICROS), round(dead_seconds * MICROS)
+        return await self._step(lambda unit: forget(unit, done, dead))
 
     async def _version(self) -> int:
         """Changes when another process writes; our own writes go through the one that asks."""

@@ -1,19 +1,15 @@
-"""The tables of what happens when nobody calls: schedules, deliveries, and what is kept in pieces."""
+"""The tables of what happens when nobody calls: schedules, and what is kept in pieces."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
-
-from sqlalchemy import Index
 
 from jobyard_server.store.columns import (
     BIG,
     Row,
     big,
     binary,
-    numbered,
     optional_big,
-    optional_text,
     part_of_key,
     partial,
     text,
@@ -65,49 +61,6 @@ class FireRow(Row, table=True):
     reason: str = text()
     message: str = text()
     fired_at: int = big()
-
-
-class DestinationRow(Row, table=True):
-    """Somebody outside who is called; an open circuit blocks the destination, not its rows."""
-
-    __tablename__ = "destinations"
-    __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
-
-    origin: str = part_of_key()
-    failures: int
-    blocked_until: int | None = optional_big()
-    updated_at: int = big()
-
-
-class DeliveryRow(Row, table=True):
-    """An event or a command owed to somebody outside."""
-
-    __tablename__ = "deliveries"
-    __table_args__: ClassVar[Any] = (
-        partial("ix_deliveries_ready", "destination", "next_at", where="state = 'READY'"),
-        Index("ix_deliveries_job", "job", "destination", "id"),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: int = numbered()
-    job: int | None = optional_big()
-    api: str = text()
-    tenant: str = text()
-    kind: str = text()
-    ordering: str = text()
-    """ORDERED or LATEST."""
-    destination: str = text()
-    address: str = text()
-    facts: str = text()
-    """JSON: what its API needs to render the body when it is sent."""
-    event: int | None = optional_big()
-    state: str = text()
-    attempts: int
-    next_at: int = big()
-    claimed_until: int | None = optional_big()
-    last_error: str | None = optional_text()
-    created_at: int = big()
-    updated_at: int = big()
 
 
 class LogChunkRow(Row, table=True):

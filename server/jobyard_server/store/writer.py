@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -20,6 +21,8 @@ import structlog
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store.acquire import acquire
+from jobyard_server.store.checkpoints import Checkpoints
+from jobyard_server.store.delivering import claim, settle_deliveries
 from jobyard_server.store.fire import fire
 from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.sets import Sets
@@ -59,7 +62,7 @@ def data_version(unit: Unit) -> int:
 
 
 # In this order within a batch: what frees leases comes first, what takes them last.
-ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, submit, run, fire, acquire)
+ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, settle_deliveries, submit, run, fire, acquire, claim)
 
 
 @dataclass(slots=True)
@@ -136,11 +139,15 @@ class Writer:
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
             sets = Sets(driver)
+            checkpoints = Checkpoints(self._database.path)
             going = True
             while going:
                 going, batch = self._take()
                 if batch:
                     self._commit(connection, sets, batch)
+                    with suppress(sqlite3.OperationalError):
+                        # It is due still, and tried again when the log has grown.
+                        checkpoints.make(sets)
 
     def _take(self) -> tuple[bool, list[Command]]:
         """Wait for a command, and take all that wait behind it; whether to go on afterwards."""

@@ -86,5 +86,5 @@ class Upkeep(Protocol):
     async def release_deliveries(self) -> int:
         """Make ready again what was claimed by a process that did not finish it."""
 
-    async def forget_deliveries(self) -> int:
-        """Forget deliveries that ended long enough ago."""
+    async def forget_deliveries(self, done_seconds: float, dead_seconds: float) -> int:
+        """Forget deliveries that were made so long ago, or failed for good so long ago."""

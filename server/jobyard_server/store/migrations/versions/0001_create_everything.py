@@ -201,26 +201,7 @@ def upgrade() -> None:
         key="job due_at",
         sqlite_with_rowid=False,
     )
-    table(
-        "destinations",
-        """
-        origin:text failures:int blocked_until:big? updated_at:big
-        """,
-        key="origin",
-        sqlite_with_rowid=False,
-    )
-    table(
-        "deliveries",
-        """
-        id:big job:big? api:text tenant:text kind:text ordering:text destination:text address:text
-        facts:text event:big? state:text attempts:int next_at:big claimed_until:big? last_error:text?
-        created_at:big updated_at:big
-        """,
-        key="id",
-        sqlite_autoincrement=True,
-    )
-    index("ix_deliveries_job", "deliveries", "job, destination, id")
-    index("ix_deliveries_ready", "deliveries", "destination, next_at", where="state = 'READY'")
+    deliveries()
     table(
         "log_chunks",
         """
@@ -250,3 +231,40 @@ def upgrade() -> None:
         """,
         key="name",
     )
+
+
+def deliveries() -> None:
+    """What is owed to somebody outside."""
+    table(
+        "destinations",
+        """
+        origin:text due_at:big? failures:int blocked_until:big? updated_at:big
+        """,
+        key="origin",
+        sqlite_with_rowid=False,
+    )
+    index("ix_destinations_due_at", "destinations", "due_at", where="due_at IS NOT NULL")
+    table(
+        "deliveries",
+        """
+        id:big uid:text api:text tenant:text kind:text job:big? ordering:text lane:text destination:text
+        address:text facts:text policy:text credential:text state:text attempts:int next_at:big
+        first_at:big claimed_until:big? last_status:int last_error:text created_at:big updated_at:big
+        """,
+        key="id",
+        sqlite_autoincrement=True,
+    )
+    index("ix_deliveries_claimed", "deliveries", "claimed_until", where="state = 'SENDING'")
+    index("ix_deliveries_dead", "deliveries", "tenant, id", where="state = 'DEAD'")
+    index("ix_deliveries_ended", "deliveries", "state, updated_at", where="state IN ('DELIVERED', 'DEAD')")
+    index("ix_deliveries_job", "deliveries", "job, id")
+    index(
+        "ix_deliveries_lane",
+        "deliveries",
+        "api, tenant, lane, destination, id",
+        where="state IN ('WAITING', 'READY', 'SENDING') AND lane <> ''",
+    )
+    index("ix_deliveries_ready", "deliveries", "destination, next_at, id", where="state = 'READY'")
+    index("ix_deliveries_sending", "deliveries", "destination", where="state = 'SENDING'")
+    index("ix_deliveries_tenant", "deliveries", "tenant, id")
+    index("uq_deliveries_uid", "deliveries", "uid", unique=True)
