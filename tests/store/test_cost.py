@@ -1,4 +1,4 @@
-"""What a verb costs depends on what it touches, not on what is stored: counted in steps of the database, by no clock."""
+"""What a verb costs depends on what it touches, not on what is stored: counted in steps, not in seconds."""
 
 import re
 

@@ -199,3 +199,12 @@ async def test_a_standing_job_runs_while_a_piece_runs_its_generation(store, hand
     (lease,) = await hand.take()
     assert lease.job.state is State.RUNNING
     assert (await hand.end(lease.token, Outcome.RELEASED)).job_state is State.SUSPENDED
+
+
+async def test_the_newest_attempts_are_kept(store, hand):
+    await store.submit(new_job())
+    for _ in range(103):
+        (lease,) = await hand.take()
+        await hand.end(lease.token, Outcome.RELEASED)
+    kept = await store.read.attempts(lease.subjob.id, limit=1000)
+    assert [one.number for one in kept] == list(range(4, 104))

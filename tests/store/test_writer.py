@@ -4,11 +4,12 @@ import asyncio
 import sqlite3
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from jobyard_server.domain.reason import Reason, Refused
-from jobyard_server.store import writer
+from jobyard_server.store import checkpoints, writer
 from support.storing import Hand, key, new_job, refusal
 
 
@@ -185,3 +186,28 @@ async def test_what_is_stopped_answers_what_waited_and_takes_no_more(open_store)
 
 async def test_the_interpreter_lock_changes_hands_quickly(store):
     assert sys.getswitchinterval() == pytest.approx(writer.SWITCH_INTERVAL)
+
+
+async def test_the_log_of_writes_is_taken_into_the_database(store, url):
+    path = Path(url.removeprefix("sqlite:///"))
+    log = path.with_name(path.name + "-wal")
+    most = 0
+    for _ in range(10):
+        await store.submit_many([new_job(spec='"' + "x" * 100_000 + '"') for _ in range(60)])
+        most = max(most, log.stat().st_size)
+    # Sixty megabytes went through it.
+    assert path.stat().st_size > 40_000_000
+    assert most < checkpoints.DUE_BYTES + 2 * 60 * 110_000
+
+
+async def test_a_reader_that_stays_holds_up_no_write(store, url):
+    reader = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    await store.submit(new_job())
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM jobs").fetchall() == [(1,)]
+    for _ in range(5):
+        await store.submit_many([new_job(spec='"' + "x" * 100_000 + '"') for _ in range(60)])
+    assert reader.execute("SELECT count(*) FROM jobs").fetchall() == [(1,)]
+    reader.execute("COMMIT")
+    assert reader.execute("SELECT count(*) FROM jobs").fetchall() == [(301,)]
+    reader.close()

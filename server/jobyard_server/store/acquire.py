@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobyard_server.domain.job import Micros
+    from jobyard_server.store.sets import Sets
     from jobyard_server.store.unit import Unit
+
+KEPT_ATTEMPTS: Final = 100
+"""Attempts that are kept of a subjob, the newest ones."""
 
 _SUBJOBS: Final = (
     f"SELECT {', '.join('s.' + name for name in SUBJOB_COLUMNS)} "  # noqa: S608 - our own names
@@ -140,6 +144,7 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     taken = [(id_, *(row[at] for at in _TAKEN_AT)) for id_, row in subjobs.items()]
     sets.update("subjobs", ("id",), _TAKEN, taken)
     sets.insert("attempts", _ATTEMPT_COLUMNS, attempts)
+    _prune(sets, tokens)
     ledger.close()
     for number, entry in ledger.entries.items():
         for at, value in zip(_CHANGING_AT, entry.changing(), strict=True):
@@ -151,6 +156,13 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
         subjob = subjob_of(subjobs[turn.subjob])
         leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at))
     return [Acquired(tuple(own)) for own in leases]
+
+
+def _prune(sets: Sets, tokens: list[Token]) -> None:
+    """Drop the attempt that is one too many for its subjob, and its log."""
+    old = [(token.subjob, token.attempt - KEPT_ATTEMPTS) for token in tokens if token.attempt > KEPT_ATTEMPTS]
+    sets.among(("subjob", "attempt"), old, "DELETE FROM attempts WHERE (subjob, number) IN (SELECT * FROM given)")
+    sets.among(("subjob", "attempt"), old, "DELETE FROM log_chunks WHERE (subjob, attempt) IN (SELECT * FROM given)")
 
 
 def _start(unit: Unit, ledger: Ledger, row: list[Any], command: Acquire) -> Token:

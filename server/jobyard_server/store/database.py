@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
+from jobyard_server.store.checkpoints import KEPT_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 BUSY_MILLISECONDS: Final = 5_000
 CACHE_KIBIBYTES: Final = 32_768
-CHECKPOINT_PAGES: Final = 4_000
 
 
 class Database:
@@ -104,5 +105,5 @@ def _pragmas(*, read_only: bool) -> tuple[str, ...]:
     if read_only:
         return (*shared, "query_only = ON")
     # FULL: a commit is on the disk before it is answered. In group commit it costs nothing
-    # measurable against NORMAL.
-    return (*shared, "synchronous = FULL", f"wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    # measurable against NORMAL. Checkpoints are made by the writer, between its batches.
+    return (*shared, "synchronous = FULL", "wal_autocheckpoint = 0", f"journal_size_limit = {KEPT_BYTES}")
