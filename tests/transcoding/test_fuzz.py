@@ -6,13 +6,18 @@ import asyncio
 import json
 import os
 import time
+from functools import cache
 
 from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.backend import NO_METADATA
+from jobyard_server.transcoding.codec import Dialect
+from jobyard_server.transcoding.codec.declared import is_map, shape_of
+from jobyard_server.transcoding.operation import Operation
 from support.asgi import Answer, Client
 from support.trial import service
 
@@ -25,6 +30,7 @@ NAMES = (
     "cron.CronService",
     "desk.DeskService",
     "feed.FeedService",
+    "relay.RelayService",
 )
 RESPONSES = {
     f"/{method.containing_service.full_name}/{method.name}": message_factory.GetMessageClass(method.output_type)
@@ -55,7 +61,8 @@ class Agreeable:
 
 
 APP = Transcoder([service(name) for name in NAMES], Agreeable())
-PATHS = sorted({operation.route.template.text for operation in APP.plan.operations})
+OPERATIONS = APP.plan.operations
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "MOVE")
 FIELDS = sorted(
     {
         name
@@ -65,6 +72,7 @@ FIELDS = sorted(
     }
 )
 
+usual_segment = st.sampled_from(["x", "7", "a%2Fb", "%C3%A9", "a:b"])
 segment = st.one_of(
     st.sampled_from(["x", "a%2Fb", "%C3%A9", "%zz", "%ff", "", "..", "@selection", "a:b", "x:seal"]),
     st.text("ab/:%.*{}", max_size=6),
@@ -81,7 +89,7 @@ json_tree = st.recursive(
     ),
     max_leaves=12,
 )
-body = st.one_of(
+odd_body = st.one_of(
     st.none(),
     st.binary(max_size=40),
     json_tree.map(lambda tree: json.dumps(tree).encode()),
@@ -89,6 +97,48 @@ body = st.one_of(
     st.just(b"[" * 5000),
     st.just(b'{"part":' * 300 + b"1" + b"}" * 300),
 )
+odd = st.one_of(
+    json_tree, st.sampled_from(["", "2026-01-15T11:00:30Z", "1.5s", "AA==", "running", 2**70, -1, 1.5, "1e2"])
+)
+
+
+def fitting(message: Descriptor, dialect: Dialect, depth: int = 0) -> st.SearchStrategy[object]:
+    """Make objects that mostly fit a message, with something odd in some members."""
+    members = {
+        name: fitting_member(member.field, dialect, depth)
+        for member in shape_of(message, dialect).members
+        for name in member.spellings
+    }
+    return st.fixed_dictionaries({}, optional=members) if members else st.just({})
+
+
+def fitting_member(field: FieldDescriptor, dialect: Dialect, depth: int) -> st.SearchStrategy[object]:
+    if is_map(field):
+        return st.one_of(st.dictionaries(st.text("ab1", max_size=3), odd, max_size=3), odd)
+    one: st.SearchStrategy[object] = odd
+    if field.message_type is not None and not field.message_type.full_name.startswith("google.") and depth < 3:
+        one = fitting(field.message_type, dialect, depth + 1)
+    elif field.cpp_type in {field.CPPTYPE_STRING, field.CPPTYPE_ENUM}:
+        one = st.one_of(st.text(max_size=5), st.text(max_size=5), odd)
+    elif field.message_type is None:
+        one = st.one_of(st.integers(-5, 5), st.booleans(), odd)
+    return st.lists(one, max_size=3) if field.is_repeated else one
+
+
+@cache
+def body_of(operation: Operation) -> st.SearchStrategy[bytes | None]:
+    """Make bodies for an operation."""
+    field = operation.spec.request.fields_by_name.get(operation.route.body)
+    dialect = operation.plan.dialect
+    if operation.route.body == "*":
+        tree = fitting(operation.spec.request, dialect)
+    elif field is not None:
+        tree = fitting_member(field, dialect, 0)
+    else:
+        return odd_body
+    return st.one_of(tree.map(lambda each: json.dumps(each).encode()), odd_body)
+
+
 MEDIA = [
     "application/json",
     "text/plain",
@@ -119,34 +169,45 @@ headers = st.fixed_dictionaries(
         "X-Auth-Token": st.text("ab ", max_size=9),
     },
 )
-query = st.lists(st.tuples(st.one_of(st.sampled_from(FIELDS), st.text("a.[]%=", max_size=6)), value), max_size=5).map(
-    lambda pairs: "&".join(f"{name}={text}" for name, text in pairs)
-)
 
 
 @st.composite
-def paths(draw: st.DrawFn) -> str:
-    """Fill a template with odd values, or make something up."""
-    template = draw(st.sampled_from(PATHS))
-    filled = "/".join(draw(segment) if set("{*") & set(part) else part for part in template.split("/"))
-    return draw(st.sampled_from([filled, filled, filled + "/", filled + ".json", "/" + draw(segment)]))
+def requests(draw: st.DrawFn) -> tuple[str, str, bytes | None, dict[str, str]]:
+    """Take a route and bend it: mostly its own verb, path and parameters, with something odd somewhere."""
+    operation = draw(st.sampled_from(OPERATIONS))
+    usual = draw(st.integers(0, 9)) < 8
+    verb = operation.route.verb if usual else draw(st.sampled_from(VERBS))
+    template = operation.route.template
+    parts = [
+        each.text if not each.wildcard else draw(usual_segment if usual else segment) for each in template.segments
+    ]
+    path = "/" + "/".join(parts) + (f":{template.verb}" if template.verb else "")
+    if not usual:
+        path = draw(st.sampled_from([path, path + "/", path + ".json", "/" + draw(segment)]))
+    fields = sorted({name for each in operation.spec.request.fields for name in (each.name, each.json_name)})
+    names = st.one_of(st.sampled_from([*fields, *FIELDS]), st.text("a.[]%=", max_size=6))
+    pairs = draw(st.lists(st.tuples(names, value), max_size=3 if usual else 6))
+    asked = "&".join(f"{name}={text}" for name, text in pairs)
+    lines = draw(headers)
+    types = [kind for kind, _ in operation.intake.types]
+    if usual and types:
+        lines["Content-Type"] = draw(st.sampled_from([*types, "application/json"]))
+        lines.pop("Content-Encoding", None)
+    if usual:
+        lines.pop("Accept", None)
+        lines.pop("Grpc-Timeout", None)
+    url = (path + (f"?{asked}" if asked else "")).encode("ascii", "ignore").decode()
+    return verb, url if url.startswith("/") else f"/{url}", draw(body_of(operation)), lines
 
 
 async def ask(verb: str, url: str, content: bytes | None, lines: dict[str, str]) -> Answer:
     return await Client(APP)(verb, url, content, headers=lines)
 
 
-@given(
-    st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "MOVE"]), paths(), query, body, headers
-)
+@given(requests())
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_request_is_our_fault(
-    verb: str, path: str, asked: str, content: bytes | None, lines: dict[str, str]
-) -> None:
-    url = (path + (f"?{asked}" if asked else "")).encode("ascii", "ignore").decode()
-    if not url.startswith("/"):
-        url = "/" + url
-    answer = asyncio.run(ask(verb, url, content, lines))
+def test_no_request_is_our_fault(request: tuple[str, str, bytes | None, dict[str, str]]) -> None:
+    answer = asyncio.run(ask(*request))
     assert 200 <= answer.status < 500, answer.text
 
 

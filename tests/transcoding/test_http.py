@@ -27,7 +27,7 @@ async def base(backend: Recording) -> AsyncIterator[str]:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none")
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve([listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        while not server.started:
             await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
@@ -132,7 +132,7 @@ async def test_leaving_cancels_streams_and_calls(base: str, session, backend: Re
             async with asyncio.timeout(0.2), session.get(base + path) as answer:
                 await answer.read()
     async with asyncio.timeout(5):
-        while backend.cancelled < 2:  # noqa: ASYNC110 - the server cancels when it likes
+        while backend.cancelled < 2:
             await asyncio.sleep(0.01)
 
 

@@ -58,7 +58,7 @@ async def documents(pieces: AsyncIterator[bytes], longest: int) -> AsyncIterator
 def _array(held: bytes) -> list[bytes]:
     try:
         return [bytes(each) for each in _slices(held)]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise refused("BODY_MALFORMED", "the body is not a JSON array") from error
 
 
