@@ -19,6 +19,7 @@ from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Ung
 from jobyard_server.callers.roles import RoleError, Roles
 from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
+from jobyard_server.console import docs
 from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.loops import Periods, loops
 from jobyard_server.engine.supervisor import Supervisor
@@ -162,7 +163,7 @@ def _application(settings: Settings, rpc: Rpc, health: Health, registry: Collect
         limits=limits,
     )
     transcoder = Transcoder(services, rpc.backend, declared, files=[file for api in APIS for file in api.files])
-    application = with_pages(transcoder, pages(health, registry))
+    application = with_pages(transcoder, {**pages(health, registry), **docs.pages()})
     return for_own_machine(application) if settings.auth_tokens is None else application
 
 

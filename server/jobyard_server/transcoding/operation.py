@@ -208,10 +208,8 @@ def _offers(spec: MethodSpec, plan: FacePlan) -> tuple[Offer, ...]:
 
 
 def reasons_of(specs: list[MethodSpec], files: Sequence[FileDescriptor]) -> list[EnumDescriptor]:
-    """Find the enums that may hold reasons of these methods: in their files, what those import, and their packages."""
-    own = [spec.descriptor.containing_service.file for spec in specs]
-    packages = {file.package for file in own}
-    waiting = own + [file for file in files if file.package in packages]
+    """Find the enums that may hold reasons of these methods: in their files, the further ones, and what all import."""
+    waiting = [*(spec.descriptor.containing_service.file for spec in specs), *files]
     seen: dict[str, list[EnumDescriptor]] = {}
     while waiting:
         file = waiting.pop()

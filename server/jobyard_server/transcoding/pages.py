@@ -1,4 +1,4 @@
-"""Plain pages beside the declared routes, such as health and metrics: made on demand, never cached, GET and HEAD only."""
+"""Pages beside the declared routes, such as health and documents: made on demand, never cached, GET and HEAD only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
+HTML: Final = "text/html; charset=utf-8"
+CSS: Final = "text/css; charset=utf-8"
+JAVASCRIPT: Final = "text/javascript; charset=utf-8"
 
 _VERBS: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final[tuple[Header, ...]] = (header("Cache-Control", "no-store"), header("X-Content-Type-Options", "nosniff"))
@@ -28,6 +31,8 @@ class Page:
     media_type: str = TEXT
     available: bool = True
     """False: the page says why something cannot be had, and is answered as 503."""
+    policy: str = ""
+    """Content-Security-Policy, for pages that browsers show."""
 
 
 def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]) -> Application:
@@ -46,7 +51,10 @@ def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]
 
 
 def _reply(page: Page) -> Reply:
-    return Reply(200 if page.available else 503, [content_type(page.media_type), *_SAFE], page.body)
+    headers = [content_type(page.media_type), *_SAFE]
+    if page.policy:
+        headers += [header("Content-Security-Policy", page.policy), header("Referrer-Policy", "no-referrer")]
+    return Reply(200 if page.available else 503, headers, page.body)
 
 
 async def _send(reply: Reply, send: Send, *, bodiless: bool = False) -> None:

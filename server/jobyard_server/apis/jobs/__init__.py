@@ -3,6 +3,7 @@
 from jobyard.jobs.v1 import (
     definition_service_pb2,
     definition_service_pb2_grpc,
+    error_reason_pb2,
     executor_service_pb2,
     executor_service_pb2_grpc,
     face_pb2,
@@ -52,6 +53,7 @@ API = Api(
         ),
     ),
     files=(
+        error_reason_pb2.DESCRIPTOR,
         face_pb2.DESCRIPTOR,
         job_service_pb2.DESCRIPTOR,
         definition_service_pb2.DESCRIPTOR,

@@ -1,0 +1,57 @@
+"""The documents and the page that shows them are there, whole, and ask nobody else for anything."""
+
+import re
+import urllib.request
+from collections.abc import Iterator
+
+import orjson
+import pytest
+from openapi_spec_validator import validate
+from support.running import Server
+
+from jobyard_server import contract
+from jobyard_server.main import APIS
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("docs"), JOBYARD_DEV_WORKER="false") as running:
+        yield running
+
+
+def get(server: Server, path: str) -> tuple[bytes, dict[str, str]]:
+    with urllib.request.urlopen(server.url + path, timeout=10) as answer:
+        return answer.read(), dict(answer.headers)
+
+
+@pytest.mark.parametrize("name", sorted(contract.openapi_documents()))
+def test_a_document_is_valid_openapi_and_served(server, name):
+    body, headers = get(server, f"/openapi/{name}")
+    assert headers["content-type"] == "application/json"
+    validate(orjson.loads(body))
+
+
+def test_every_operation_has_words_and_answers():
+    document = orjson.loads(contract.openapi_documents()["all.json"])
+    for path, verbs in document["paths"].items():
+        for verb, operation in verbs.items():
+            assert operation["description"], f"{verb} {path}"
+            assert any(status.startswith("2") for status in operation["responses"]), f"{verb} {path}"
+            assert "401" in operation["responses"], f"{verb} {path}"
+
+
+def test_every_service_is_in_a_document():
+    tags = {tag["name"].split(".")[-1] for tag in orjson.loads(contract.openapi_documents()["all.json"])["tags"]}
+    assert {service.name.split(".")[-1] for api in APIS for service in api.services} <= tags
+
+
+def test_the_page_offers_every_document_and_loads_only_our_own(server):
+    body, headers = get(server, "/docs")
+    page = body.decode()
+    assert set(re.findall(r'<option value="([^"]+)"', page)) == {
+        name.removesuffix(".json") for name in contract.openapi_documents()
+    }
+    assert "default-src 'self'" in headers["content-security-policy"]
+    for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert asset.startswith("/")
+        assert get(server, asset)[0]
