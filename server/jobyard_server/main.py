@@ -28,6 +28,7 @@ from jobyard_server.observe.health import Health, Part
 from jobyard_server.observe.log import for_people
 from jobyard_server.observe.loop_lag import LoopLag
 from jobyard_server.observe.pages import pages
+from jobyard_server.observe.store_figures import StoreFigures
 from jobyard_server.rpc import methods
 from jobyard_server.rpc.edge import Edge, Limits
 from jobyard_server.rpc.server import Rpc, Transport
@@ -81,6 +82,7 @@ def build(settings: Settings) -> Parts:
     health = Health()
     health.watch("store", lambda: _store_part(store))
     health.watch("engine", lambda: _engine_part(supervisor))
+    registry.register(StoreFigures(lambda: store.tally))
     _measure(registry, edge, supervisor)
     return Parts(
         settings=settings,

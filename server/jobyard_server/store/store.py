@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.fields import ApiFields
     from jobyard_server.domain.job import Micros, NewJob
     from jobyard_server.domain.signing import Signer
+    from jobyard_server.store.tally import Tally
     from jobyard_server.store.unit import Unit
     from jobyard_server.store.words import Words
     from jobyard_server.usecases.ports import (
@@ -105,6 +106,11 @@ class Store:
         if self._signer is None:
             raise refuse(Reason.STORE_UNAVAILABLE, "the store is not running")
         return self._signer
+
+    @property
+    def tally(self) -> Tally:
+        """What the writer has done so far."""
+        return self._writer.tally
 
     @property
     def reachable_for(self) -> float:

@@ -28,6 +28,7 @@ from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.sets import Sets
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
+from jobyard_server.store.tally import Tally
 from jobyard_server.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ class Writer:
         self._clock = clock
         self._keep = keep
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
-        self._waiting = 0
-        self._waiting_bytes = 0
+        self.tally = Tally()
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reachable_since: Micros | None = None
@@ -124,12 +124,13 @@ class Writer:
         """Have a command carried out; returns after its commit, or raises."""
         if self._loop is None or self._stopping:
             raise Refused(Refusal(Reason.STORE_UNAVAILABLE, "the store is not running"))
-        if self._waiting >= MAX_WAITING or self._waiting_bytes + weight > MAX_WAITING_BYTES:
+        tally = self.tally
+        if tally.waiting >= MAX_WAITING or tally.waiting_bytes + weight > MAX_WAITING_BYTES:
             message = "too many writes are waiting"
             raise Refused(Refusal(Reason.OVERLOADED, message, retry_after=1.0))
         command = Command(verb, argument, weight, self._loop.create_future())
-        self._waiting += 1
-        self._waiting_bytes += weight
+        tally.waiting += 1
+        tally.waiting_bytes += weight
         self._queue.put(command)
         return await command.future
 
@@ -186,8 +187,9 @@ class Writer:
 
     def _deliver(self, batch: list[Command], answers: list[_Answer], unit: Unit | None) -> None:
         """In the event loop: give everybody his answer."""
-        self._waiting -= len(batch)
-        self._waiting_bytes -= sum(command.weight for command in batch)
+        self.tally.waiting -= len(batch)
+        self.tally.waiting_bytes -= sum(command.weight for command in batch)
+        self.tally.took(len(batch), failed=unit is None and bool(answers))
         for command, value, error in answers:
             if command.future.done():
                 continue
