@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -21,12 +22,16 @@ from typing_extensions import override
 from jobyard_server.banner import banner
 from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
-from jobyard_server.settings import Settings, SettingsError
+from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.store import Store
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
 BACKLOG: Final = 1024
+KEEP_ALIVE: Final = 75
+"""Seconds an idle HTTP connection is kept: longer than proxies keep theirs, so that they and not we close first."""
+
+HEALTH_PERIOD: Final = 0.5
 ENDED_BY_SIGNAL: Final = 130
 
 _log = structlog.get_logger("jobyard.server")
@@ -35,7 +40,17 @@ _log = structlog.get_logger("jobyard.server")
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError before anything is served."""
     configure(settings.log_format, settings.log_level)
+    if strange := unknown(os.environ):
+        _log.warning("no such settings", names=strange)
+    _allow_many_connections()
     return asyncio.run(_Process(settings).run())
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as the system allows us; a thousand is the usual default and soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Http(uvicorn.Server):
@@ -69,8 +84,8 @@ class _Process:
             stack.push_async_callback(parts.supervisor.stop)
             await parts.rpc.server.start()
             served = asyncio.create_task(http.serve(sockets=[http_socket]), name="http")
-            lag = asyncio.create_task(parts.loop_lag.run(), name="loop-lag")
-            stack.callback(lag.cancel)
+            for watching in (parts.loop_lag.run(), _report_health(parts)):
+                stack.callback(asyncio.create_task(watching).cancel)
             while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
                 await asyncio.sleep(0.001)
             await parts.rpc.report(serving=True)
@@ -113,6 +128,8 @@ class _Process:
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
+            limit_concurrency=self._settings.max_connections,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
         )
         return _Http(config), _bound("rest", self._settings.rest)
@@ -154,11 +171,24 @@ class _Process:
         await asyncio.gather(parts.rpc.server.stop(self._settings.drain_seconds), served)
 
 
+async def _report_health(parts: Parts) -> None:
+    """Tell gRPC's health service what /readyz tells, as soon as it changes."""
+    told = True
+    while True:
+        await asyncio.sleep(HEALTH_PERIOD)
+        if parts.health.ready != told:
+            told = parts.health.ready
+            await parts.rpc.report(serving=told)
+            _log.warning("ready again" if told else "not ready", **{n: p.word for n, p in parts.health.parts().items()})
+
+
 def _bound(name: str, address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     try:
         family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol spelled out, asyncio turns Nagle's algorithm off on every connection; without it an answer
+        # in two packets waits 40 ms for the client's delayed acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
     except OSError as problem:

@@ -31,6 +31,9 @@ from typing_extensions import override
 
 PREFIX: Final = "JOBYARD_"
 
+OF_CLIENTS: Final = frozenset({"JOBYARD_SERVER", "JOBYARD_TOKEN", "JOBYARD_CA"})
+"""What commands that talk to a server look for in the environment."""
+
 _NOTHING: Final[Mapping[str, Any]] = {}
 _FILE: Final[ContextVar[Mapping[str, Any]]] = ContextVar("settings_file", default=_NOTHING)
 """What the file says that is being read."""
@@ -170,6 +173,8 @@ class Settings(BaseSettings):
     # --- limits --------------------------------------------------------------------------------------------------
     max_calls: PositiveInt = 2000
     """Calls served at once over both protocols, streams included; further ones are refused."""
+    max_connections: PositiveInt = 4096
+    """HTTP connections at once; further ones are refused."""
     max_unary_seconds: PositiveFloat = 300.0
     """Longest time for a call with one answer, whatever its caller allows."""
     max_request_bytes: PositiveInt = 4 * 1024 * 1024
@@ -214,6 +219,12 @@ def load(config: Path | None = None, **given: Any) -> Settings:
         raise SettingsError("\n".join(_line(dict(error)) for error in problem.errors(include_url=False))) from None
     finally:
         _FILE.reset(token)
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """The names in an environment that look like settings and are none: most likely misspelled."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OF_CLIENTS
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobyard_server import settings as module
-from jobyard_server.settings import PREFIX, Settings, SettingsError, load
+from jobyard_server.settings import PREFIX, Settings, SettingsError, load, unknown
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +110,8 @@ def test_every_setting_is_documented():
         and str(after.value.value).endswith(".")
     }
     assert documented == set(Settings.model_fields)
+
+
+def test_what_looks_like_a_setting_and_is_none_is_found():
+    environment = {"JOBYARD_LEASE_SECOND": "1", "JOBYARD_LEASE_SECONDS": "1", "JOBYARD_TOKEN": "t", "PATH": "/bin"}
+    assert unknown(environment) == ["JOBYARD_LEASE_SECOND"]
