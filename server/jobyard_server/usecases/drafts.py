@@ -10,18 +10,32 @@ from typing import TYPE_CHECKING, Final
 from jobyard_server.domain.job import IdempotencyKey, LeaseLoss, NewJob, NewSubjob, RetryPolicy
 from jobyard_server.domain.json_text import member
 from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.domain.schedule import NewSchedule, Progress, check_schedule, first_due
 from jobyard_server.domain.state import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobyard_server.domain.catalog import Definition
-    from jobyard_server.domain.job import Attribute
+    from jobyard_server.domain.job import Attribute, Micros
+    from jobyard_server.domain.schedule import Schedule
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Reader
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Free JSON of one job in all; larger inputs belong into a file that the payload names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDraft:
+    """What a caller says about the schedule of a new job."""
+
+    schedule: Schedule
+    remaining: int | None = None
+    """Jobs it is to make; ``None``: without limit."""
+    paused: bool = False
+    next_due: Micros | None = None
+    """When it is due first; ``None``: as the schedule says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,8 @@ class JobDraft:
     on_lease_loss: LeaseLoss | None = None
     resumable: bool | None = None
     expires_after: float | None = None
+    schedule: ScheduleDraft | None = None
+    """Makes it a SCHEDULED job, without subjobs. What its jobs are is for its API to keep in ``spec``."""
     key: IdempotencyKey | None = None
     """The identity of the request, for an API with rules of its own."""
     request_key: str = ""
@@ -69,11 +85,12 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         default = member(definition.spec, "payload") if definition is not None else None
         subjobs = (NewSubjob(payload=draft.payload or default or "null"),)
     _check_size(draft, subjobs)
+    schedule = await _schedule(read, draft.schedule) if draft.schedule is not None else None
     return NewJob(
         api=call.api,
         tenant=call.tenant,
         actor=call.user,
-        mode=draft.mode,
+        mode=draft.mode if schedule is None else Mode.SCHEDULED,
         external_id=draft.external_id,
         key=draft.key or _request_key(call, draft),
         definition=draft.definition,
@@ -85,7 +102,7 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         spec=draft.spec,
         attributes=draft.attributes,
         labels=draft.labels,
-        subjobs=subjobs,
+        subjobs=subjobs if schedule is None else (),
         split_complete=draft.split_complete,
         retry=draft.retry or (definition.retry if definition is not None else RetryPolicy()),
         on_lease_loss=draft.on_lease_loss
@@ -93,7 +110,15 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         resumable=_first(draft.resumable, definition.resumable if definition is not None else False),
         expires_after=draft.expires_after,
         request_id=call.request_id,
+        schedule=schedule,
     )
+
+
+async def _schedule(read: Reader, draft: ScheduleDraft) -> NewSchedule:
+    now = await read.now()
+    check_schedule(draft.schedule, now)
+    due = first_due(draft.schedule, now) if draft.next_due is None else draft.next_due
+    return NewSchedule(draft.schedule, Progress(due, draft.remaining), draft.paused)
 
 
 def _first(said: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 - both are the value itself
@@ -139,6 +164,7 @@ def _request_key(call: Call, draft: JobDraft) -> IdempotencyKey | None:
         None if draft.subjobs is None else [[piece.key, piece.queue, piece.payload] for piece in draft.subjobs],
         draft.spec, sorted(draft.attributes.items()), sorted(draft.labels.items()), draft.display_name,
         draft.priority, draft.fair_key, repr(draft.retry), draft.on_lease_loss, draft.resumable, draft.expires_after,
+        repr(draft.schedule),
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(said, ensure_ascii=True).encode(), digest_size=16).hexdigest()
     return IdempotencyKey(key=f"{len(call.user)}:{call.user}:{draft.request_key}", fingerprint=digest)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.domain.state import Mode
 
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Attempt, Job, Subjob
     from jobyard_server.domain.reason import Refused
     from jobyard_server.usecases.call import Call
-    from jobyard_server.usecases.ports import Reader, Tx
+    from jobyard_server.usecases.ports import KeptSchedule, Reader, Tx
 
 
 def job_unknown(ref: str | int) -> Refused:
@@ -32,6 +33,42 @@ def lock_job(tx: Tx, call: Call, ref: str | int) -> Job:
     if job is None:
         raise job_unknown(ref)
     return job
+
+
+def unscheduled(job: Job) -> Refused:
+    """The refusal for a job without a schedule."""
+    return refuse(Reason.STATE_CONFLICT, f"Job {job.number} has no schedule.", job=str(job.number), state=job.state)
+
+
+async def find_scheduled(read: Reader, call: Call, ref: str | int) -> Job:
+    """The job that ``ref`` names, which has a schedule."""
+    job = await find_job(read, call, ref)
+    if job.mode is not Mode.SCHEDULED:
+        raise unscheduled(job)
+    return job
+
+
+def lock_scheduled(tx: Tx, call: Call, ref: str | int) -> Job:
+    """A job with a schedule that has not ended, locked."""
+    job = lock_job(tx, call, ref)
+    if job.mode is not Mode.SCHEDULED:
+        raise unscheduled(job)
+    if job.terminal or job.control.cancel_requested:
+        raise refuse(
+            Reason.JOB_FINISHED,
+            f"Job {job.number} is {job.state}; its schedule has ended.",
+            job=str(job.number),
+            state=job.state,
+        )
+    return job
+
+
+def kept_schedule(tx: Tx, job: Job) -> KeptSchedule:
+    """The schedule of a job with MODE_SCHEDULED, locked."""
+    kept = tx.schedule(job.number)
+    if kept is None:
+        raise unscheduled(job)
+    return kept
 
 
 def check_revision(job: Job, revision: int | None) -> None:

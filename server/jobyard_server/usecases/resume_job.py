@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, refuse
-from jobyard_server.domain.state import Actor, State
+from jobyard_server.domain.state import Actor, Mode, State
+from jobyard_server.usecases.catch_up_schedule import catch_up_schedule
 from jobyard_server.usecases.finding import check_revision, lock_job
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int 
             by=call.user,
             request_id=call.request_id,
         )
+        if job.mode is Mode.SCHEDULED:
+            job = catch_up_schedule(tx, job)
         move = partial(tx.change_subjob, actor=Actor.USER, by=call.user, request_id=call.request_id)
         for subjob in tx.subjobs(job.number):
             if subjob.state is State.SUSPENDED or (subjob.state is State.FAILED and job.resumable):
