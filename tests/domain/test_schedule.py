@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobyard_server.domain.cron import SecondsField
 from jobyard_server.domain.reason import Reason, Refused
 from jobyard_server.domain.schedule import (
     CatchUp,
@@ -128,7 +129,7 @@ def test_the_newest_time_is_found_without_walking_to_it(cron, since, minutes):
 
 
 def test_the_newest_of_a_year_of_seconds_is_found_fast():
-    schedule = Schedule(cron="* * * * * *", seconds="FIRST")
+    schedule = Schedule(cron="* * * * * *", seconds=SecondsField.FIRST)
     due = at("2025-01-15T10:00:00")
     assert newest_due(schedule, due, NOW) == NOW
 
