@@ -81,7 +81,7 @@ async def test_more_calls_than_the_limit_are_refused_and_health_is_not():
         door = GrpcDoor(channel)
         slow = [asyncio.create_task(door.call("Say", SayRequest(word="sleep", seconds=1), SAYER)) for _ in range(2)]
         async with asyncio.timeout(5):
-            while len(_edge(rpc).serving) < 2:  # noqa: ASYNC110 - nobody tells
+            while len(_edge(rpc).serving) < 2:
                 await asyncio.sleep(0.01)
         for refused in (door, InProcessDoor(rpc.backend)):
             outcome = await refused.call("Say", SayRequest(word="hello"), SAYER)
