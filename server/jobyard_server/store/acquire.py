@@ -124,8 +124,7 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     jobs = {row[0]: list(row) for row in sets.among(("number",), numbers, _JOBS)}
     sessions = _prolong(unit, commands, sorted({index for index, _ in picks}))
     ledger = Ledger(unit)
-    for number, row in jobs.items():
-        ledger.entries[number] = Entry(*[row[at] for at in _HOT_AT])
+    ledger.entries = {number: Entry(*[row[at] for at in _HOT_AT]) for number, row in jobs.items()}
     attempts: list[tuple[Any, ...]] = []
     tokens: list[Token] = []
     for index, turn in picks:
@@ -152,8 +151,8 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     seen = {number: job_of(row) for number, row in jobs.items()}
     leases: list[list[Lease]] = [[] for _ in commands]
     for (index, turn), token in zip(picks, tokens, strict=True):
-        expires_at = unit.now + _life(commands[index])
         subjob = subjob_of(subjobs[turn.subjob])
+        expires_at = unit.now + _life(commands[index])
         leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at))
     return [Acquired(tuple(own)) for own in leases]
 
