@@ -1,1 +1,1 @@
-"""The HTTP client for deliveries: address policy, signing and circuits."""
+"""Calls to peers: which addresses are called, how calls are signed, and what comes back."""

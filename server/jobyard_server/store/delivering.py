@@ -44,8 +44,8 @@ _DUE: Final = (
 )
 _FULL: Final = "UPDATE destinations SET due_at = NULL WHERE origin IN (SELECT origin FROM given) RETURNING 1"
 _CLAIM: Final = (
-    "UPDATE deliveries SET state = 'SENDING', attempts = attempts + 1, claimed_until = given.until "  # noqa: S608
-    f"FROM given WHERE deliveries.id = given.id RETURNING {_COLUMNS}"
+    "UPDATE deliveries SET state = 'SENDING', attempts = attempts + 1, claimed_until = given.until, "  # noqa: S608
+    f"updated_at = given.now FROM given WHERE deliveries.id = given.id RETURNING {_COLUMNS}"
 )
 _HOLD: Final = (
     f"UPDATE deliveries SET claimed_until = given.until FROM given WHERE deliveries.id = given.id AND {SENDING} "  # noqa: S608
@@ -94,7 +94,7 @@ def _claim(unit: Unit, command: ClaimDeliveries) -> list[Delivery]:
         # What is full is due again when something of it ends, which makes its timetable anew.
         (full if len(numbers) >= room else looked_at).append(origin)
     until = unit.now + round(command.claim_seconds * MICROS)
-    rows = unit.sets.among(("id", "until"), [(number, until) for number in taken], _CLAIM)
+    rows = unit.sets.among(("id", "until", "now"), [(number, until, unit.now) for number in taken], _CLAIM)
     keep_timetable(unit, looked_at)
     unit.sets.among(("origin",), [(origin,) for origin in full], _FULL)
     place = {number: index for index, number in enumerate(taken)}

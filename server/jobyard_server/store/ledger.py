@@ -206,6 +206,12 @@ class Ledger:
         if current and entry.mode == Mode.STANDING:
             entry.running_now += (after is State.RUNNING) - (before is State.RUNNING)
 
+    def regenerate(self, entry: Entry, before: int, after: int) -> None:
+        """Count a running subjob over from one generation of its job to another."""
+        entry.touched = True
+        if entry.mode == Mode.STANDING:
+            entry.running_now += (after == entry.generation) - (before == entry.generation)
+
     def tell(
         self,
         entry: Entry,

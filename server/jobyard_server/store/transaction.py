@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
-from jobyard_server.domain.state import State, may_change
+from jobyard_server.domain.state import Actor, State, may_change
 from jobyard_server.store import rows
 from jobyard_server.store.changing import apply, changed, said_of
 from jobyard_server.store.importing import import_job
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob
-    from jobyard_server.domain.state import Actor, Control
+    from jobyard_server.domain.state import Control
     from jobyard_server.store.ledger import Entry
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports import ImportedJob, Submitted
@@ -150,12 +150,20 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         place = (subjob.ordinal, state, attempt)
         self._tell(entry, type_, place, reason=reason, message=message, by=by, request_id=request_id)
         self._unfolded.add(subjob.job)
-        after = _after(subjob, state, self.now, reason=reason, message=message, result=result)
-        self._moved[subjob.id] = (
-            *(after.id, after.state.value, kept(after.reason), kept(after.message), after.result),
-            *(after.generation, after.attempts, after.wake_at, self.now, after.finished_at),
-        )
-        return after
+        return self._keep(_after(subjob, state, self.now, reason=reason, message=message, result=result))
+
+    def accept_subjob(self, subjob: Subjob, generation: int, *, by: str = "", request_id: str = "") -> Subjob:
+        """Note that an executor reached by push runs a subjob, and at which generation of its job."""
+        entry = self._entry(subjob.job)
+        accepted = replace(subjob, generation=generation)
+        if subjob.state is not State.RUNNING:
+            return self.change_subjob(accepted, State.RUNNING, actor=Actor.WORKER, by=by, request_id=request_id)
+        if subjob.generation != generation:
+            self._ledger.regenerate(entry, subjob.generation, generation)
+            place = (subjob.ordinal, subjob.state, None)
+            self._tell(entry, EventType.SUBJOB_CHANGED, place, reason="", message="", by=by, request_id=request_id)
+            self._unfolded.add(subjob.job)
+        return self._keep(replace(accepted, updated_at=self.now))
 
     def change_job(
         self,
@@ -253,6 +261,13 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
             actor=kept(by),
             request_id=kept(request_id),
         )
+
+    def _keep(self, subjob: Subjob) -> Subjob:
+        self._moved[subjob.id] = (
+            *(subjob.id, subjob.state.value, kept(subjob.reason), kept(subjob.message), subjob.result),
+            *(subjob.generation, subjob.attempts, subjob.wake_at, self.now, subjob.finished_at),
+        )
+        return subjob
 
     def _flush_subjobs(self) -> None:
         self._unit.sets.update("subjobs", ("id",), _MOVED, list(self._moved.values()))

@@ -70,6 +70,12 @@ class JobTx(Protocol):
         CANCELLED at once. The job row follows at :meth:`refold`, at the latest at the end of the transaction.
         """
 
+    def accept_subjob(self, subjob: Subjob, generation: int, *, by: str = "", request_id: str = "") -> Subjob:
+        """Note that an executor reached by push runs a subjob, and at which generation of its job.
+
+        It may run already, at an older generation; a STANDING job runs when one of its subjobs runs the newest one.
+        """
+
     def change_job(
         self,
         job: Job,

@@ -1,0 +1,191 @@
+"""Calls peers over HTTP: resolves and checks where a call goes, never follows redirects, reads bounded answers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from typing_extensions import override
+from yarl import URL
+
+from jobyard_server.domain.address import PORTS
+from jobyard_server.domain.delivery import Answer, Problem
+from jobyard_server.outbound.policy import AddressRefused
+from jobyard_server.outbound.signing import signature_headers
+
+if TYPE_CHECKING:
+    from jobyard_server.domain.delivery import HttpCall
+    from jobyard_server.outbound.policy import AddressPolicy
+    from jobyard_server.outbound.token_file import TokenFile
+
+MAX_BODY: Final = 64 * 1024
+MAX_HEADERS: Final = 64
+CONNECT_SECONDS: Final = 10.0
+KEEP_ALIVE_SECONDS: Final = 2.0
+"""Shorter than any server's we know of, so that no call goes into a connection that is just being closed."""
+DNS_SECONDS: Final = 10
+DNS_THREADS: Final = 16
+USER_AGENT: Final = "jobyard"
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves names and drops the addresses that may not be called.
+
+    What it returns is what is connected to, so that a name cannot mean one address when it is checked and another
+    one afterwards. It has threads of its own: names that nobody answers for would take those of everybody.
+    """
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
+        self._threads = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="outbound-dns")
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
+        allowed: list[ResolveResult] = []
+        refused = AddressRefused(f"{host} has no address")
+        for kind, _, proto, _, place in found:
+            try:
+                self._policy.check(host, str(place[0]), port)
+            except AddressRefused as problem:
+                refused = problem
+                continue
+            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            allowed.append(
+                ResolveResult(hostname=host, host=str(place[0]), port=port, family=kind, proto=proto, flags=flags)
+            )
+        if not allowed:
+            raise refused
+        return allowed
+
+    @override
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+    return list(socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
+
+
+class HttpClient:
+    """One pool of connections to all peers; open while it is entered."""
+
+    def __init__(self, policy: AddressPolicy, token_file: TokenFile) -> None:
+        self._policy = policy
+        self._token_file = token_file
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Begin; in a running event loop."""
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(self._policy),
+            ttl_dns_cache=DNS_SECONDS,
+            # How much is sent at once is bounded where deliveries are claimed.
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            skip_auto_headers={"Content-Type"},
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(self, call: HttpCall, uid: str, seconds: float) -> Answer:
+        """Make a call, and say what came back; it takes no longer than ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._call(call, uid)
+        except aiohttp.ConnectionTimeoutError:
+            return Answer(problem=Problem.UNREACHABLE, message="no connection could be made in time")
+        except TimeoutError:
+            return Answer(problem=Problem.TIMED_OUT, message=f"no answer within {seconds:g} seconds")
+        except AddressRefused as problem:
+            return Answer(problem=Problem.ADDRESS_REFUSED, message=str(problem))
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            return _failure(problem)
+
+    async def _call(self, call: HttpCall, uid: str) -> Answer:
+        if self._session is None:
+            raise OSError("the client is closed")
+        self._check_literal(call.url)
+        request = self._session.request(
+            call.method,
+            URL(call.url, encoded=True),
+            data=call.body or None,
+            headers=self._headers(call, uid),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        )
+        async with request as response:
+            body = await _first(response.content)
+            headers = {name.lower(): value for name, value in list(response.headers.items())[:MAX_HEADERS]}
+            if not response.content.at_eof():
+                # What is left is not read: the connection cannot be used again.
+                response.close()
+            message = "" if response.status < 300 else f"HTTP {response.status}"
+            return Answer(response.status, headers, body, message=message)
+
+    def _check_literal(self, url: str) -> None:
+        """An address that is written as one is not resolved, and so would not be checked."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        try:
+            socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            return
+        ((*_, place), *_) = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST, type=socket.SOCK_STREAM)
+        self._policy.check(host, str(place[0]), parts.port or PORTS[parts.scheme])
+
+    def _headers(self, call: HttpCall, uid: str) -> dict[str, str]:
+        headers = dict(call.headers)
+        if call.method not in {"GET", "HEAD"}:
+            headers["Idempotency-Key"] = uid
+        if call.signing_secret is not None:
+            headers |= signature_headers(call.signing_secret, uid, int(time.time()), call.body)
+        token = self._token_file.token() if call.own_token else ""
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+
+async def _first(content: aiohttp.StreamReader) -> bytes:
+    """The beginning of a body, as much as is kept."""
+    pieces: list[bytes] = []
+    left = MAX_BODY
+    while left > 0:
+        piece = await content.read(left)
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _failure(problem: Exception) -> Answer:
+    """Why there is no answer. The words are ours: those of libraries may hold addresses of resolved hosts."""
+    if isinstance(problem, aiohttp.ClientConnectorDNSError | socket.gaierror):
+        return Answer(problem=Problem.UNRESOLVED, message="the host name is unknown")
+    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
+        return Answer(problem=Problem.UNREACHABLE, message="its certificate is not trusted")
+    if isinstance(problem, aiohttp.ClientConnectorError | ConnectionRefusedError):
+        return Answer(problem=Problem.UNREACHABLE, message="no connection could be made")
+    if isinstance(problem, aiohttp.InvalidURL):
+        return Answer(problem=Problem.ADDRESS_REFUSED, message="the address is no URL")
+    return Answer(problem=Problem.BROKEN, message="the connection broke off, or what came was not HTTP")
