@@ -92,6 +92,7 @@ def try_out(make_one: type[Message], source: bytes, dialect) -> bool:
     return True
 
 
+@pytest.mark.timeout(SECONDS + 60)
 def test_whatever_comes():
     draw = random.Random(os.environ.get("JOBYARD_FUZZ_SEED", "codec"))
     pool = [

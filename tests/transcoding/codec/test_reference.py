@@ -161,6 +161,8 @@ def documents(draw: st.DrawFn) -> tuple[type[Message], dict[str, Any]]:
 @settings(deadline=None, max_examples=400)
 def test_what_is_read_is_what_json_format_reads(drawn):
     make, tree = drawn
+    # json_format crashes on null for a list or a map of google.protobuf.Value.
+    tree = {name: value for name, value in tree.items() if value is not None or name not in {"values", "free"}}
     ours, theirs = make(), make()
     try:
         compile_decoder(make.DESCRIPTOR)(json.dumps(tree).encode(), ours)

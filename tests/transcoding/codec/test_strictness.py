@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from google.protobuf.struct_pb2 import Value
 
 from jobyard_server.transcoding.codec import (
     PROTO3,
@@ -177,6 +178,13 @@ def test_null_is_the_same_as_absent():
     assert read("Tree", '{"apple": null, "pearCount": 7, "left": null, "branches": null, "named": null}') == message(
         "Tree"
     )(pear_count=7)
+
+
+def test_null_is_the_same_as_absent_for_lists_and_maps_of_values():
+    assert read("Collections", '{"values": null, "free": null}') == message("Collections")()
+    assert read("Collections", '{"values": [null], "free": {"a": null}}') == message("Collections")(
+        values=[{"null_value": 0}], free={"a": Value(null_value=0)}
+    )
 
 
 def test_an_escaped_colon_is_no_duplicate():

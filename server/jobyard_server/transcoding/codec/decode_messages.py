@@ -37,6 +37,8 @@ from jobyard_server.transcoding.codec.known import ANY
 # The argument of the constructor that a member becomes, and its reader; none for plain text.
 # An extension is no argument: it stands under its descriptor.
 Entry = tuple[str | FieldDescriptor, Read | None]
+# How many names an unknown one is compared with.
+MOST_COMPARED = 16
 Check = Callable[[dict[str, Any]], None]
 
 
@@ -160,8 +162,8 @@ class Table:
             return extension, reader_of(standalone(extension, self._plans.dialect), self._plans)
         if self._ignores_unknown:
             return None
-        close = get_close_matches(name[:LONGEST_SEGMENT], self._entries, n=1)
-        raise UnknownMemberError("is not known here" + (f", did you mean {close[0]}?" if close else ""))
+        close = closest(name, self._entries)
+        raise UnknownMemberError("is not known here" + (f", did you mean {close}?" if close else ""))
 
     def _checks(self) -> list[Check]:
         """Plan what is checked of an object as a whole."""
@@ -208,6 +210,14 @@ def entry_of(member: Member, plans: DecodePlans) -> Entry:
     """Plan one member."""
     read = reader_of(member, plans)
     return member.field.name, None if read is text else read
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Guess which member was meant, among those of one initial: comparing with all costs more than the request."""
+    alike = [spelling for spelling in known if spelling[:1].lower() == name[:1].lower()]
+    alike.sort(key=lambda spelling: abs(len(spelling) - len(name)))
+    found = get_close_matches(name[:LONGEST_SEGMENT], alike[:MOST_COMPARED], n=1)
+    return found[0] if found else None
 
 
 def demand(required: Iterable[tuple[str, ...]]) -> Check:
