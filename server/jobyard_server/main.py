@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from alembic.util import CommandError
@@ -21,14 +21,20 @@ from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
 from jobyard_server.console import docs
 from jobyard_server.domain.principal import Principal
+from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
+from jobyard_server.engine.delivery_loops import Retention, delivery_loops
 from jobyard_server.engine.loops import Periods, loops
 from jobyard_server.engine.supervisor import Supervisor
 from jobyard_server.observe.calls import CallLog, CallMetrics
+from jobyard_server.observe.deliveries import DeliveryMetrics
 from jobyard_server.observe.health import Health, Part
 from jobyard_server.observe.log import for_people
 from jobyard_server.observe.loop_lag import LoopLag
 from jobyard_server.observe.pages import pages
 from jobyard_server.observe.store_figures import StoreFigures
+from jobyard_server.outbound.client import HttpClient
+from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy, AllowError
+from jobyard_server.outbound.token_file import TokenFile
 from jobyard_server.rpc import methods
 from jobyard_server.rpc.edge import Edge, Limits
 from jobyard_server.rpc.server import Rpc, Transport
@@ -37,6 +43,7 @@ from jobyard_server.store.store import Store
 from jobyard_server.transcoding import limits as rest_limits
 from jobyard_server.transcoding import settings as rest_settings
 from jobyard_server.transcoding.app import Transcoder
+from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
 from jobyard_server.transcoding.pages import Application, with_pages
 
@@ -62,6 +69,8 @@ class Parts:
     application: Application
     """The REST side, as ASGI."""
     supervisor: Supervisor
+    sender: Sender
+    peers: HttpClient
     health: Health
     loop_lag: LoopLag
 
@@ -77,8 +86,18 @@ def build(settings: Settings) -> Parts:
         Limits(calls=settings.max_calls, unary_seconds=settings.max_unary_seconds),
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
-    rpc = _rpc(settings, store, edge)
-    supervisor = Supervisor(loops(store, _periods(settings), settings.cancel_grace_seconds))
+    peers = _peers(settings)
+    sender = _sender(settings, store, peers, registry)
+    rpc = _rpc(settings, store, edge, sender)
+    retention = Retention(
+        settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
+    )
+    supervisor = Supervisor(
+        [
+            *loops(store, _periods(settings), settings.cancel_grace_seconds),
+            *delivery_loops(sender, store, settings.delivery_check_seconds, retention),
+        ]
+    )
     health = Health()
     health.watch("store", lambda: _store_part(store))
     health.watch("engine", lambda: _engine_part(supervisor))
@@ -91,6 +110,8 @@ def build(settings: Settings) -> Parts:
         rpc=rpc,
         application=_application(settings, rpc, health, registry),
         supervisor=supervisor,
+        sender=sender,
+        peers=peers,
         health=health,
         loop_lag=LoopLag(registry),
     )
@@ -134,7 +155,7 @@ def _authentication(settings: Settings) -> Authentication:
     return Verified([verifier], nobody)
 
 
-def _rpc(settings: Settings, store: Store, edge: Edge) -> Rpc:
+def _rpc(settings: Settings, store: Store, edge: Edge, sender: Sender) -> Rpc:
     options = Options(
         session_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
@@ -142,6 +163,8 @@ def _rpc(settings: Settings, store: Store, edge: Edge) -> Rpc:
         checks={(api.name, kind): check for api in APIS for kind, check in api.checks.items()},
         apis=frozenset(api.name for api in APIS),
         profiles=dict.fromkeys(settings.profiles, "on"),
+        deliverer=sender,
+        delivery_wait_seconds=settings.delivery_wait_seconds,
     )
     services = [
         (service.name, service.register, service.build(store, options)) for api in APIS for service in api.services
@@ -152,6 +175,51 @@ def _rpc(settings: Settings, store: Store, edge: Edge) -> Rpc:
         keepalive_seconds=settings.keepalive_seconds,
     )
     return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors(), transport)
+
+
+def _peers(settings: Settings) -> HttpClient:
+    allowed = settings.outbound_allow.union(LOOPBACK if settings.dev else ())
+    try:
+        policy = AddressPolicy(sorted(allowed))
+    except AllowError as problem:
+        raise SettingsError(f"outbound_allow: {problem}") from None
+    return HttpClient(policy, TokenFile(settings.outbound_token_file))
+
+
+def _sender(settings: Settings, store: Store, peers: HttpClient, registry: CollectorRegistry) -> Sender:
+    metrics = DeliveryMetrics(registry)
+    printer = Printer([file for api in APIS for file in api.files], settings.profiles)
+    bounds = Bounds(
+        in_flight=settings.delivery_in_flight,
+        total=settings.deliveries_in_flight,
+        claim_seconds=settings.delivery_claim_seconds,
+        period=settings.delivery_check_seconds,
+    )
+    sender = Sender(store, _kinds(settings), peers, Context(store, printer), bounds, metrics.told)
+    metrics.watch("ies_sending", "Deliveries being sent now.", lambda: sender.sending)
+    figures = store.delivery_figures
+    metrics.watch("y_lag_seconds", "By how much the delivery is late that is due longest.", lambda: figures().lag)
+    metrics.watch("ies_dead", "Deliveries given up, kept to be sent again by call.", lambda: figures().dead)
+    metrics.watch("y_destinations_blocked", "Destinations left alone as they failed.", lambda: figures().blocked)
+    return sender
+
+
+def _kinds(settings: Settings) -> Kinds:
+    """Every kind of delivery, its policies as the settings have them."""
+    kinds = {(api.name, word): kind for api in APIS for word, kind in api.deliveries.items()}
+    known = {
+        f"{api}.{word}" + (f".{name}" if name else ""): (api, word, name)
+        for (api, word), kind in kinds.items()
+        for name in kind.policies
+    }
+    for full, given in settings.delivery_policies.items():
+        if full not in known:
+            raise SettingsError(f"delivery_policies: {full} is none of {', '.join(sorted(known)) or 'nothing'}")
+        api, word, name = known[full]
+        kind = kinds[api, word]
+        policy = replace(kind.policies[name], **given.model_dump(exclude_none=True))
+        kinds[api, word] = replace(kind, policies={**kind.policies, name: policy})
+    return kinds
 
 
 def _application(settings: Settings, rpc: Rpc, health: Health, registry: CollectorRegistry) -> Application:

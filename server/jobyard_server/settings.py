@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     """Deliveries to one destination at once."""
     deliveries_in_flight: PositiveInt = 512
     """Deliveries at once in all."""
+    delivery_claim_seconds: Annotated[float, Field(ge=1)] = 15.0
+    """How long a delivery belongs to the server that sends it, unless it says again that it does; when the server
+    dies in between, the delivery is made by another one after that time."""
     delivery_check_seconds: PositiveFloat = 1.0
     """How often deliveries are looked for that nobody told of, such as those of another server that went away."""
     delivery_retention_seconds: PositiveFloat = 86400.0

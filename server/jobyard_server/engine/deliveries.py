@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -31,7 +32,6 @@ from jobyard_server.usecases.ports import ClaimDeliveries, DeliveryKind, Deliver
 
 if TYPE_CHECKING:
     from jobyard_server.domain.delivery import HttpCall
-    from jobyard_server.domain.signing import Signer
     from jobyard_server.usecases.ports import Reader, Store
 
 MICROS: Final = 1_000_000
@@ -70,20 +70,14 @@ class Bounds:
 class Context:
     """What an API may use to make up a call."""
 
-    def __init__(self, store: Store, print_json: Callable[[object, str], bytes], now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, print_json: Callable[[object, str], bytes]) -> None:
         self._store = store
         self._print = print_json
-        self._now = now
 
     @property
     def read(self) -> Reader:
         """Reads what is committed now."""
         return self._store.read
-
-    @property
-    def signer(self) -> Signer:
-        """Opens what was sealed for the store."""
-        return self._store.signer
 
     def json(self, message: object, face: str) -> bytes:
         """A proto message as JSON, in the spelling of a face."""
@@ -91,7 +85,7 @@ class Context:
 
     def credential(self, delivery: Delivery) -> str:
         """The credential that was forwarded with it."""
-        return open_credential(self._store.signer, delivery.credential, self._now())
+        return open_credential(self._store.signer, delivery.credential, time.time_ns() // 1000)
 
 
 class Sender:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_COUNTED: Final = 100_000
+"""Dead deliveries are counted up to so many: it is done whenever somebody looks."""
+
 _DELIVERIES: Final = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"  # noqa: S608 - our own names
+_BLOCKED: Final = "SELECT count(*) FROM destinations WHERE blocked_until > ?"
+_DEAD: Final = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'DEAD' LIMIT {MOST_COUNTED:d})"  # noqa: S608
 _NEXT: Final = "SELECT min(due_at) FROM destinations WHERE due_at IS NOT NULL"
 
 
@@ -62,3 +67,13 @@ class DeliveryReader(ABC):
         """When the next delivery is due."""
         row = self.one(_NEXT)
         return None if row is None or row[0] is None else int(row[0])
+
+    def blocked_destinations(self, now: int) -> int:
+        """How many destinations are left alone because they failed too often."""
+        row = self.one(_BLOCKED, (now,))
+        return 0 if row is None else int(row[0])
+
+    def dead_deliveries(self) -> int:
+        """How many deliveries were given up and are kept, up to a bound."""
+        row = self.one(_DEAD)
+        return 0 if row is None else int(row[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
@@ -49,6 +50,18 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFigures:
+    """How deliveries are doing."""
+
+    lag: float
+    """Seconds by which the delivery is late that is due longest and may leave."""
+    blocked: int
+    """Destinations that are left alone because they failed too often."""
+    dead: int
+    """Deliveries that were given up and are kept."""
 
 
 class Store:
@@ -183,12 +196,21 @@ class Store:
         due = self._reader.next_delivery()
         return None if due is None else max(0.0, (due - self._reader.clock.wall()) / MICROS)
 
+    def delivery_figures(self) -> DeliveryFigures:
+        """How deliveries are doing."""
+        now, due = self._reader.clock.wall(), self._reader.next_delivery()
+        return DeliveryFigures(
+            lag=0.0 if due is None else max(0.0, (now - due) / MICROS),
+            blocked=self._reader.blocked_destinations(now),
+            dead=self._reader.dead_deliveries(),
+        )
+
     async def owed(self, seconds: float) -> None:
         """Wait for something that may be due to be delivered."""
         await self._wakeups.ready([DELIVERIES], seconds)
 
-    async def run(self, closure: Callable[[Tx], T]) -> T:
-        """Run a closure in a transaction."""
+    async def run(self, closure: Callable[[Tx], T], *, size: int = 0) -> T:
+        """Run a closure in a transaction; ``size`` bytes wait with it."""
 
         def within(unit: Unit) -> T:
             transaction = Transaction(unit)
@@ -196,7 +218,7 @@ class Store:
             transaction.finish()
             return result
 
-        result: T = await self._writer.do(run, within)
+        result: T = await self._writer.do(run, within, size)
         return result
 
     async def ready(self, queues: Sequence[str], seconds: float) -> None:

@@ -86,7 +86,7 @@ def read(services: Iterable[ServiceDescriptor], files: Iterable[FileDescriptor] 
     not have to import the file that registers its face.
     """
     chosen = list(services)
-    faces = _faces([*(service.file for service in chosen), *files])
+    faces = faces_of([*(service.file for service in chosen), *files])
     methods = tuple(_method(method, _face_of(service, faces)) for service in chosen for method in service.methods)
     shown = [face for face in faces.values() if any(method.face is face for method in methods)]
     if any(method.face is BARE_FACE for method in methods):
@@ -94,7 +94,7 @@ def read(services: Iterable[ServiceDescriptor], files: Iterable[FileDescriptor] 
     return Surface(tuple(shown), methods)
 
 
-def _faces(files: Iterable[FileDescriptor]) -> dict[str, face_pb2.Face]:
+def faces_of(files: Iterable[FileDescriptor]) -> dict[str, face_pb2.Face]:
     """Find the faces that the files and their imports register."""
     faces: dict[str, face_pb2.Face] = {}
     origin: dict[str, str] = {}

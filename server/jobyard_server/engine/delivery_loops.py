@@ -1,0 +1,44 @@
+"""The loops that keep deliveries moving: send what is due, take over what others left, forget what is long over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from jobyard_server.engine.supervisor import Loop
+
+if TYPE_CHECKING:
+    from jobyard_server.engine.deliveries import Sender
+
+
+class Keeping(Protocol):
+    """What the store does with deliveries when time has passed. Each does a bounded piece and says how much it was."""
+
+    async def release_deliveries(self) -> int:
+        """Make ready again what was claimed by a process that did not finish it."""
+
+    async def forget_deliveries(self, done_seconds: float, dead_seconds: float) -> int:
+        """Forget deliveries that were made so long ago, or failed for good so long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Seconds for which deliveries are kept after their end, and between two looks."""
+
+    done: float
+    dead: float
+    period: float
+
+
+def delivery_loops(sender: Sender, store: Keeping, release_period: float, retention: Retention) -> list[Loop]:
+    """The loops of a sender."""
+    return [
+        # It waits by itself until something is due.
+        Loop("deliveries", 0.0, sender.step),
+        Loop("claims", release_period, store.release_deliveries),
+        Loop(
+            "delivery_retention",
+            retention.period,
+            lambda: store.forget_deliveries(retention.done, retention.dead),
+        ),
+    ]
