@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 async def append_log(store: Store, call: Call, token: str, offset: int, data: bytes) -> int:
     """Append at ``offset``; the bytes received so far. Sent again it is kept once; a gap is refused (LOG_GAP)."""
     user = call.user
-    return await store.run(lambda tx: tx.append_log(token, user, offset, data))
+    return await store.run(lambda tx: tx.append_log(token, user, offset, data), size=len(data))

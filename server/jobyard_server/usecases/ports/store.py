@@ -46,8 +46,8 @@ class Store(ScheduleStore, Protocol):
     async def settle(self, command: Settle) -> Settled:
         """End an attempt; raises ``Refused`` with LEASE_LOST for a stale token."""
 
-    async def run(self, closure: Callable[[Tx], T]) -> T:
-        """Run a closure in a transaction."""
+    async def run(self, closure: Callable[[Tx], T], *, size: int = 0) -> T:
+        """Run a closure in a transaction; ``size`` is how many bytes it keeps in memory until then, if many."""
 
     async def ready(self, queues: Sequence[str], seconds: float) -> None:
         """Return when something may have become ready on one of the queues, at the latest after ``seconds``."""
