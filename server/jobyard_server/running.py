@@ -24,6 +24,7 @@ from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.store import Store
+from jobyard_server.transcoding.one_packet import OnePacketProtocol
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
@@ -80,6 +81,9 @@ class _Process:
         async with contextlib.AsyncExitStack() as stack:
             await self._open(parts.store)
             stack.push_async_callback(parts.store.stop)
+            parts.peers.open()
+            stack.push_async_callback(parts.peers.close)
+            stack.push_async_callback(parts.sender.stop, self._settings.drain_seconds)
             parts.supervisor.start()
             stack.push_async_callback(parts.supervisor.stop)
             await parts.rpc.server.start()
@@ -121,7 +125,7 @@ class _Process:
     def _http(self, parts: Parts) -> tuple[_Http, socket.socket]:
         config = uvicorn.Config(
             parts.application,
-            http="httptools",
+            http=OnePacketProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
