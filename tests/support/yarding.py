@@ -37,6 +37,7 @@ QUICK = {
     "JOBYARD_LEASE_CHECK_SECONDS": "0.2",
     "JOBYARD_WAKE_CHECK_SECONDS": "0.1",
     "JOBYARD_CANCEL_CHECK_SECONDS": "0.2",
+    "JOBYARD_DRAIN_SECONDS": "1",
 }
 
 
@@ -85,7 +86,8 @@ class Jobs:
                     if words in await self.log(job):
                         return
                 except grpc.aio.AioRpcError as error:
-                    assert error.code() is grpc.StatusCode.NOT_FOUND
+                    if error.code() is not grpc.StatusCode.NOT_FOUND:
+                        raise
                 await asyncio.sleep(0.05)
 
     async def cancel(self, job: job_pb2.Job) -> job_pb2.Job:

@@ -1,11 +1,13 @@
 """How jobs end is how their programs end: exit codes, signals, limits, results."""
 
 import json
+import subprocess
 import sys
 
 import pytest
 
 from jobyard.jobs.v1 import state_pb2, subjob_pb2
+from jobyard_server.worker.embedded import ECHO
 from jobyard_server.worker.plan import MIB, Limits
 
 
@@ -59,7 +61,9 @@ async def test_a_damaged_result_is_a_failure_that_says_so(jobs, content, words):
 
 
 async def test_another_exit_code_is_a_failure_that_names_the_last_line_and_keeps_the_result(jobs):
-    job, subjob, attempt = await run(jobs, shell("echo no such customer; echo '{\"part\": 1}' > $JOBYARD_RESULT_FILE; exit 7"))
+    job, subjob, attempt = await run(
+        jobs, shell("echo no such customer; echo '{\"part\": 1}' > $JOBYARD_RESULT_FILE; exit 7")
+    )
     assert (job.state, job.reason) == (state_pb2.STATE_FAILED, "EXIT_CODE")
     assert "exit code 7" in subjob.message
     assert "no such customer" in subjob.message
@@ -155,10 +159,6 @@ async def test_the_progress_file_is_seen_while_the_program_runs(jobs):
 
 
 def test_the_echo_program_gives_the_payload_back(tmp_path):
-    import subprocess
-
-    from jobyard_server.worker.embedded import ECHO
-
     result = tmp_path / "result"
     told = {"JOBYARD_JOB": "1", "JOBYARD_ATTEMPT": "1", "JOBYARD_RESULT_FILE": str(result)}
     payload = json.dumps({"exit": 4, "other": "ü"})

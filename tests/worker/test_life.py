@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
 import pytest
 
-from jobyard.jobs.v1 import state_pb2, subjob_pb2
+from jobyard.jobs.v1 import job_service_pb2_grpc, job_submit_pb2, state_pb2, subjob_pb2
 from support.running import Worker
 from support.yarding import jobs_of, quick_server
 
@@ -125,10 +126,6 @@ async def test_a_worker_that_is_not_let_in_says_why_and_ends(guarded, queue, tok
 
 
 async def test_a_program_never_sees_the_token_of_its_worker(guarded, tmp_path):
-    import grpc
-
-    from jobyard.jobs.v1 import job_service_pb2_grpc, job_submit_pb2
-
     seen = tmp_path / "seen"
     command = f"bash -c 'env > {seen}.part; cat /proc/$PPID/cmdline >> {seen}.part; mv {seen}.part {seen}'"
     with Worker(guarded, "mine", command, name="trusted", JOBYARD_TOKEN="worker-token"):

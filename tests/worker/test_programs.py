@@ -14,7 +14,11 @@ from jobyard_server.worker import environment
 from jobyard_server.worker.keeper import processes
 from jobyard_server.worker.plan import Limits
 
-TELL = "import json, os, sys; json.dump({'env': dict(os.environ), 'in': sys.stdin.read()}, open(os.environ['JOBYARD_RESULT_FILE'], 'w'))"
+TELL = """
+import json, os, sys
+told = {"env": dict(os.environ), "in": sys.stdin.read()}
+json.dump(told, open(os.environ["JOBYARD_RESULT_FILE"], "w"))
+"""
 
 
 async def tell(jobs, payload, **plan):
@@ -117,7 +121,9 @@ def running_with(mark: str) -> list[int]:
 )
 async def test_nothing_of_a_program_outlives_it(jobs, leave_behind):
     mark = f"8{time.monotonic_ns() % 10**9}"
-    async with jobs.worker("bash", "-c", leave_behind.format(mark=mark) + f"; pgrep -f 'sleep {mark}' > /dev/null && echo seen"):
+    async with jobs.worker(
+        "bash", "-c", leave_behind.format(mark=mark) + f"; pgrep -f 'sleep {mark}' > /dev/null && echo seen"
+    ):
         job = await jobs.until(await jobs.submit())
         assert await jobs.log(job) == b"seen\n", "the test has to leave something behind"
         assert running_with(mark) == []

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
 
 from jobyard.jobs.v1 import (
     job_pb2,
@@ -121,8 +122,6 @@ def _lease() -> worker_lease_pb2.Lease:
 
 
 async def _abort(context, code, reason):
-    from google.rpc import error_details_pb2, status_pb2
-
     status = status_pb2.Status(code=code.value[0], message=reason)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="jobyard"))
     await context.abort(code, reason, (("grpc-status-details-bin", status.SerializeToString()),))

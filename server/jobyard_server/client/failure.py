@@ -47,6 +47,11 @@ class Failure:
         return self.code in _PASSING and self.reason not in _LASTING
 
     @property
+    def broken(self) -> bool:
+        """Whether the server made a mistake, which it may make again each time."""
+        return self.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+
+    @property
     def unreachable(self) -> bool:
         """Whether no server of ours answered."""
         return self.code is grpc.StatusCode.UNAVAILABLE and not self.reason

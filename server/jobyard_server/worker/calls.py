@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 
 from jobyard_server.client import failure
 from jobyard_server.client.failure import Failure
 from jobyard_server.client.retry import Backoff
+
+BROKEN_SECONDS: Final = 20.0
+"""A server that answers, but with mistakes of its own, is not asked for longer."""
 
 Request = TypeVar("Request", contravariant=True)  # noqa: PLC0105 - one name for what is sent
 Response = TypeVar("Response", covariant=True)  # noqa: PLC0105 - one name for what comes back
@@ -55,12 +58,15 @@ class Calls:
         """
         backoff = Backoff()
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began = well = clock()
         while True:
             try:
                 return await self.once(method, request, seconds)
             except FailedError as error:
                 wait = backoff.after(error.failure)
-                if not error.failure.passing or clock() + wait - began > patience():
+                if not error.failure.broken:
+                    well = clock()
+                given_up = clock() + wait - began > patience() or clock() + wait - well > BROKEN_SECONDS
+                if given_up or not error.failure.passing:
                     raise
             await asyncio.sleep(wait)
