@@ -152,8 +152,13 @@ class Call:
 
     def unary_limit(self) -> asyncio.Timeout:
         """The time of a call with one answer, as a context that cancels what runs in it."""
-        longest = self._edge.limits.unary_seconds
-        return self._limit(longest if self._deadline is None else min(longest, self._deadline - monotonic()))
+        seconds = self._edge.limits.unary_seconds
+        if self._deadline is not None:
+            seconds = min(seconds, self._deadline - monotonic())
+        if self.until is not None:
+            # The server was told to stop while the caller was let in.
+            seconds = min(seconds, self.until - asyncio.get_running_loop().time())
+        return self._limit(seconds)
 
     def stream_limit(self) -> asyncio.Timeout:
         """The time of a stream, as long as its caller wants it; asked for again, the time of its next part."""
