@@ -44,7 +44,7 @@ async def state_of(store, job):
 
 async def until(store, job, state):
     async with asyncio.timeout(5):
-        while await state_of(store, job) is not state:  # noqa: ASYNC110 - nobody tells
+        while await state_of(store, job) is not state:
             await asyncio.sleep(0.02)
 
 
