@@ -24,6 +24,7 @@ from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
 from jobyard_server.engine.loops import Periods, loops
+from jobyard_server.engine.schedules import Scheduler, schedule_loops
 from jobyard_server.engine.supervisor import Supervisor
 from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.observe.deliveries import DeliveryMetrics
@@ -46,6 +47,7 @@ from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
 from jobyard_server.transcoding.pages import Application, with_pages
+from jobyard_server.usecases.ports import MakeJobs
 
 APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API)
 """Every API this server speaks."""
@@ -92,9 +94,16 @@ def build(settings: Settings) -> Parts:
     retention = Retention(
         settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
     )
+    scheduler = Scheduler(store, _makers())
     supervisor = Supervisor(
         [
             *loops(store, _periods(settings), settings.cancel_grace_seconds),
+            *schedule_loops(
+                scheduler,
+                settings.schedule_check_seconds,
+                settings.retention_check_seconds,
+                settings.fire_retention_seconds,
+            ),
             *delivery_loops(sender, store, settings.delivery_check_seconds, retention),
         ]
     )
@@ -102,7 +111,7 @@ def build(settings: Settings) -> Parts:
     health.watch("store", lambda: _store_part(store))
     health.watch("engine", lambda: _engine_part(supervisor))
     registry.register(StoreFigures(lambda: store.tally))
-    _measure(registry, edge, supervisor)
+    _measure(registry, edge, supervisor, scheduler)
     return Parts(
         settings=settings,
         store=store,
@@ -162,6 +171,7 @@ def _rpc(settings: Settings, store: Store, edge: Edge, sender: Sender) -> Rpc:
         checkpoint_seconds=settings.checkpoint_seconds,
         checks={(api.name, kind): check for api in APIS for kind, check in api.checks.items()},
         apis=frozenset(api.name for api in APIS),
+        makers=_makers(),
         profiles=dict.fromkeys(settings.profiles, "on"),
         deliverer=sender,
         delivery_wait_seconds=settings.delivery_wait_seconds,
@@ -222,6 +232,10 @@ def _kinds(settings: Settings) -> Kinds:
     return kinds
 
 
+def _makers() -> dict[str, MakeJobs]:
+    return {api.name: api.make_jobs for api in APIS if api.make_jobs is not None}
+
+
 def _application(settings: Settings, rpc: Rpc, health: Health, registry: CollectorRegistry) -> Application:
     pool = descriptor_pool.Default()
     services = [pool.FindServiceByName(service.name) for api in APIS for service in api.services]
@@ -257,7 +271,7 @@ def _engine_part(supervisor: Supervisor) -> Part:
     return Part(well=False, word="; ".join(f"{name}: {problem}" for name, problem in troubled.items()))
 
 
-def _measure(registry: CollectorRegistry, edge: Edge, supervisor: Supervisor) -> None:
+def _measure(registry: CollectorRegistry, edge: Edge, supervisor: Supervisor, scheduler: Scheduler) -> None:
     """What is not counted where it happens is asked for when somebody looks."""
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -266,3 +280,5 @@ def _measure(registry: CollectorRegistry, edge: Edge, supervisor: Supervisor) ->
     lag = Gauge("jobyard_engine_lag_seconds", "By how much a loop of the engine is late.", ["loop"], registry=registry)
     for name, progress in supervisor.progress.items():
         lag.labels(name).set_function(progress.lag)
+    late = Gauge("jobyard_schedule_lag_seconds", "By how much the schedule due longest was late.", registry=registry)
+    late.set_function(lambda: scheduler.lag)

@@ -166,6 +166,11 @@ class Settings(BaseSettings):
     """How often lost leases are looked for."""
     wake_check_seconds: PositiveFloat = 0.5
     """How often retries that are due are looked for."""
+    schedule_check_seconds: PositiveFloat = 0.5
+    """How often schedules that are due are looked for."""
+    fire_retention_seconds: PositiveFloat = 30 * 86400.0
+    """How long is known what became of the due times of a schedule. A time of the past that is made up for later than
+    that may be made a second time."""
     cancel_check_seconds: PositiveFloat = 1.0
     """How often cancelled work that does not stop is looked for."""
     retention_check_seconds: PositiveFloat = 60.0

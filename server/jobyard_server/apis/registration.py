@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FileDescriptor
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
-from jobyard_server.usecases.ports import Deliverer, DeliveryKind, Store
+from jobyard_server.usecases.ports import Deliverer, DeliveryKind, MakeJobs, Store
 
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
@@ -39,6 +39,8 @@ class Options:
     """The named variants in force, for use cases whose rules differ by them."""
     deliverer: Deliverer | None = None
     """Sends deliveries that a call has to wait for; without one they are sent in the background only."""
+    makers: Mapping[str, MakeJobs] = field(default_factory=dict)
+    """How each API makes the jobs of its schedules, for the one API through which all of them are controlled."""
     delivery_wait_seconds: float = 3.0
     """How long a call that has to answer after its deliveries waits for them."""
 
@@ -74,3 +76,5 @@ class Api:
     """The roles its clients know, with the permissions each holds unless a setting says otherwise."""
     deliveries: Mapping[str, DeliveryKind] = field(default_factory=dict)
     """How each kind of what it owes to somebody outside is made up, judged and settled."""
+    make_jobs: MakeJobs | None = None
+    """How it makes the jobs of its schedules; ``None`` for an API without schedules."""

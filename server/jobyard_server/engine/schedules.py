@@ -19,6 +19,7 @@ from jobyard_server.domain.job import Micros, NewJob
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.domain.schedule import waits, wake_at
+from jobyard_server.engine.supervisor import Loop
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.cancel_job import cancel_job
 from jobyard_server.usecases.ports import DueSchedule, DueTime, Fire, MakeJobs, Store
@@ -76,21 +77,26 @@ class Scheduler:
         if self._crowded:
             # Somebody else works through the same ones: another order makes it rare that both take the same.
             random.shuffle(due)
+        return await self._work_through(due, now)
+
+    async def _work_through(self, due: list[DueSchedule], now: Micros) -> int:
+        """Set by set; one is thought about while the one before is written."""
         won = 0
-        pending: asyncio.Task[int] | None = None
-        while due:
-            part, due = due[: self._size], due[self._size :]
-            commands = await self._commands(part, now)
-            # One set is thought about while the one before is written.
-            if pending is not None:
-                won += await pending
-            if self._crowded and pending is not None and won == 0:
-                pending = None
-                break
-            pending = asyncio.create_task(self._fire(commands))
-        if pending is not None:
-            won += await pending
-        return won
+        writing: asyncio.Task[int] | None = None
+        try:
+            while due:
+                part, due = due[: self._size], due[self._size :]
+                commands = await self._commands(part, now)
+                if writing is not None:
+                    won += await writing
+                    if self._crowded and not won:
+                        # Somebody else is ahead: what was read is old.
+                        return won
+                writing = asyncio.create_task(self._fire(commands))
+            return won + (await writing if writing is not None else 0)
+        finally:
+            if writing is not None:
+                writing.cancel()
 
     async def forget(self, keep_seconds: float) -> int:
         """Forget what became of due times so long ago, a step of it; how much."""
@@ -179,6 +185,14 @@ class Scheduler:
         # Half way there: one slow disk does not make the next sets tiny.
         self._size = max(SMALLEST, min(LARGEST, (self._size + fitting) // 2))
         return won
+
+
+def schedule_loops(scheduler: Scheduler, check: float, retention: float, keep: float) -> list[Loop]:
+    """The loops of schedules: seconds between two looks, between two removals, and how long fires are remembered."""
+    return [
+        Loop("schedules", check, scheduler.step),
+        Loop("fires", retention, lambda: scheduler.forget(keep)),
+    ]
 
 
 def _no_store(problem: Exception) -> bool:

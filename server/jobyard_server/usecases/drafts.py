@@ -79,7 +79,7 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
     """The job to store; raises ``Refused`` when the definition is unknown or disabled, or the draft is too large."""
     definition = draft.resolved
     if definition is None and draft.definition:
-        definition = await _definition(read, call, draft)
+        definition = await find_definition(read, call, draft)
     subjobs = draft.subjobs
     if subjobs is None:
         default = member(definition.spec, "payload") if definition is not None else None
@@ -125,7 +125,8 @@ def _first(said: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 - both a
     return otherwise if said is None else said
 
 
-async def _definition(read: Reader, call: Call, draft: JobDraft) -> Definition:
+async def find_definition(read: Reader, call: Call, draft: JobDraft) -> Definition:
+    """The definition that a draft names; raises ``Refused`` when it is unknown or disabled."""
     found = await read.definition(call.api, call.tenant, draft.definition, draft.definition_version)
     if found is None:
         version = f" version {draft.definition_version}" if draft.definition_version else ""

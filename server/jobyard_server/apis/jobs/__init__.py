@@ -13,6 +13,8 @@ from jobyard.jobs.v1 import (
     queue_service_pb2_grpc,
     record_service_pb2,
     record_service_pb2_grpc,
+    schedule_service_pb2,
+    schedule_service_pb2_grpc,
     worker_service_pb2,
     worker_service_pb2_grpc,
 )
@@ -21,6 +23,8 @@ from jobyard_server.apis.jobs.executor_service import ExecutorService
 from jobyard_server.apis.jobs.job_service import JobService
 from jobyard_server.apis.jobs.queue_service import QueueService
 from jobyard_server.apis.jobs.record_service import RecordService
+from jobyard_server.apis.jobs.schedule_service import ScheduleService
+from jobyard_server.apis.jobs.template import make_jobs
 from jobyard_server.apis.jobs.worker_service import WorkerService
 from jobyard_server.apis.registration import Api, Service
 
@@ -47,6 +51,11 @@ API = Api(
             RecordService,
         ),
         Service(
+            "jobyard.jobs.v1.ScheduleService",
+            schedule_service_pb2_grpc.add_ScheduleServiceServicer_to_server,
+            ScheduleService,
+        ),
+        Service(
             "jobyard.jobs.v1.WorkerService",
             worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
             WorkerService,
@@ -60,6 +69,7 @@ API = Api(
         executor_service_pb2.DESCRIPTOR,
         queue_service_pb2.DESCRIPTOR,
         record_service_pb2.DESCRIPTOR,
+        schedule_service_pb2.DESCRIPTOR,
         worker_service_pb2.DESCRIPTOR,
     ),
     roles={
@@ -69,4 +79,5 @@ API = Api(
         "viewer": frozenset({"jobs.read", "catalog.read"}),
         "worker": frozenset({"work"}),
     },
+    make_jobs=make_jobs,
 )

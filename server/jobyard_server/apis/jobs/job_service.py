@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing_extensions import override
 
 from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2
-from jobyard_server.apis.jobs import mapping, mapping_submit
+from jobyard_server.apis.jobs import mapping, mapping_schedule, mapping_submit
 from jobyard_server.apis.jobs.calling import current_call
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.reason import invalid
@@ -19,7 +19,7 @@ from jobyard_server.usecases.import_jobs import import_jobs
 from jobyard_server.usecases.list_attempts import list_attempts
 from jobyard_server.usecases.list_jobs import JobList, list_jobs
 from jobyard_server.usecases.list_subjobs import list_subjobs
-from jobyard_server.usecases.ports import Store, Submitted
+from jobyard_server.usecases.ports import Store
 from jobyard_server.usecases.read_log import read_log
 from jobyard_server.usecases.submit_job import submit_job
 from jobyard_server.usecases.submit_jobs import submit_jobs
@@ -37,7 +37,9 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     async def SubmitJob(
         self, request: job_submit_pb2.SubmitJobRequest, context: object
     ) -> job_submit_pb2.SubmitJobResponse:
-        return _submitted(await submit_job(self._store, current_call(), mapping_submit.draft(request)))
+        submitted = await submit_job(self._store, current_call(), mapping_submit.draft(request))
+        job = await mapping_schedule.shown(self._store.read, submitted.job)
+        return job_submit_pb2.SubmitJobResponse(job=job, replayed=submitted.replayed)
 
     @override
     async def SubmitJobs(
@@ -45,7 +47,13 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     ) -> job_submit_pb2.SubmitJobsResponse:
         drafts = mapping_submit.drafts(request)
         submitted = await submit_jobs(self._store, current_call(), drafts, field="requests")
-        return job_submit_pb2.SubmitJobsResponse(responses=map(_submitted, submitted))
+        jobs = await mapping_schedule.all_shown(self._store.read, [one.job for one in submitted])
+        return job_submit_pb2.SubmitJobsResponse(
+            responses=[
+                job_submit_pb2.SubmitJobResponse(job=job, replayed=one.replayed)
+                for one, job in zip(submitted, jobs, strict=True)
+            ]
+        )
 
     @override
     async def ImportJobs(
@@ -62,7 +70,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     @override
     async def GetJob(self, request: job_access_pb2.GetJobRequest, context: object) -> job_access_pb2.GetJobResponse:
         job = await get_job(self._store, current_call(), mapping.job_ref(request.job))
-        return job_access_pb2.GetJobResponse(job=mapping.job_message(job))
+        return job_access_pb2.GetJobResponse(job=await mapping_schedule.shown(self._store.read, job))
 
     @override
     async def ListJobs(
@@ -76,7 +84,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         )
         page = await list_jobs(self._store, current_call(), wanted)
         return job_access_pb2.ListJobsResponse(
-            jobs=map(mapping.job_message, page.jobs),
+            jobs=await mapping_schedule.all_shown(self._store.read, page.jobs),
             next_page_token=page.next_page_token,
             watch_token=page.watch_token,
         )
@@ -88,7 +96,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         job = await cancel_job(
             self._store, current_call(), mapping.job_ref(request.job), message=request.message
         )  # fmt: skip
-        return job_access_pb2.CancelJobResponse(job=mapping.job_message(job))
+        return job_access_pb2.CancelJobResponse(job=await mapping_schedule.shown(self._store.read, job))
 
     @override
     async def DeleteJob(
@@ -163,7 +171,3 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield job_watch_pb2.GetLogResponse(data=chunk.data, offset=chunk.offset, attempt=chunk.attempt)
-
-
-def _submitted(submitted: Submitted) -> job_submit_pb2.SubmitJobResponse:
-    return job_submit_pb2.SubmitJobResponse(job=mapping.job_message(submitted.job), replayed=submitted.replayed)

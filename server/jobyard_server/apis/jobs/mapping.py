@@ -10,7 +10,7 @@ import orjson
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from jobyard.jobs.v1 import definition_pb2, event_pb2, job_pb2, state_pb2, subjob_pb2
+from jobyard.jobs.v1 import definition_pb2, event_pb2, job_pb2, schedule_pb2, state_pb2, subjob_pb2
 from jobyard_server.domain.event import Event, EventType
 from jobyard_server.domain.job import Attempt, Attribute, Job, LeaseLoss, Micros, Outcome, RetryPolicy, Subjob
 from jobyard_server.domain.reason import Reason, Violation, invalid, refuse
@@ -161,8 +161,8 @@ def _deeper_than(value: object, levels: int) -> bool:
 # --- jobs --------------------------------------------------------------------------------------------------------
 
 
-def job_message(job: Job) -> job_pb2.Job:
-    """A job as clients see it."""
+def job_message(job: Job, schedule: schedule_pb2.Schedule | None = None) -> job_pb2.Job:
+    """A job as clients see it, with its schedule where it has one that is to be seen."""
     return job_pb2.Job(
         number=job.number,
         uid=job.uid,
@@ -194,6 +194,9 @@ def job_message(job: Job) -> job_pb2.Job:
         start_time=timestamp(job.started_at),
         end_time=timestamp(job.finished_at),
         expire_time=timestamp(job.expires_at),
+        parent=job.parent or 0,
+        due_time=timestamp(job.due_at),
+        schedule=schedule,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobyard.jobs.v1 import job_submit_pb2
 from jobyard_server.apis.jobs.mapping import (
     MODE,
@@ -14,6 +16,8 @@ from jobyard_server.apis.jobs.mapping import (
     seconds,
     word,
 )
+from jobyard_server.apis.jobs.mapping_schedule import schedule_draft
+from jobyard_server.apis.jobs.template import template_text
 from jobyard_server.domain.job import IdempotencyKey, NewJob, NewSubjob
 from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.domain.state import Mode, State
@@ -27,10 +31,10 @@ def draft(message: job_submit_pb2.SubmitJobRequest) -> JobDraft:
     if message.payload and message.subjobs:
         raise invalid("payload", "cannot stand beside subjobs; give each subjob its own payload")
     pieces = tuple(_subjob(f"subjobs[{place}]", piece) for place, piece in enumerate(message.subjobs))
-    return JobDraft(
+    said = JobDraft(
         definition=message.definition,
         definition_version=message.definition_version,
-        mode=word(MODE, message.mode, Mode.ONCE, "mode"),
+        mode=_mode(message),
         queue=message.queue or None,
         payload=any_json("payload", message.payload) if message.payload else None,
         subjobs=pieces or None,
@@ -42,6 +46,20 @@ def draft(message: job_submit_pb2.SubmitJobRequest) -> JobDraft:
         expires_after=seconds(message.expires_after) if message.HasField("expires_after") else None,
         request_key=message.idempotency_key,
     )
+    if not message.HasField("schedule"):
+        return said
+    # The rest of the request is what is made when the schedule is due; the schedule itself is kept like any other job.
+    return replace(
+        said, spec=template_text(said), schedule=schedule_draft(message.schedule), retry=None, expires_after=None
+    )
+
+
+def _mode(message: job_submit_pb2.SubmitJobRequest) -> Mode:
+    scheduled = message.HasField("schedule")
+    mode = word(MODE, message.mode, Mode.SCHEDULED if scheduled else Mode.ONCE, "mode")
+    if (mode is Mode.SCHEDULED) is not scheduled:
+        raise invalid("schedule", "belongs to MODE_SCHEDULED, and only to it")
+    return mode
 
 
 def _subjob(field: str, message: job_submit_pb2.NewSubjob) -> NewSubjob:
