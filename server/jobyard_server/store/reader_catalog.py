@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jobyard_server.store import rows_catalog as rows
+from jobyard_server.store.blobs import read_blob
 from jobyard_server.store.rows import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
+    from jobyard_server.store.sets import Sets
 
 T = TypeVar("T")
 
@@ -31,6 +33,10 @@ class CatalogReader(ABC):
     @abstractmethod
     async def many(self, sql: str, parameters: Sequence[Any], map_: Callable[[tuple[Any, ...]], T]) -> list[T]:
         """The rows of a query, mapped."""
+
+    @abstractmethod
+    async def in_thread(self, read: Callable[[Sets], T]) -> T:
+        """Read in a thread, everything as of one moment."""
 
     async def definition(self, api: str, tenant: str, id_: str, version: int = 0) -> Definition | None:
         """One definition; version 0 is the newest."""
@@ -81,6 +87,10 @@ class CatalogReader(ABC):
         named = (api, kept(tenant), kept(kind), kept(id_))
         row = self.one(f"{_RECORDS} WHERE api = ? AND tenant = ? AND kind = ? AND id = ?", named)
         return None if row is None else rows.record(row)
+
+    async def blob(self, id_: str) -> bytes | None:
+        """The bytes kept under a name."""
+        return await self.in_thread(lambda sets: read_blob(sets, id_))
 
     async def records(
         self, api: str, tenant: str | None, kind: str, *, after: str | None, limit: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from jobyard_server.store import rows_catalog as rows
+from jobyard_server.store.blobs import blob_bytes, drop_blob, put_blob
 from jobyard_server.store.rows import attributes_text, kept
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _PUT_DEFINITION: Final = _upsert("definitions", rows.DEFINITION_COLUMNS, ("api",
 _PUT_EXECUTOR: Final = _upsert("executors", rows.EXECUTOR_COLUMNS, ("api", "tenant", "id"))
 _PUT_QUEUE: Final = _upsert("queues", rows.QUEUE_COLUMNS, ("name",), ("last_served",))
 _PUT_RECORD: Final = _upsert("records", rows.RECORD_COLUMNS, ("api", "tenant", "kind", "id"))
+_DEFINITION: Final = (
+    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "  # noqa: S608 - our own names
+    "WHERE api = ? AND tenant = ? AND id = ? ORDER BY version DESC LIMIT 1"
+)
 _RECORD: Final = (
     f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
     "WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
@@ -44,6 +49,11 @@ class CatalogTransaction:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+
+    def definition(self, api: str, tenant: str, id_: str) -> Definition | None:
+        """The newest version of a definition."""
+        found = self._unit.sets.all(_DEFINITION, (api, kept(tenant), kept(id_)))
+        return rows.definition(found[0]) if found else None
 
     def put_definition(self, definition: NewDefinition) -> Definition:
         """Create or replace."""
@@ -105,6 +115,18 @@ class CatalogTransaction:
         """Remove; whether it was there."""
         sql = "DELETE FROM records WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
         return self._unit.sets.run(sql, (api, kept(tenant), kept(kind), kept(id_))) > 0
+
+    def put_blob(self, id_: str, data: bytes) -> None:
+        """Keep bytes under a name."""
+        put_blob(self._unit, id_, data)
+
+    def delete_blob(self, id_: str) -> bool:
+        """Remove what is kept under a name; whether it was there."""
+        return drop_blob(self._unit, id_)
+
+    def blob_bytes(self, prefix: str) -> int:
+        """How many bytes are kept under names that begin so."""
+        return blob_bytes(self._unit.sets, prefix)
 
     def _put(self, sql: str, row: Sequence[Any]) -> tuple[Any, ...]:
         (written,) = self._unit.sets.all(sql, row)

@@ -114,6 +114,9 @@ class Reader(ScheduleReader, Protocol):
     ) -> Sequence[Record]:
         """Records of a kind by id."""
 
+    async def blob(self, id_: str) -> bytes | None:
+        """The bytes kept under a name."""
+
     async def delivery(self, uid: str) -> Delivery | None:
         """One delivery."""
 
@@ -125,6 +128,7 @@ class Reader(ScheduleReader, Protocol):
         api: str | None = None,
         job: int | None = None,
         after: int | None = None,
+        oldest_first: bool = False,
         limit: int = 100,
     ) -> Sequence[Delivery]:
-        """Deliveries, newest first, those below the number ``after``."""
+        """Deliveries, newest first, those behind the number ``after``."""

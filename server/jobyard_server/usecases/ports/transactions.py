@@ -111,6 +111,9 @@ class JobTx(Protocol):
 class CatalogTx(Protocol):
     """What operators and APIs load."""
 
+    def definition(self, api: str, tenant: str, id_: str) -> Definition | None:
+        """The newest version of a definition, locked."""
+
     def put_definition(self, definition: NewDefinition) -> Definition:
         """Create or replace."""
 
@@ -147,6 +150,15 @@ class CatalogTx(Protocol):
 
     def delete_record(self, api: str, tenant: str, kind: str, id_: str) -> bool:
         """Remove; whether it was there."""
+
+    def put_blob(self, id_: str, data: bytes) -> None:
+        """Keep bytes under a name, which its API makes unique; what was there before is replaced."""
+
+    def delete_blob(self, id_: str) -> bool:
+        """Remove; whether it was there."""
+
+    def blob_bytes(self, prefix: str) -> int:
+        """How many bytes are kept under names that begin so."""
 
 
 class DeliveryTx(Protocol):

@@ -1,0 +1,43 @@
+"""Bytes too large for a row: kept, replaced, counted and removed."""
+
+import pytest
+
+from jobyard_server.store.blobs import PIECE
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
+async def test_bytes_are_read_as_they_were_put(store, size):
+    data = bytes(range(251)) * (size // 251 + 1)
+    await store.run(lambda tx: tx.put_blob("sample/a", data[:size]))
+    assert await store.read.blob("sample/a") == data[:size]
+
+
+async def test_what_is_put_again_is_replaced(store):
+    await store.run(lambda tx: tx.put_blob("sample/a", b"x" * (2 * PIECE)))
+    await store.run(lambda tx: tx.put_blob("sample/a", b"new"))
+    assert await store.read.blob("sample/a") == b"new"
+    assert await store.run(lambda tx: tx.blob_bytes("sample/")) == 3
+
+
+async def test_only_names_that_begin_so_are_counted(store):
+    for name in ("sample/a/1", "sample/a/2", "sample/b/1", "sample/a"):
+        await store.run(lambda tx: tx.put_blob(name, b"four"))  # noqa: B023 - run before the next name
+    assert await store.run(lambda tx: tx.blob_bytes("sample/a/")) == 8
+    assert await store.run(lambda tx: tx.blob_bytes("other/")) == 0
+
+
+async def test_what_was_removed_is_gone(store):
+    await store.run(lambda tx: tx.put_blob("sample/a", b"x"))
+    assert await store.run(lambda tx: tx.delete_blob("sample/a"))
+    assert not await store.run(lambda tx: tx.delete_blob("sample/a"))
+    assert await store.read.blob("sample/a") is None
+
+
+async def test_bytes_of_a_transaction_that_failed_are_not_there(store):
+    def fail(tx):
+        tx.put_blob("sample/a", b"x")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await store.run(fail)
+    assert await store.read.blob("sample/a") is None
