@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from jobyard_server.client.failure import Failure
+if TYPE_CHECKING:
+    # It brings gRPC along, which `--help` can do without.
+    from jobyard_server.client.failure import Failure
 
 
 class Exit(IntEnum):
