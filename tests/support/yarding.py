@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from jobyard.jobs.v1 import (
     job_access_pb2,
@@ -120,3 +122,19 @@ async def jobs_of(server: Server) -> AsyncIterator[Jobs]:
 def quick_server(folder: Path, *arguments: str, **settings: str) -> Server:
     """A server whose periods are short."""
     return Server(folder, *arguments, **QUICK | settings)
+
+
+async def refused(call: Any) -> tuple[grpc.StatusCode, str, list[str]]:
+    """Code, reason and fields with which a call is refused."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = caught.value
+    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    reason, fields = "", []
+    for packed in status_pb2.Status.FromString(details).details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if packed.Unpack(info):
+            reason = info.reason
+        elif packed.Unpack(bad):
+            fields = [violation.field for violation in bad.field_violations]
+    return error.code(), reason, fields

@@ -145,7 +145,7 @@ def _parse(field: str, text: str) -> object:
 
 def _deeper_than(value: object, levels: int) -> bool:
     layer = [value]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         inner: list[object] = []
         for item in layer:
             if isinstance(item, dict):
