@@ -48,6 +48,7 @@ from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
 from jobyard_server.transcoding.pages import Application, with_pages
 from jobyard_server.usecases.ports import MakeJobs
+from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
 APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API)
 """Every API this server speaks."""
@@ -104,7 +105,7 @@ def build(settings: Settings) -> Parts:
                 settings.retention_check_seconds,
                 settings.fire_retention_seconds,
             ),
-            *delivery_loops(sender, store, settings.delivery_check_seconds, retention),
+            *delivery_loops(sender, WebhookTeller(store).step, store, settings.delivery_check_seconds, retention),
         ]
     )
     health = Health()

@@ -125,6 +125,7 @@ class HttpCall:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    """Taken for JSON where no header says otherwise."""
     signing_secret: bytes | None = None
     """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
     own_token: bool = False

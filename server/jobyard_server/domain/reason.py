@@ -47,6 +47,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     INTERNAL = "INTERNAL"
     SERVER_STOPPING = "SERVER_STOPPING"
+    DELIVERY_NOT_FOUND = "DELIVERY_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from jobyard_server.domain.delivery import (
     Verdict,
 )
 from jobyard_server.domain.reason import Reason, Refused
-from jobyard_server.usecases.credentials import open_credential
+from jobyard_server.usecases.credentials import open_credential, open_secret
 from jobyard_server.usecases.ports import ClaimDeliveries, DeliveryKind, DeliveryResult, nothing_follows
 
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ class Context:
     def json(self, message: object, face: str) -> bytes:
         """A proto message as JSON, in the spelling of a face."""
         return self._print(message, face)
+
+    def reveal(self, sealed: str) -> str:
+        """What was sealed to be kept, in clear."""
+        return open_secret(self._store.signer, sealed)
 
     def credential(self, delivery: Delivery) -> str:
         """The credential that was forwarded with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from jobyard_server.engine.supervisor import Loop
+from jobyard_server.engine.supervisor import Loop, Step
 
 if TYPE_CHECKING:
     from jobyard_server.engine.deliveries import Sender
@@ -30,11 +30,14 @@ class Retention:
     period: float
 
 
-def delivery_loops(sender: Sender, store: Keeping, release_period: float, retention: Retention) -> list[Loop]:
-    """The loops of a sender."""
+def delivery_loops(
+    sender: Sender, webhooks: Step, store: Keeping, release_period: float, retention: Retention
+) -> list[Loop]:
+    """The loops of a sender; ``webhooks`` owes what webhooks are to be told."""
     return [
-        # It waits by itself until something is due.
+        # These wait by themselves until there is something to do.
         Loop("deliveries", 0.0, sender.step),
+        Loop("webhooks", 0.0, webhooks),
         Loop("claims", release_period, store.release_deliveries),
         Loop(
             "delivery_retention",

@@ -31,6 +31,7 @@ KEEP_ALIVE_SECONDS: Final = 2.0
 """Shorter than any server's we know of, so that no call goes into a connection that is just being closed."""
 DNS_SECONDS: Final = 10
 DNS_THREADS: Final = 16
+JSON: Final = "application/json"
 USER_AGENT: Final = "jobyard"
 
 
@@ -155,6 +156,8 @@ class HttpClient:
 
     def _headers(self, call: HttpCall, uid: str) -> dict[str, str]:
         headers = dict(call.headers)
+        if call.body and not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = JSON
         if call.method not in {"GET", "HEAD"}:
             headers["Idempotency-Key"] = uid
         if call.signing_secret is not None:

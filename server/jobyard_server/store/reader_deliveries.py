@@ -48,19 +48,20 @@ class DeliveryReader(ABC):
         api: str | None = None,
         job: int | None = None,
         after: int | None = None,
+        oldest_first: bool = False,
         limit: int = 100,
     ) -> Sequence[Delivery]:
-        """Deliveries, newest first, those below the number ``after``."""
+        """Deliveries, newest first, those behind the number ``after``."""
         asked = {
             "job =": job,
             "tenant =": None if tenant is None else kept(tenant),
             "state =": None if state is None else state.value,
             "api =": api,
-            "id <": after,
+            "id >" if oldest_first else "id <": after,
         }
         given = {term: value for term, value in asked.items() if value is not None}
         where = " AND ".join(f"{term} ?" for term in given) or "1"
-        sql = f"{_DELIVERIES} WHERE {where} ORDER BY id DESC LIMIT {limit:d}"
+        sql = f"{_DELIVERIES} WHERE {where} ORDER BY id{'' if oldest_first else ' DESC'} LIMIT {limit:d}"
         return await self.many(sql, tuple(given.values()), delivery)
 
     def next_delivery(self) -> int | None:

@@ -23,3 +23,17 @@ def open_credential(signer: Signer, sealed: str, now: Micros) -> str:
     except ValueError:
         return ""
     return str(credential) if isinstance(expires_at, int) and now < expires_at else ""
+
+
+_SECRET: Final = "secret"  # noqa: S105 - what is sealed, not a secret
+
+
+def seal_secret(signer: Signer, secret: str) -> str:
+    """A lasting secret as it is kept."""
+    return signer.seal(_SECRET, [secret])
+
+
+def open_secret(signer: Signer, sealed: str) -> str:
+    """The secret in clear; ``ValueError`` when it was not sealed here."""
+    (secret,) = signer.open(_SECRET, sealed)
+    return str(secret)

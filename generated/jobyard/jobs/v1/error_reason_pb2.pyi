@@ -138,6 +138,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The server made a mistake. The request id names it in the log of the server."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 34
     """The server is stopping and ended the call. Send the same request again, to another server or a little later."""
+    ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 35
+    """There is no such delivery, or the caller may not see it.
+    Metadata: `{"delivery": "01a1ffd2-b7f7-7065-a8d1-34d161dd0636"}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -264,4 +268,8 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 33
 """The server made a mistake. The request id names it in the log of the server."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 34
 """The server is stopping and ended the call. Send the same request again, to another server or a little later."""
+ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 35
+"""There is no such delivery, or the caller may not see it.
+Metadata: `{"delivery": "01a1ffd2-b7f7-7065-a8d1-34d161dd0636"}`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -3,6 +3,8 @@
 from jobyard.jobs.v1 import (
     definition_service_pb2,
     definition_service_pb2_grpc,
+    delivery_service_pb2,
+    delivery_service_pb2_grpc,
     error_reason_pb2,
     executor_service_pb2,
     executor_service_pb2_grpc,
@@ -15,16 +17,21 @@ from jobyard.jobs.v1 import (
     record_service_pb2_grpc,
     schedule_service_pb2,
     schedule_service_pb2_grpc,
+    webhook_service_pb2,
+    webhook_service_pb2_grpc,
     worker_service_pb2,
     worker_service_pb2_grpc,
 )
 from jobyard_server.apis.jobs.definition_service import DefinitionService
+from jobyard_server.apis.jobs.deliveries import CHECKS, DELIVERIES
+from jobyard_server.apis.jobs.delivery_service import DeliveryService
 from jobyard_server.apis.jobs.executor_service import ExecutorService
 from jobyard_server.apis.jobs.job_service import JobService
 from jobyard_server.apis.jobs.queue_service import QueueService
 from jobyard_server.apis.jobs.record_service import RecordService
 from jobyard_server.apis.jobs.schedule_service import ScheduleService
 from jobyard_server.apis.jobs.template import make_jobs
+from jobyard_server.apis.jobs.webhook_service import WebhookService
 from jobyard_server.apis.jobs.worker_service import WorkerService
 from jobyard_server.apis.registration import Api, Service
 
@@ -56,6 +63,16 @@ API = Api(
             ScheduleService,
         ),
         Service(
+            "jobyard.jobs.v1.DeliveryService",
+            delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server,
+            DeliveryService,
+        ),
+        Service(
+            "jobyard.jobs.v1.WebhookService",
+            webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
+            WebhookService,
+        ),
+        Service(
             "jobyard.jobs.v1.WorkerService",
             worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
             WorkerService,
@@ -70,14 +87,21 @@ API = Api(
         queue_service_pb2.DESCRIPTOR,
         record_service_pb2.DESCRIPTOR,
         schedule_service_pb2.DESCRIPTOR,
+        delivery_service_pb2.DESCRIPTOR,
+        webhook_service_pb2.DESCRIPTOR,
         worker_service_pb2.DESCRIPTOR,
     ),
     roles={
         "operator": frozenset(
-            {"jobs.submit", "jobs.read", "jobs.cancel", "jobs.delete", "jobs.import", "catalog.read", "catalog.write"}
+            {
+                *("jobs.submit", "jobs.read", "jobs.cancel", "jobs.delete", "jobs.import"),
+                *("catalog.read", "catalog.write", "deliveries.read", "deliveries.redrive"),
+            }
         ),
-        "viewer": frozenset({"jobs.read", "catalog.read"}),
+        "viewer": frozenset({"jobs.read", "catalog.read", "deliveries.read"}),
         "worker": frozenset({"work"}),
     },
+    checks=CHECKS,
+    deliveries=DELIVERIES,
     make_jobs=make_jobs,
 )

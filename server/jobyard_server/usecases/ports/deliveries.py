@@ -34,6 +34,9 @@ class Rendering(Protocol):
     def json(self, message: object, face: str) -> bytes:
         """A proto message as JSON, in the spelling of a face, such as ``"ics"``."""
 
+    def reveal(self, sealed: str) -> str:
+        """What ``usecases.credentials.seal_secret`` sealed, in clear; ``ValueError`` when it was not sealed here."""
+
     def credential(self, delivery: Delivery) -> str:
         """The credential that was forwarded with it, in clear; empty when there is none or its time is over."""
 
