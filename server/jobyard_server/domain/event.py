@@ -30,6 +30,8 @@ class EventType(StrEnum):
     """A subjob's state changed, and no attempt of it started or ended."""
     FIRE_REFUSED = "FIRE_REFUSED"
     """The schedule of the job was due, and the job to be made was refused."""
+    FINISH_REQUESTED = "FINISH_REQUESTED"
+    """Somebody with authority over the job said how it ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ async def cancel_job(
             return job
         job = tx.change_job(
             job,
-            control=replace(job.control, cancel_requested=True),
+            # What an authority said of a job that may still be resumed is over.
+            control=replace(job.control, cancel_requested=True, finished_as=None),
             reason=reason,
             message=message,
             event=EventType.CANCEL_REQUESTED,

@@ -33,9 +33,11 @@ async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int 
             )
         if not job.control.suspended and not job.state.terminal:
             return job
+        # What an authority ended before it began was not given up by anybody.
+        again = {State.FAILED} if job.control.finished_as is None else {State.FAILED, State.CANCELLED}
         job = tx.change_job(
             job,
-            control=replace(job.control, suspended=False),
+            control=replace(job.control, suspended=False, finished_as=None),
             reason="",
             message="",
             event=EventType.RESUME_REQUESTED,
@@ -46,7 +48,7 @@ async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int 
             job = catch_up_schedule(tx, job)
         move = partial(tx.change_subjob, actor=Actor.USER, by=call.user, request_id=call.request_id)
         for subjob in tx.subjobs(job.number):
-            if subjob.state is State.SUSPENDED or (subjob.state is State.FAILED and job.resumable):
+            if subjob.state is State.SUSPENDED or (job.resumable and subjob.state in again):
                 move(subjob, State.PENDING)
         return tx.refold(job, by=call.user, request_id=call.request_id)
 

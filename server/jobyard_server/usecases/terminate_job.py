@@ -24,7 +24,7 @@ async def terminate_job(store: Store, call: Call, ref: str | int, *, reason: str
             return job
         job = tx.change_job(
             job,
-            control=replace(job.control, cancel_requested=True),
+            control=replace(job.control, cancel_requested=True, finished_as=None),
             reason=reason,
             message=message,
             event=EventType.CANCEL_REQUESTED,

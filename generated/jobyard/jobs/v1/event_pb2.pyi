@@ -51,6 +51,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """The state of a Subjob changed, and no Attempt of it started or ended."""
     EVENT_TYPE_FIRE_REFUSED: _EventType.ValueType  # 12
     """The schedule of the Job was due, and the job to be made was refused; the reason says why."""
+    EVENT_TYPE_FINISH_REQUESTED: _EventType.ValueType  # 13
+    """Somebody with authority over the Job said how it ends."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What an Event tells."""
@@ -81,6 +83,8 @@ EVENT_TYPE_SUBJOB_CHANGED: EventType.ValueType  # 11
 """The state of a Subjob changed, and no Attempt of it started or ended."""
 EVENT_TYPE_FIRE_REFUSED: EventType.ValueType  # 12
 """The schedule of the Job was due, and the job to be made was refused; the reason says why."""
+EVENT_TYPE_FINISH_REQUESTED: EventType.ValueType  # 13
+"""Somebody with authority over the Job said how it ends."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final
