@@ -15,7 +15,7 @@ Handler = Callable[[Message], Any]
 
 
 class Recording:
-    """Handlers by the short name of their method; a handler gives its response, or raises."""
+    """Handlers by the name of their method, short or with its service; a handler gives its response, or raises."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -69,7 +69,7 @@ class Recording:
             raise self.refuse
 
     def _handler(self, call: Call) -> Handler:
-        return self.handlers[call.method.rpartition("/")[2]]
+        return self.handlers.get(call.method) or self.handlers[call.method.rpartition("/")[2]]
 
 
 def failure(code: int, message: str, reason: str = "", **metadata: str) -> RpcFailure:

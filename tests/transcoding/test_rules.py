@@ -27,7 +27,7 @@ def client(serve, backend: Recording) -> Client:
     backend.handlers["Echo"] = lambda request: request.content
     backend.handlers["Whole"] = lambda request: request
     backend.handlers["Nothing"] = lambda _: empty_pb2.Empty()
-    return serve("rules.RulesService")
+    return serve("rules.RulesService", "rules.RefusedService")
 
 
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["id"])
