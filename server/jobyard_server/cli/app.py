@@ -333,3 +333,33 @@ def apply(
 
     documents = applying.read(file)
     _with(server, lambda session: applying.apply(session, documents, output, dry_run=dry_run))
+
+
+# --- the contract ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def call(
+    *,
+    method: Annotated[str, typer.Argument(help="Such as GetJob, or jobyard.jobs.v1.JobService/GetJob.")],
+    request: Annotated[str, typer.Argument(metavar="[JSON]", help="The request: JSON, @FILE, or -.")] = "",
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Call any method of the contract; answers come as JSON, one on each line."""
+    from jobyard_server.cli import calling
+    from jobyard_server.cli.submitting import json_of
+
+    found = calling.method_of(method)
+    message = calling.request_of(found, json_of(request))
+    _with(server, lambda session: calling.call(session, found, message))
+
+
+@app.command()
+def explain(
+    *,
+    name: Annotated[str, typer.Argument(help="A service, method, message, field or enum: Job, Job.state.")] = "",
+) -> None:
+    """Say what something of the contract is."""
+    from jobyard_server.cli.explaining import explain as print_explanation
+
+    print_explanation(name)
