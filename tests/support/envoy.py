@@ -49,8 +49,31 @@ class Echo(grpc.GenericRpcHandler):
 
 
 def configuration(descriptors: Path, services: list[str], listen: int, upstream: int) -> dict[str, Any]:
-    """Make Envoy's configuration, as near to http.proto as its switches go."""
-    transcoder = {
+    """Make Envoy's configuration."""
+    filters = [
+        {"name": "envoy.filters.http.grpc_json_transcoder", "typed_config": transcoder(descriptors, services)},
+        {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
+    ]
+    everything = {"match": {"prefix": "/"}, "route": {"cluster": "up"}}
+    manager = {
+        "@type": MANAGER,
+        "stat_prefix": "in",
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [everything]}]},
+        "http_filters": filters,
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    return {
+        "static_resources": {
+            "listeners": [{"address": address(listen), "filter_chains": [chain]}],
+            "clusters": [cluster(upstream)],
+        }
+    }
+
+
+def transcoder(descriptors: Path, services: list[str]) -> dict[str, Any]:
+    """Configure the transcoder as near to http.proto as its switches go."""
+    return {
         "@type": TRANSCODER,
         "proto_descriptor": str(descriptors),
         "services": services,
@@ -58,56 +81,18 @@ def configuration(descriptors: Path, services: list[str], listen: int, upstream:
         "url_unescape_spec": "ALL_CHARACTERS_EXCEPT_SLASH",
         "query_param_unescape_plus": True,
         "match_unregistered_custom_verb": False,
-        "request_validation_options": {
-            "reject_unknown_method": True,
-            "reject_unknown_query_parameters": True,
-        },
+        "request_validation_options": {"reject_unknown_method": True, "reject_unknown_query_parameters": True},
     }
-    filters = [
-        {"name": "envoy.filters.http.grpc_json_transcoder", "typed_config": transcoder},
-        {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
-    ]
-    manager = {
-        "@type": MANAGER,
-        "stat_prefix": "in",
-        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-        "route_config": {
-            "virtual_hosts": [
-                {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "up"}}]}
-            ]
-        },
-        "http_filters": filters,
-    }
+
+
+def cluster(port: int) -> dict[str, Any]:
+    """Name the gRPC server behind Envoy."""
+    http2 = {"@type": HTTP2, "explicit_http_config": {"http2_protocol_options": {}}}
+    endpoint = {"endpoint": {"address": address(port)}}
     return {
-        "static_resources": {
-            "listeners": [
-                {
-                    "address": address(listen),
-                    "filter_chains": [
-                        {
-                            "filters": [
-                                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-                            ]
-                        }
-                    ],
-                }
-            ],
-            "clusters": [
-                {
-                    "name": "up",
-                    "typed_extension_protocol_options": {
-                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                            "@type": HTTP2,
-                            "explicit_http_config": {"http2_protocol_options": {}},
-                        }
-                    },
-                    "load_assignment": {
-                        "cluster_name": "up",
-                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(upstream)}}]}],
-                    },
-                }
-            ],
-        }
+        "name": "up",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 
