@@ -124,21 +124,13 @@ def worker(
     else its last line if that is a JSON object or array. SIGTERM lets running programs end, then gives them back.
     """
     from jobyard_server.cli import working
-    from jobyard_server.cli.submitting import seconds_of
 
-    argv = working.argv_of(execute)
     plan = working.Plan(
-        programs=dict.fromkeys(queue, argv),
+        programs=dict.fromkeys(queue, working.argv_of(execute)),
         concurrency=concurrency,
-        limits=working.Limits(
-            cpu_seconds=cpu_seconds,
-            memory_bytes=working.bytes_of(memory) if memory else None,
-            timeout_seconds=seconds_of(timeout) if timeout else None,
-            grace_seconds=seconds_of(grace),
-            output_bytes=working.bytes_of(output_limit),
-        ),
+        limits=working.limits_of(cpu_seconds, memory, timeout, grace, output_limit),
         environment=working.passed(env or []),
-        drain_seconds=seconds_of(drain),
+        drain_seconds=working.seconds_of(drain),
         name=name or working.default_name(),
     )
     raise typer.Exit(working.run(server, plan))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from jobyard_server.cli.errors import CommandError, Exit, of_failure
+from jobyard_server.cli.submitting import seconds_of
 from jobyard_server.client.channel import Address, AddressError, from_environment
 from jobyard_server.worker import environment
 from jobyard_server.worker.command import CommandLineError
@@ -43,6 +44,19 @@ def bytes_of(text: str) -> int:
     if not number.isdecimal() or int(number) == 0:
         raise CommandError(f"{text!r} is not an amount of memory; write 512M or 2G")
     return int(number) * units[unit]
+
+
+def limits_of(
+    cpu_seconds: float | None, memory: str | None, timeout: str | None, grace: str, output_limit: str
+) -> Limits:
+    """The limits that the options of the command mean."""
+    return Limits(
+        cpu_seconds=cpu_seconds,
+        memory_bytes=bytes_of(memory) if memory else None,
+        timeout_seconds=seconds_of(timeout) if timeout else None,
+        grace_seconds=seconds_of(grace),
+        output_bytes=bytes_of(output_limit),
+    )
 
 
 def run(server: str, plan: Plan) -> Exit:
@@ -81,4 +95,4 @@ def _log_to_stderr() -> None:
     log.propagate = False
 
 
-__all__ = ["Limits", "Plan", "argv_of", "bytes_of", "default_name", "passed", "run"]
+__all__ = ["Limits", "Plan", "argv_of", "bytes_of", "default_name", "limits_of", "passed", "run", "seconds_of"]
