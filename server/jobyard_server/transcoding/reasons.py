@@ -63,7 +63,8 @@ def meanings(enums: Iterable[EnumDescriptor]) -> dict[str, Meaning]:
                 continue
             reason = options.Extensions[rest.reason]
             name = bare_name(enum, value.name)
-            meaning = Meaning(reason.code, reason.status or STATUS_OF_CODE.get(reason.code, 500), reason.title)
+            title = reason.title or name.replace("_", " ").capitalize()
+            meaning = Meaning(reason.code, reason.status or STATUS_OF_CODE.get(reason.code, 500), title)
             if found.setdefault(name, meaning) != meaning:
                 both = f"one thing in {origin[name]}, another in {enum.full_name}"
                 raise DeclarationError(f"the reason {name} means {both}")

@@ -50,7 +50,7 @@ class Reason(_message.Message):
     status: _builtins.int
     """HTTP status where a face's row says none. Default: the usual one of the code."""
     title: _builtins.str
-    """Short title for people, always the same for the reason: `"Job not found"`."""
+    """Short title for people, always the same for the reason. Default: the words of its name, `"Job not found"`."""
     def __init__(
         self,
         *,
