@@ -1,0 +1,192 @@
+"""Calls to real peers: what comes back, and that nothing of a bad one does harm."""
+
+import asyncio
+import base64
+import hmac
+import os
+import socket
+import time
+
+import pytest
+import pytest_asyncio
+
+from jobyard_server.domain.delivery import Answer, HttpCall, Problem
+from jobyard_server.outbound import client as outbound
+from jobyard_server.outbound.client import MAX_BODY, HttpClient
+from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy
+from jobyard_server.outbound.token_file import TokenFile
+from support.peers import babble, break_off, hang, listening, nobody_listens, redirect, reply
+
+
+@pytest_asyncio.fixture
+async def client():
+    opened = HttpClient(AddressPolicy(LOOPBACK), TokenFile(None))
+    opened.open()
+    yield opened
+    await opened.close()
+
+
+async def post(client, url, seconds=5.0, **changes):
+    return await client.call(HttpCall("POST", url, body=b'{"a":1}', **changes), "uid-1", seconds)
+
+
+async def test_a_call_arrives_as_it_was_made_up(client):
+    async with listening(reply(201, b'{"ok":true}', X_Answer="yes")) as peer:
+        answer = await post(client, f"{peer.url}/jobs/a%2Fb?x=%20", headers={"X-Mine": "1"})
+    assert (answer.status, answer.body, answer.headers["x-answer"]) == (201, b'{"ok":true}', "yes")
+    (request,) = peer.requests
+    assert (request.method, request.path, request.body) == ("POST", "/jobs/a%2Fb?x=%20", b'{"a":1}')
+    assert request.headers["idempotency-key"] == "uid-1"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-mine"] == "1"
+    assert "authorization" not in request.headers
+    assert "webhook-signature" not in request.headers
+
+
+async def test_a_get_has_no_body_and_no_key(client):
+    async with listening() as peer:
+        assert (await client.call(HttpCall("GET", f"{peer.url}/health"), "uid-1", 5)).status == 204
+    assert peer.requests[0].body == b""
+    assert not {"idempotency-key", "content-type"} & peer.requests[0].headers.keys()
+
+
+async def test_a_signature_can_be_checked(client):
+    async with listening() as peer:
+        await post(client, peer.url, signing_secret=b"s" * 32)
+    headers = peer.requests[0].headers
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + peer.requests[0].body
+    expected = base64.b64encode(hmac.new(b"s" * 32, signed, "sha256").digest()).decode()
+    assert headers["webhook-id"] == "uid-1"
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed(client):
+    async with listening() as inside, listening(redirect(f"{inside.url}/secret")) as peer:
+        answer = await post(client, peer.url)
+    assert answer.status == 302
+    assert inside.requests == []
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "problem"), [(hang, Problem.TIMED_OUT), (break_off, Problem.BROKEN), (babble, Problem.BROKEN)]
+)
+async def test_a_bad_peer_is_a_problem_told_in_time(client, behaviour, problem):
+    async with listening(behaviour) as peer:
+        began = time.monotonic()
+        answer = await post(client, peer.url, seconds=0.5)
+    assert (answer.status, answer.problem) == (0, problem)
+    assert answer.message
+    assert time.monotonic() - began < 1.5
+
+
+async def test_a_peer_that_drips_its_body_is_cut_off_in_time(client):
+    async def drip(_request, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async with listening(drip) as peer:
+        assert (await post(client, peer.url, seconds=0.4)).problem is Problem.TIMED_OUT
+
+
+async def test_nobody_there(client):
+    assert (await post(client, await nobody_listens())).problem is Problem.UNREACHABLE
+    assert (await post(client, "http://no-such-host.invalid/")).problem is Problem.UNRESOLVED
+
+
+async def test_of_a_large_answer_the_beginning_is_kept(client):
+    async with listening(reply(200, b"x" * 5_000_000)) as peer:
+        answer = await post(client, peer.url)
+        assert answer.status == 200
+        assert len(answer.body) == MAX_BODY
+        # The rest was not read, so the connection is not used again.
+        peer.behaviour = reply()
+        assert (await post(client, peer.url)).status == 204
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"])
+async def test_no_spelling_of_a_private_address_gets_through(host):
+    guarded = HttpClient(AddressPolicy(), TokenFile(None))
+    guarded.open()
+    async with listening() as peer:
+        answer = await post(guarded, f"http://{host}:{peer.url.rpartition(':')[2]}/")
+    await guarded.close()
+    assert answer.problem is Problem.ADDRESS_REFUSED
+    assert peer.connections == 0
+
+
+async def test_a_name_is_called_at_the_address_that_was_checked(monkeypatch):
+    """A name that means a public address when it is checked cannot mean a private one when it is called."""
+    looked_up = []
+
+    def look_up(host, port, family):
+        looked_up.append(host)
+        address = "127.0.0.1" if len(looked_up) == 1 else "127.0.0.2"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(outbound, "_look_up", look_up)
+    careful = HttpClient(AddressPolicy(["127.0.0.1"]), TokenFile(None))
+    careful.open()
+    async with listening() as peer:
+        answer = await post(careful, f"http://rebound.test:{peer.url.rpartition(':')[2]}/")
+    await careful.close()
+    assert answer.status == 204
+    assert looked_up == ["rebound.test"]
+
+
+async def test_of_several_addresses_only_allowed_ones_are_called(monkeypatch):
+    def look_up(host, port, family):
+        places = [("10.0.0.1", port), ("127.0.0.1", port)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+    monkeypatch.setattr(outbound, "_look_up", look_up)
+    careful = HttpClient(AddressPolicy(["127.0.0.1"]), TokenFile(None))
+    careful.open()
+    async with listening() as peer:
+        answer = await post(careful, f"http://two.test:{peer.url.rpartition(':')[2]}/", seconds=3)
+    await careful.close()
+    assert answer.status == 204
+
+
+async def test_the_servers_token_is_shown_where_it_is_meant_to_and_follows_its_file(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    trusted = HttpClient(AddressPolicy(LOOPBACK), TokenFile(file))
+    trusted.open()
+    async with listening() as peer:
+        await post(trusted, peer.url, own_token=True)
+        await post(trusted, peer.url)
+        file.write_text("second")
+        os.utime(file, ns=(1, 1))
+        await post(trusted, peer.url, own_token=True)
+        file.unlink()
+        await post(trusted, peer.url, own_token=True)
+        file.write_text("not a\ntoken")
+        await post(trusted, peer.url, own_token=True)
+    await trusted.close()
+    shown = [request.headers.get("authorization") for request in peer.requests]
+    assert shown == ["Bearer first", None, "Bearer second", "Bearer second", "Bearer second"]
+
+
+async def test_headers_cannot_be_smuggled_in(client):
+    async with listening() as peer:
+        answer = await post(client, peer.url, headers={"X-Mine": "1\r\nX-Evil: 2"})
+    assert answer.problem is not None
+    assert peer.requests == []
+
+
+async def test_cookies_of_one_call_are_not_sent_with_the_next(client):
+    async with listening(reply(204, Set_Cookie="a=b")) as peer:
+        await post(client, peer.url)
+        await post(client, peer.url)
+    assert "cookie" not in peer.requests[1].headers
+
+
+async def test_a_closed_client_calls_nobody():
+    closed = HttpClient(AddressPolicy(LOOPBACK), TokenFile(None))
+    assert isinstance(await post(closed, "http://127.0.0.1:1/"), Answer)
+    assert (await post(closed, "http://127.0.0.1:1/")).problem is Problem.BROKEN
