@@ -232,7 +232,7 @@ async def test_a_batch_settles_each_once(store):
 
 async def test_what_follows_from_an_end_is_written_with_it(store):
     job = (await store.submit(new_job())).job
-    (first, second) = await owe(store, owed(), owed(address=OTHER))
+    first, _ = await owe(store, owed(), owed(address=OTHER))
 
     def ended(tx, delivery, answer):
         assert (delivery.state, answer.status) == (DELIVERED, 204)
