@@ -19,6 +19,7 @@ from jobyard_server.client.failure import Failure
 from jobyard_server.client.retry import Backoff
 from jobyard_server.worker.attempt import Attempt
 from jobyard_server.worker.calls import Calls, FailedError
+from jobyard_server.worker.complaints import Complaints
 from jobyard_server.worker.ending import Stop
 from jobyard_server.worker.keeper import processes
 from jobyard_server.worker.plan import Plan
@@ -60,6 +61,7 @@ class Worker:
         self._session = secrets.token_hex(16)
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._beat_seconds = 10.0
+        self._complaints = Complaints(_log)
         self._rhythm_changed = asyncio.Event()
         self._welcome = False
         self._leaving = asyncio.Event()
@@ -109,6 +111,7 @@ class Worker:
             if answer is None:
                 return
             self._welcome = True
+            self._complaints.end()
             backoff.reset()
             self._learn_rhythm(answer.heartbeat_interval.ToTimedelta().total_seconds())
             for lease in answer.leases:
@@ -127,9 +130,8 @@ class Worker:
     def _after_refusal(self, failure: Failure, backoff: Backoff) -> float:
         if failure.code in REFUSED and not self._welcome:
             raise RefusedError(failure)
-        wait = backoff.after(failure)
-        _log.warning("no work taken: %s; trying again in %.1f s", failure.message, wait)
-        return wait
+        self._complaints.make("no work taken: %s", failure.message)
+        return backoff.after(failure)
 
     def _start(self, lease: worker_lease_pb2.Lease) -> None:
         attempt = Attempt(lease, self._plan, self._programs, self._stub, self._calls)
@@ -174,6 +176,7 @@ class Worker:
         clock = asyncio.get_running_loop().time
         heard = clock()
         backoff = Backoff(first=0.5)
+        complaints = Complaints(_log)
         while True:
             held = list(self._attempts)
             wait = self._beat_seconds
@@ -188,9 +191,10 @@ class Worker:
                     for attempt in held:
                         attempt.stop(Stop.LOST)
                 else:
-                    _log.warning("no heartbeat for %.0f s: %s", silence, error)
+                    complaints.make("no heartbeat for %.0f s: %s", silence, error)
             else:
                 heard = clock()
+                complaints.end()
                 backoff.reset()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._rhythm_changed.wait(), wait)
