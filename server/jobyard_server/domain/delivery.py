@@ -126,7 +126,7 @@ class HttpCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     """Taken for JSON where no header says otherwise."""
-    signing_secret: bytes | None = None
+    signing_secret: bytes | None = field(default=None, repr=False)
     """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
     own_token: bool = False
     """Whether the server shows the peer its own token (setting ``outbound_token_file``). Only for peers that an
