@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import uuid4
 
 from alembic.util import CommandError
 from google.protobuf import descriptor_pool
@@ -13,13 +14,14 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
-from jobyard_server.apis import dataone, jobs
-from jobyard_server.apis.registration import Api, Options
+from jobyard_server.apis import dataone, jobs, qinling
+from jobyard_server.apis.registration import Api, Ask, Options
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified
 from jobyard_server.callers.roles import RoleError, Roles
 from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
 from jobyard_server.console import docs
+from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
@@ -50,7 +52,7 @@ from jobyard_server.transcoding.pages import Application, with_pages
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
-APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API)
+APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API)
 """Every API this server speaks."""
 
 DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, sqlite3.Error, CommandError)
@@ -90,8 +92,10 @@ def build(settings: Settings) -> Parts:
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
     peers = _peers(settings)
-    sender = _sender(settings, store, peers, registry)
-    rpc = _rpc(settings, store, edge, sender)
+    printer = Printer([file for api in APIS for file in api.files], settings.profiles)
+    options = replace(_options(settings), ask=_asking(peers), print_json=printer)
+    sender = _sender(settings, store, peers, registry, printer, options)
+    rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
     retention = Retention(
         settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
     )
@@ -134,6 +138,7 @@ def _store(settings: Settings) -> Store:
             words={api.name: api.words for api in APIS},
             fields={api.name: api.fields for api in APIS},
             keep_seconds=settings.retention_seconds,
+            ended={api.name: api.ended for api in APIS if api.ended is not None},
         )
     except DATABASE_TROUBLE as problem:
         raise SettingsError(f"database: {settings.database} cannot be used: {problem}") from None
@@ -165,8 +170,15 @@ def _authentication(settings: Settings) -> Authentication:
     return Verified([verifier], nobody)
 
 
-def _rpc(settings: Settings, store: Store, edge: Edge, sender: Sender) -> Rpc:
-    options = Options(
+def _asking(peers: HttpClient) -> Ask:
+    async def ask(call: HttpCall, seconds: float) -> Answer:
+        return await peers.call(call, str(uuid4()), seconds)
+
+    return ask
+
+
+def _options(settings: Settings) -> Options:
+    return Options(
         session_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         checkpoint_seconds=settings.checkpoint_seconds,
@@ -174,9 +186,15 @@ def _rpc(settings: Settings, store: Store, edge: Edge, sender: Sender) -> Rpc:
         apis=frozenset(api.name for api in APIS),
         makers=_makers(),
         profiles=dict.fromkeys(settings.profiles, "on"),
-        deliverer=sender,
         delivery_wait_seconds=settings.delivery_wait_seconds,
+        supervision_seconds=settings.supervision_seconds,
+        supervision_misses=settings.supervision_misses,
+        authorization_agents=settings.authorization_agents,
+        public_url=settings.public_url,
     )
+
+
+def _rpc(settings: Settings, store: Store, edge: Edge, options: Options) -> Rpc:
     services = [
         (service.name, service.register, service.build(store, options)) for api in APIS for service in api.services
     ]
@@ -197,16 +215,22 @@ def _peers(settings: Settings) -> HttpClient:
     return HttpClient(policy, TokenFile(settings.outbound_token_file))
 
 
-def _sender(settings: Settings, store: Store, peers: HttpClient, registry: CollectorRegistry) -> Sender:
+def _sender(
+    settings: Settings,
+    store: Store,
+    peers: HttpClient,
+    registry: CollectorRegistry,
+    printer: Printer,
+    options: Options,
+) -> Sender:
     metrics = DeliveryMetrics(registry)
-    printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     bounds = Bounds(
         in_flight=settings.delivery_in_flight,
         total=settings.deliveries_in_flight,
         claim_seconds=settings.delivery_claim_seconds,
         period=settings.delivery_check_seconds,
     )
-    sender = Sender(store, _kinds(settings), peers, Context(store, printer), bounds, metrics.told)
+    sender = Sender(store, _kinds(settings, options), peers, Context(store, printer), bounds, metrics.told)
     metrics.watch("ies_sending", "Deliveries being sent now.", lambda: sender.sending)
     figures = store.delivery_figures
     metrics.watch("y_lag_seconds", "By how much the delivery is late that is due longest.", lambda: figures().lag)
@@ -215,9 +239,12 @@ def _sender(settings: Settings, store: Store, peers: HttpClient, registry: Colle
     return sender
 
 
-def _kinds(settings: Settings) -> Kinds:
+def _kinds(settings: Settings, options: Options) -> Kinds:
     """Every kind of delivery, its policies as the settings have them."""
     kinds = {(api.name, word): kind for api in APIS for word, kind in api.deliveries.items()}
+    for api in APIS:
+        made = api.make_deliveries(options) if api.make_deliveries is not None else {}
+        kinds |= {(api.name, word): kind for word, kind in made.items()}
     known = {
         f"{api}.{word}" + (f".{name}" if name else ""): (api, word, name)
         for (api, word), kind in kinds.items()
@@ -226,10 +253,10 @@ def _kinds(settings: Settings) -> Kinds:
     for full, given in settings.delivery_policies.items():
         if full not in known:
             raise SettingsError(f"delivery_policies: {full} is none of {', '.join(sorted(known)) or 'nothing'}")
-        api, word, name = known[full]
-        kind = kinds[api, word]
+        owner, word, name = known[full]
+        kind = kinds[owner, word]
         policy = replace(kind.policies[name], **given.model_dump(exclude_none=True))
-        kinds[api, word] = replace(kind, policies={**kind.policies, name: policy})
+        kinds[owner, word] = replace(kind, policies={**kind.policies, name: policy})
     return kinds
 
 

@@ -21,7 +21,7 @@ from jobyard_server.store.reader_schedules import ScheduleReads
 from jobyard_server.store.sets import Sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.job import Attempt, Job, Subjob
@@ -39,6 +39,10 @@ CHUNK: Final = 64 * 1024
 _SUBJOBS: Final = (
     f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs "  # noqa: S608 - our own names, here and below
     "WHERE job = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
+)
+_FIRST: Final = (
+    f"SELECT {', '.join(f's.{name}' for name in rows.SUBJOB_COLUMNS)} FROM given "  # noqa: S608
+    "CROSS JOIN subjobs AS s WHERE s.job = given.job AND s.ordinal = 0"
 )
 _ATTEMPTS: Final = (
     f"SELECT {', '.join(rows.ATTEMPT_COLUMNS)} FROM attempts "  # noqa: S608
@@ -123,6 +127,13 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
     async def subjobs(self, job: int, *, after: int = -1, limit: int = 1000) -> Sequence[Subjob]:
         """Subjobs of a job by ordinal, those above ``after``."""
         return await self.many(_SUBJOBS, (job, after, limit), rows.subjob)
+
+    async def first_subjobs(self, jobs: Sequence[int]) -> Mapping[int, Subjob]:
+        """The first piece of each of some jobs, by job."""
+        if not jobs:
+            return {}
+        found = await self.in_thread(lambda sets: sets.among(("job",), [(job,) for job in jobs], _FIRST))
+        return {subjob.job: subjob for subjob in map(rows.subjob, found)}
 
     async def attempts(self, subjob: int, *, after: int = 0, limit: int = 100) -> Sequence[Attempt]:
         """Attempts of a subjob by number, those above ``after``."""

@@ -142,6 +142,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such delivery, or the caller may not see it.
     Metadata: `{"delivery": "01a1ffd2-b7f7-7065-a8d1-34d161dd0636"}`.
     """
+    ERROR_REASON_COUNT_MISMATCH: _ErrorReason.ValueType  # 36
+    """Another number of jobs matches than the caller expected. Look again with a dry run.
+    Metadata: `{"count": "12"}`.
+    """
+    ERROR_REASON_EXECUTOR_REFERENCE_UNKNOWN: _ErrorReason.ValueType  # 37
+    """An executor named in the request does not exist, or gets no new work.
+    Metadata: `{"executor": "Compute"}`.
+    """
+    ERROR_REASON_PRECONDITION_MISSING: _ErrorReason.ValueType  # 38
+    """The request changes a thing without saying which state of it the caller has seen."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -272,4 +282,14 @@ ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 35
 """There is no such delivery, or the caller may not see it.
 Metadata: `{"delivery": "01a1ffd2-b7f7-7065-a8d1-34d161dd0636"}`.
 """
+ERROR_REASON_COUNT_MISMATCH: ErrorReason.ValueType  # 36
+"""Another number of jobs matches than the caller expected. Look again with a dry run.
+Metadata: `{"count": "12"}`.
+"""
+ERROR_REASON_EXECUTOR_REFERENCE_UNKNOWN: ErrorReason.ValueType  # 37
+"""An executor named in the request does not exist, or gets no new work.
+Metadata: `{"executor": "Compute"}`.
+"""
+ERROR_REASON_PRECONDITION_MISSING: ErrorReason.ValueType  # 38
+"""The request changes a thing without saying which state of it the caller has seen."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from jobyard.jobs.v1 import job_access_pb2 as jobyard_dot_jobs_dot_v1_dot_job__access__pb2
+from jobyard.jobs.v1 import job_bulk_pb2 as jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2
+from jobyard.jobs.v1 import job_control_pb2 as jobyard_dot_jobs_dot_v1_dot_job__control__pb2
 from jobyard.jobs.v1 import job_submit_pb2 as jobyard_dot_jobs_dot_v1_dot_job__submit__pb2
 from jobyard.jobs.v1 import job_watch_pb2 as jobyard_dot_jobs_dot_v1_dot_job__watch__pb2
 
@@ -74,6 +76,41 @@ class JobServiceStub:
                 '/jobyard.jobs.v1.JobService/DeleteJob',
                 request_serializer=jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobResponse.FromString,
+                _registered_method=True)
+        self.SuspendJob = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/SuspendJob',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/ResumeJob',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/RetryJob',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
+                _registered_method=True)
+        self.FinishJob = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/FinishJob',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobResponse.FromString,
+                _registered_method=True)
+        self.CancelJobs = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/CancelJobs',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsResponse.FromString,
+                _registered_method=True)
+        self.RetryJobs = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/RetryJobs',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsResponse.FromString,
+                _registered_method=True)
+        self.DeleteJobs = channel.unary_unary(
+                '/jobyard.jobs.v1.JobService/DeleteJobs',
+                request_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsRequest.SerializeToString,
+                response_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsResponse.FromString,
                 _registered_method=True)
         self.WatchJobs = channel.unary_stream(
                 '/jobyard.jobs.v1.JobService/WatchJobs',
@@ -162,6 +199,58 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendJob(self, request, context):
+        """Holds a Job back: subjobs that wait are not handed out, and workers are told to give back what they run where it
+        can be taken up again. Suspending a job again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Lets a suspended Job go on, or a failed one that is `resumable`: only what failed runs again. Resuming a job that
+        goes on changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJob(self, request, context):
+        """Runs once more what did not succeed of a Job that has ended. Attempts are counted anew; the old ones stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishJob(self, request, context):
+        """Ends a Job at once, as the caller says, and takes it away from its workers. What never began is cancelled. For
+        whoever knows better than the workers; to ask for an end, use CancelJob.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJobs(self, request, context):
+        """Asks all Jobs that match a filter to end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJobs(self, request, context):
+        """Runs all Jobs that match a filter and failed once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteJobs(self, request, context):
+        """Removes all Jobs that match a filter and have ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchJobs(self, request, context):
         """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
         events, newline-delimited JSON or a JSON array, as `Accept` says.
@@ -228,6 +317,41 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.DeleteJob,
                     request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobRequest.FromString,
                     response_serializer=jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'SuspendJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendJob,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobResponse.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobResponse.SerializeToString,
+            ),
+            'FinishJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishJob,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobResponse.SerializeToString,
+            ),
+            'CancelJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJobs,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsResponse.SerializeToString,
+            ),
+            'RetryJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJobs,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsResponse.SerializeToString,
+            ),
+            'DeleteJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJobs,
+                    request_deserializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsRequest.FromString,
+                    response_serializer=jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsResponse.SerializeToString,
             ),
             'WatchJobs': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJobs,
@@ -443,6 +567,195 @@ class JobService:
             '/jobyard.jobs.v1.JobService/DeleteJob',
             jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobRequest.SerializeToString,
             jobyard_dot_jobs_dot_v1_dot_job__access__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/SuspendJob',
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.SuspendJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/ResumeJob',
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.ResumeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/RetryJob',
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/FinishJob',
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__control__pb2.FinishJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/CancelJobs',
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.CancelJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/RetryJobs',
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.RetryJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jobyard.jobs.v1.JobService/DeleteJobs',
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsRequest.SerializeToString,
+            jobyard_dot_jobs_dot_v1_dot_job__bulk__pb2.DeleteJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

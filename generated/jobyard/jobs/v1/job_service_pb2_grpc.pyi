@@ -6,6 +6,8 @@ The service that submits, finds, watches and ends jobs."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from jobyard.jobs.v1 import job_access_pb2 as _job_access_pb2
+from jobyard.jobs.v1 import job_bulk_pb2 as _job_bulk_pb2
+from jobyard.jobs.v1 import job_control_pb2 as _job_control_pb2
 from jobyard.jobs.v1 import job_submit_pb2 as _job_submit_pb2
 from jobyard.jobs.v1 import job_watch_pb2 as _job_watch_pb2
 import abc as _abc_1
@@ -67,6 +69,26 @@ class JobServiceStub:
     """Removes a Job with its subjobs, attempts and logs. A worker that still runs it loses its lease. An unfinished job
     is removed only with `force`; otherwise the answer is FAILED_PRECONDITION (JOB_NOT_FINISHED).
     """
+    SuspendJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.SuspendJobRequest, _job_control_pb2.SuspendJobResponse]
+    """Holds a Job back: subjobs that wait are not handed out, and workers are told to give back what they run where it
+    can be taken up again. Suspending a job again changes nothing.
+    """
+    ResumeJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.ResumeJobRequest, _job_control_pb2.ResumeJobResponse]
+    """Lets a suspended Job go on, or a failed one that is `resumable`: only what failed runs again. Resuming a job that
+    goes on changes nothing.
+    """
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]
+    """Runs once more what did not succeed of a Job that has ended. Attempts are counted anew; the old ones stay."""
+    FinishJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.FinishJobRequest, _job_control_pb2.FinishJobResponse]
+    """Ends a Job at once, as the caller says, and takes it away from its workers. What never began is cancelled. For
+    whoever knows better than the workers; to ask for an end, use CancelJob.
+    """
+    CancelJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.CancelJobsRequest, _job_bulk_pb2.CancelJobsResponse]
+    """Asks all Jobs that match a filter to end."""
+    RetryJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.RetryJobsRequest, _job_bulk_pb2.RetryJobsResponse]
+    """Runs all Jobs that match a filter and failed once more."""
+    DeleteJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.DeleteJobsRequest, _job_bulk_pb2.DeleteJobsResponse]
+    """Removes all Jobs that match a filter and have ended."""
     WatchJobs: _grpc.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobsRequest, _job_watch_pb2.WatchJobsResponse]
     """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
     events, newline-delimited JSON or a JSON array, as `Accept` says.
@@ -115,6 +137,26 @@ class JobServiceAsyncStub(JobServiceStub):
     """Removes a Job with its subjobs, attempts and logs. A worker that still runs it loses its lease. An unfinished job
     is removed only with `force`; otherwise the answer is FAILED_PRECONDITION (JOB_NOT_FINISHED).
     """
+    SuspendJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.SuspendJobRequest, _job_control_pb2.SuspendJobResponse]  # type: ignore[assignment]
+    """Holds a Job back: subjobs that wait are not handed out, and workers are told to give back what they run where it
+    can be taken up again. Suspending a job again changes nothing.
+    """
+    ResumeJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.ResumeJobRequest, _job_control_pb2.ResumeJobResponse]  # type: ignore[assignment]
+    """Lets a suspended Job go on, or a failed one that is `resumable`: only what failed runs again. Resuming a job that
+    goes on changes nothing.
+    """
+    RetryJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]  # type: ignore[assignment]
+    """Runs once more what did not succeed of a Job that has ended. Attempts are counted anew; the old ones stay."""
+    FinishJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.FinishJobRequest, _job_control_pb2.FinishJobResponse]  # type: ignore[assignment]
+    """Ends a Job at once, as the caller says, and takes it away from its workers. What never began is cancelled. For
+    whoever knows better than the workers; to ask for an end, use CancelJob.
+    """
+    CancelJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.CancelJobsRequest, _job_bulk_pb2.CancelJobsResponse]  # type: ignore[assignment]
+    """Asks all Jobs that match a filter to end."""
+    RetryJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.RetryJobsRequest, _job_bulk_pb2.RetryJobsResponse]  # type: ignore[assignment]
+    """Runs all Jobs that match a filter and failed once more."""
+    DeleteJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.DeleteJobsRequest, _job_bulk_pb2.DeleteJobsResponse]  # type: ignore[assignment]
+    """Removes all Jobs that match a filter and have ended."""
     WatchJobs: _aio.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobsRequest, _job_watch_pb2.WatchJobsResponse]  # type: ignore[assignment]
     """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
     events, newline-delimited JSON or a JSON array, as `Accept` says.
@@ -202,6 +244,68 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes a Job with its subjobs, attempts and logs. A worker that still runs it loses its lease. An unfinished job
         is removed only with `force`; otherwise the answer is FAILED_PRECONDITION (JOB_NOT_FINISHED).
         """
+
+    @_abc_1.abstractmethod
+    def SuspendJob(
+        self,
+        request: _job_control_pb2.SuspendJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.SuspendJobResponse, _abc.Awaitable[_job_control_pb2.SuspendJobResponse]]:
+        """Holds a Job back: subjobs that wait are not handed out, and workers are told to give back what they run where it
+        can be taken up again. Suspending a job again changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeJob(
+        self,
+        request: _job_control_pb2.ResumeJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.ResumeJobResponse, _abc.Awaitable[_job_control_pb2.ResumeJobResponse]]:
+        """Lets a suspended Job go on, or a failed one that is `resumable`: only what failed runs again. Resuming a job that
+        goes on changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryJob(
+        self,
+        request: _job_control_pb2.RetryJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.RetryJobResponse, _abc.Awaitable[_job_control_pb2.RetryJobResponse]]:
+        """Runs once more what did not succeed of a Job that has ended. Attempts are counted anew; the old ones stay."""
+
+    @_abc_1.abstractmethod
+    def FinishJob(
+        self,
+        request: _job_control_pb2.FinishJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.FinishJobResponse, _abc.Awaitable[_job_control_pb2.FinishJobResponse]]:
+        """Ends a Job at once, as the caller says, and takes it away from its workers. What never began is cancelled. For
+        whoever knows better than the workers; to ask for an end, use CancelJob.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelJobs(
+        self,
+        request: _job_bulk_pb2.CancelJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_bulk_pb2.CancelJobsResponse, _abc.Awaitable[_job_bulk_pb2.CancelJobsResponse]]:
+        """Asks all Jobs that match a filter to end."""
+
+    @_abc_1.abstractmethod
+    def RetryJobs(
+        self,
+        request: _job_bulk_pb2.RetryJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_bulk_pb2.RetryJobsResponse, _abc.Awaitable[_job_bulk_pb2.RetryJobsResponse]]:
+        """Runs all Jobs that match a filter and failed once more."""
+
+    @_abc_1.abstractmethod
+    def DeleteJobs(
+        self,
+        request: _job_bulk_pb2.DeleteJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_bulk_pb2.DeleteJobsResponse, _abc.Awaitable[_job_bulk_pb2.DeleteJobsResponse]]:
+        """Removes all Jobs that match a filter and have ended."""
 
     @_abc_1.abstractmethod
     def WatchJobs(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from jobyard_server.usecases.ports.schedules import ScheduleReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
     from jobyard_server.domain.delivery import Delivery, DeliveryState
@@ -62,6 +62,9 @@ class Reader(ScheduleReader, Protocol):
 
     async def subjobs(self, job: int, *, after: int = -1, limit: int = 1000) -> Sequence[Subjob]:
         """Subjobs of a job by ordinal, those above ``after``."""
+
+    async def first_subjobs(self, jobs: Sequence[int]) -> Mapping[int, Subjob]:
+        """The first piece of each of some jobs, by job."""
 
     async def attempts(self, subjob: int, *, after: int = 0, limit: int = 100) -> Sequence[Attempt]:
         """Attempts of a subjob by number, those above ``after``."""

@@ -1,0 +1,111 @@
+"""Executions: the jobs that are made of functions, for schedules, webhooks and users."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from jobyard_server.apis.qinling import names
+from jobyard_server.apis.qinling.functions import Target, find_target
+from jobyard_server.domain.job import Job, NewJob, NewSubjob
+from jobyard_server.domain.reason import Refusal, Refused
+from jobyard_server.usecases.ports import DueTime, Reader
+
+BY_JOB: Final = "Created by Job {id}"
+BY_WEBHOOK: Final = "Created by Webhook {id}"
+
+PLAIN: Final = "__function_input"
+"""The member that holds an input which is no JSON object: the only argument of the function."""
+
+
+def stored_input(text: str | None) -> Any:
+    """The input as the function gets it: keyword arguments, or one argument for what is no object."""
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {PLAIN: text}
+    return found if found is None or isinstance(found, dict) else {PLAIN: text}
+
+
+def shown_input(stored: Any) -> str | None:
+    """The input as clients see it."""
+    if stored is None:
+        return None
+    if isinstance(stored, dict) and set(stored) == {PLAIN}:
+        return str(stored[PLAIN])
+    return json.dumps(stored, ensure_ascii=False)
+
+
+def new_execution(
+    target: Target,
+    tenant: str,
+    user: str,
+    *,
+    text: str | None,
+    description: str | None,
+    sync: bool,
+    request_id: str = "",
+) -> NewJob:
+    """The job that executes a function once."""
+    id_, spec, given = names.new_id(), target.spec, stored_input(text)
+    payload = {
+        "execution": id_,
+        "function": target.function_id,
+        "version": target.version,
+        "entry": spec.entry,
+        "input": given,
+        "timeout": spec.timeout,
+        "cpu": spec.cpu,
+        "memory": spec.memory_size,
+        "package": spec.package,
+        "sha256": spec.sha256,
+    }
+    return NewJob(
+        api=names.API,
+        tenant=tenant,
+        actor=user,
+        external_id=id_,
+        definition=target.definition.id,
+        definition_version=target.definition.version,
+        queue=target.queue,
+        fair_key=user,
+        display_name=spec.name or "",
+        spec=json.dumps({"alias": target.alias, "sync": sync, "input": given}, ensure_ascii=False),
+        attributes={
+            "function_id": target.function_id,
+            "function_version": target.version,
+            "description": description,
+        },
+        subjobs=(NewSubjob(json.dumps(payload, ensure_ascii=False)),),
+        request_id=request_id,
+    )
+
+
+async def make_jobs(read: Reader, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
+    """The executions of due times: functions and aliases are looked up as they are now."""
+    return [await _make_job(read, time.job) for time in times]
+
+
+async def _make_job(read: Reader, job: Job) -> NewJob | Refusal:
+    spec = json.loads(job.spec)
+    try:
+        target = await find_target(
+            read,
+            job.tenant,
+            function_id=spec.get("function_id"),
+            alias=spec.get("function_alias"),
+            version=spec.get("function_version"),
+        )
+    except Refused as refused:
+        return refused.refusal
+    return new_execution(
+        target,
+        job.tenant,
+        job.created_by,
+        text=spec.get("function_input"),
+        description=BY_JOB.format(id=job.external_id),
+        sync=False,
+    )

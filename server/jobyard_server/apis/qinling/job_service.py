@@ -1,0 +1,165 @@
+"""JobService: cron jobs over functions, created, listed, changed and removed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from typing_extensions import override
+
+from jobyard.qinling.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
+from jobyard_server.apis.qinling import mapping, names, refusals, scope
+from jobyard_server.apis.qinling.functions import find_target
+from jobyard_server.apis.qinling.planning import Wish, planned, replanned
+from jobyard_server.apis.registration import Options
+from jobyard_server.domain.event import EventType
+from jobyard_server.domain.filter import Comparison, Op
+from jobyard_server.domain.job import Job
+from jobyard_server.domain.reason import Reason, refuse
+from jobyard_server.domain.state import Mode
+from jobyard_server.usecases.drafts import JobDraft
+from jobyard_server.usecases.ports import JobQuery, KeptSchedule, Order, Store, Tx
+from jobyard_server.usecases.submit_job import submit_job
+
+IS_JOB = Comparison("mode", Op.EQ, Mode.SCHEDULED.value)
+"""What tells jobs from executions."""
+
+
+class JobService(job_service_pb2_grpc.JobServiceServicer):
+    """Answers calls about jobs."""
+
+    def __init__(self, store: Store, options: Options) -> None:
+        self._store = store
+        self._options = options
+
+    @override
+    async def CreateJob(
+        self, request: job_service_pb2.CreateJobRequest, context: object
+    ) -> job_service_pb2.CreateJobResponse:
+        call, read = scope.current_call(), self._store.read
+        if request.function_id:
+            names.read_uuid(request.function_id)
+        if not (request.function_alias or request.function_id):
+            raise refusals.wrong("function_id", "Either function_alias or function_id must be provided.")
+        count = request.count if request.HasField("count") else None
+        schedule = planned(request.pattern, request.first_execution_time, count, await read.now())
+        target = await find_target(
+            read,
+            call.tenant,
+            function_id=request.function_id,
+            alias=request.function_alias,
+            version=request.function_version,
+        )
+        known = {
+            "function_id": request.function_id or None,
+            "function_alias": request.function_alias or None,
+            "function_version": 0 if request.function_alias else request.function_version,
+        }
+        draft = JobDraft(
+            definition=target.definition.id,
+            resolved=target.definition,
+            external_id=names.new_id(),
+            spec=_spec({**known, **_said(request), "first_execution_time": schedule.next_due}),
+            attributes=known,
+            display_name=request.name,
+            schedule=schedule,
+        )
+        job = (await submit_job(self._store, call, draft)).job
+        kept = await read.schedule(job.number)
+        assert kept is not None
+        return job_service_pb2.CreateJobResponse(job=mapping.job_message(job, kept))
+
+    @override
+    async def ListJobs(
+        self, request: job_service_pb2.ListJobsRequest, context: object
+    ) -> job_service_pb2.ListJobsResponse:
+        call = scope.current_call()
+        project = request.project_id if request.HasField("project_id") else None
+        seen = scope.seen(call, all_projects=request.all_projects, project_id=project)
+        query = JobQuery(
+            names.API, seen.tenant, scope.joined(IS_JOB, seen.where), order=(Order("number"),), limit=scope.MOST
+        )
+        jobs = await self._store.read.jobs(query)
+        kept = await self._store.read.schedules([job.number for job in jobs])
+        return job_service_pb2.ListJobsResponse(
+            jobs=[mapping.job_message(job, kept[job.number]) for job in jobs if job.number in kept]
+        )
+
+    @override
+    async def GetJob(self, request: job_service_pb2.GetJobRequest, context: object) -> job_service_pb2.GetJobResponse:
+        id_, read = names.path_id(request.id), self._store.read
+        job = await read.job(id_, api=names.API, tenant=scope.seen_tenant(scope.current_call()))
+        kept = await read.schedule(job.number) if job is not None else None
+        if job is None or kept is None or job.external_id != id_:
+            raise refusals.job_unknown(id_)
+        return job_service_pb2.GetJobResponse(job=mapping.job_message(job, kept))
+
+    @override
+    async def UpdateJob(
+        self, request: job_service_pb2.UpdateJobRequest, context: object
+    ) -> job_service_pb2.UpdateJobResponse:
+        id_, call = names.path_id(request.id), scope.current_call()
+        said = _said(request)
+        pattern = request.pattern if request.HasField("pattern") else None
+        wish = Wish(request.status, pattern, request.next_execution_time)
+
+        def update(tx: Tx) -> job_pb2.Job:
+            job, kept = _locked(tx, id_, scope.seen_tenant(call))
+            if job.state.terminal:
+                raise refuse(Reason.JOB_FINISHED, f"Job {id_} is {job.state}.", job=id_, state=job.state)
+            plan = replanned(kept, wish, tx.now, paused=job.control.suspended)
+            tx.put_schedule(job, plan.schedule, plan.progress)
+            control = job.control
+            if wish.status:
+                control = replace(
+                    control, suspended=wish.status == "paused", cancel_requested=wish.status == "cancelled"
+                )
+            job = tx.change_job(
+                job,
+                control=control,
+                spec=_spec({**json.loads(job.spec), **said}),
+                display_name=said.get("name"),
+                event=EventType.JOB_UPDATED,
+                by=call.user,
+                request_id=call.request_id,
+            )
+            job = tx.refold(job, by=call.user, request_id=call.request_id)
+            kept = tx.schedule(job.number) or kept
+            return mapping.job_message(job, kept)
+
+        return job_service_pb2.UpdateJobResponse(job=await self._store.run(update))
+
+    @override
+    async def DeleteJob(
+        self, request: job_service_pb2.DeleteJobRequest, context: object
+    ) -> job_service_pb2.DeleteJobResponse:
+        id_, call = names.path_id(request.id), scope.current_call()
+
+        def delete(tx: Tx) -> None:
+            job, _ = _locked(tx, id_, scope.seen_tenant(call))
+            tx.delete_job(job, by=call.user, request_id=call.request_id)
+
+        await self._store.run(delete)
+        return job_service_pb2.DeleteJobResponse()
+
+
+def _locked(tx: Tx, id_: str, tenant: str | None) -> tuple[Job, KeptSchedule]:
+    job = tx.job(id_, api=names.API, tenant=tenant)
+    kept = tx.schedule(job.number) if job is not None else None
+    if job is None or kept is None or job.external_id != id_:
+        raise refusals.job_unknown(id_)
+    return job, kept
+
+
+def _said(request: job_service_pb2.CreateJobRequest | job_service_pb2.UpdateJobRequest) -> dict[str, str]:
+    """What is kept as it was said; null is nothing said."""
+    found = {}
+    if request.HasField("name"):
+        found["name"] = request.name
+    if request.HasField("function_input"):
+        found["function_input"] = request.function_input
+    return found
+
+
+def _spec(members: dict[str, object]) -> str:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
