@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import orjson
 import pytest
 from openapi_spec_validator import validate
-from support.running import Server
 
 from jobyard_server import contract
 from jobyard_server.main import APIS
+from support.running import Server
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,9 @@ def test_the_page_offers_every_document_and_loads_only_our_own(server):
     for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert asset.startswith("/")
         assert get(server, asset)[0]
+
+
+def test_no_two_paths_differ_in_the_names_of_parameters_alone():
+    paths = list(orjson.loads(contract.openapi_documents()["all.json"])["paths"])
+    shapes = [re.sub(r"{[^}]*}", "{}", path) for path in paths]
+    assert len(set(shapes)) == len(paths)

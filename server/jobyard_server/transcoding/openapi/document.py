@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from jobyard_server.transcoding.operation import FacePlan, Operation
 from jobyard_server.transcoding.plan import Plan
 
 OPENAPI: Final = "3.1.0"
+_PARAMETER: Final = re.compile(r"\{([^}]*)\}")
 _VERBS: Final = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 
 
@@ -91,6 +93,7 @@ class _Document:
         self._plan = plan
         self._comments = comments
         self._profiles = profiles
+        self._paths: dict[str, str] = {}
         self._errors = Errors(plan, plan.pool)
         bare_schemas = Schemas(plan.dialect, comments, {})
         self._schemas = Schemas(plan.dialect, comments, self._errors.schema(bare_schemas))
@@ -122,12 +125,23 @@ class _Document:
     def _add(self, paths: dict[str, Schema], operation: Operation) -> None:
         path, names = path_of(operation.route.template)
         printed = self._operation(operation, names)
-        verbs = paths.setdefault(self._plan.mount.path(path), {})
+        path = self._one_name(self._plan.mount.path(path), printed)
+        verbs = paths.setdefault(path, {})
         verb = operation.route.verb.lower()
         if verb in verbs:
             _join(verbs[verb], printed)
         else:
             verbs[verb] = printed
+
+    def _one_name(self, path: str, printed: Schema) -> str:
+        """Spell paths alike that differ only in the names of their parameters: to OpenAPI they are the same path."""
+        names = _PARAMETER.findall(path)
+        known = self._paths.setdefault(_PARAMETER.sub("{}", path), path)
+        renamed = dict(zip(names, _PARAMETER.findall(known), strict=True))
+        for parameter in printed.get("parameters", []):
+            if parameter["in"] == "path":
+                parameter["name"] = renamed[parameter["name"]]
+        return known
 
     def _operation(self, operation: Operation, names: list[tuple[str, tuple[str, ...]]]) -> Schema:
         method, request = operation.spec.descriptor, operation.spec.request
