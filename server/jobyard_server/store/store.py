@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         DueSchedule,
         Fire,
         Heartbeat,
+        JobEnded,
         Settle,
         Tx,
     )
@@ -68,7 +69,8 @@ class Store:
     """The one store behind all APIs; open while it is entered.
 
     ``words`` are what each API calls its states, ``fields`` what each filters and sorts by; ``keep_seconds`` is how
-    long jobs are kept after their end where they say nothing themselves.
+    long jobs are kept after their end where they say nothing themselves; ``ended`` is what follows, by API, when a job
+    of its ends.
     """
 
     def __init__(
@@ -79,14 +81,18 @@ class Store:
         fields: Mapping[str, ApiFields] | None = None,
         clock: Clock | None = None,
         keep_seconds: float | None = None,
+        ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._fields = fields or {}
         self._database = Database(url)
         clock = clock or Clock()
-        self._reader = Reader(self._database, JobQueries(self._fields), clock)
+        queries = JobQueries(self._fields)
+        self._reader = Reader(self._database, queries, clock)
         self._wakeups = Wakeups(self._version)
         keep = None if keep_seconds is None else round(keep_seconds * MICROS)
-        self._writer = Writer(self._database, words or {}, self._wakeups.wake, clock, keep)
+        self._writer = Writer(
+            self._database, words or {}, self._wakeups.wake, clock, keep=keep, queries=queries, ended=ended
+        )
         self._signer: Signer | None = None
 
     async def start(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.state import Control
     from jobyard_server.store.ledger import Entry
     from jobyard_server.store.unit import Unit
-    from jobyard_server.usecases.ports import ImportedJob, Submitted
+    from jobyard_server.usecases.ports import ImportedJob, JobQuery, Submitted
 
 _SUBJOBS: Final = f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs WHERE job = ? ORDER BY ordinal"  # noqa: S608 - our own names
 _MOVED: Final = (
@@ -54,6 +54,7 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self._moved: dict[int, tuple[Any, ...]] = {}
         self._unfolded: set[int] = set()
         self._destinations = set()
+        self._ended: list[int] = []
 
     @property
     def now(self) -> Micros:
@@ -67,7 +68,12 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
     def finish(self) -> None:
         """Fold what was left unfolded, and write what was gathered; called once the closure has returned."""
         for number in sorted(self._unfolded):
-            self._ledger.fold(self._entry(number))
+            self._fold(number)
+        self._flush()
+        for number in self._ended:
+            job = self.job(number, api=None, tenant=None)
+            if job is not None:
+                self._unit.ended[job.api](self, job)
         self._flush()
         self.tell_destinations()
 
@@ -85,6 +91,17 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         """All subjobs of a job by ordinal."""
         self._flush_subjobs()
         return [rows.subjob(row) for row in self._unit.sets.all(_SUBJOBS, (job,))]
+
+    def jobs(self, query: JobQuery) -> Sequence[Job]:
+        """The jobs a query names."""
+        assert self._unit.queries is not None
+        self._flush()
+        found: list[Job] = []
+        for statement in self._unit.queries.pages(query):
+            if len(found) < query.limit:
+                rest = self._unit.sets.all(statement.sql, statement.parameters)[: query.limit - len(found)]
+                found += [rows.job(row) for row in rest]
+        return found
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +223,7 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
 
     def refold(self, job: Job, *, by: str = "", request_id: str = "") -> Job:
         """Recompute the job's state from its counters and control; writes JOB_CHANGED when it differs."""
-        self._ledger.fold(self._entry(job.number), actor=kept(by), request_id=kept(request_id))
+        self._fold(job.number, by=by, request_id=request_id)
         self._unfolded.discard(job.number)
         self._flush()
         (row,) = self._unit.sets.all(_JOB_ROW, (job.number,))
@@ -214,6 +231,8 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
 
     def delete_job(self, job: Job, *, by: str, request_id: str = "") -> None:
         """Remove a job with all it owns; its leases are lost; JOB_DELETED stays in the event table."""
+        if job.api in self._unit.ended and not job.terminal:
+            self._unit.ended[job.api](self, job)
         self._ledger.tell(self._entry(job.number), EventType.JOB_DELETED, actor=kept(by), request_id=kept(request_id))
         self._flush()
         self._unfolded.discard(job.number)
@@ -237,6 +256,14 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         if entry is None:
             raise refuse(Reason.JOB_NOT_FOUND, f"There is no job {number}.", job=str(number))
         return entry
+
+    def _fold(self, number: int, *, by: str = "", request_id: str = "") -> None:
+        """Fold a job, and note when that is its end and somebody waits for it."""
+        entry = self._entry(number)
+        before = State(entry.state)
+        self._ledger.fold(entry, actor=kept(by), request_id=kept(request_id))
+        if State(entry.state).terminal and not before.terminal and entry.api in self._unit.ended:
+            self._ended.append(number)
 
     def _tell(
         self,

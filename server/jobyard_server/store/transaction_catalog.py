@@ -42,6 +42,20 @@ _RECORD: Final = (
     f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
     "WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
 )
+_DEFINITIONS: Final = (
+    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "  # noqa: S608 - our own names
+    "WHERE api = ? AND tenant = ? AND id >= ? AND id < ? ORDER BY id, version LIMIT ?"
+)
+_EXECUTOR: Final = (
+    f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors "  # noqa: S608 - our own names
+    "WHERE api = ? AND tenant = ? AND id = ?"
+)
+_RECORDS: Final = (
+    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
+    "WHERE api = ? AND tenant = ? AND kind = ? AND id >= ? AND id < ? AND id > ? ORDER BY id LIMIT ?"
+)
+_LAST: Final = "\U0010ffff"
+"""Sorts behind every text that goes on otherwise."""
 
 
 class CatalogTransaction:
@@ -55,6 +69,12 @@ class CatalogTransaction:
         found = self._unit.sets.all(_DEFINITION, (api, kept(tenant), kept(id_)))
         return rows.definition(found[0]) if found else None
 
+    def definitions(self, api: str, tenant: str, *, prefix: str = "", limit: int) -> Sequence[Definition]:
+        """Definitions whose id begins so, by id and version."""
+        begin = kept(prefix)
+        found = self._unit.sets.all(_DEFINITIONS, (api, kept(tenant), begin, begin + _LAST, limit))
+        return [rows.definition(row) for row in found]
+
     def put_definition(self, definition: NewDefinition) -> Definition:
         """Create or replace."""
         return rows.definition(self._put(_PUT_DEFINITION, rows.new_definition(definition, self._unit.now)))
@@ -67,6 +87,11 @@ class CatalogTransaction:
             return self._unit.sets.run(f"{sql}?", (*named, version)) > 0
         newest = "(SELECT max(version) FROM definitions WHERE api = ? AND tenant = ? AND id = ?)"
         return self._unit.sets.run(sql + newest, (*named, *named)) > 0
+
+    def executor(self, api: str, tenant: str, id_: str) -> Executor | None:
+        """One executor."""
+        found = self._unit.sets.all(_EXECUTOR, (api, kept(tenant), kept(id_)))
+        return rows.executor(found[0]) if found else None
 
     def put_executor(self, executor: NewExecutor) -> Executor:
         """Create or replace."""
@@ -91,6 +116,14 @@ class CatalogTransaction:
         """One record."""
         found = self._unit.sets.all(_RECORD, (api, kept(tenant), kept(kind), kept(id_)))
         return rows.record(found[0]) if found else None
+
+    def records(
+        self, api: str, tenant: str, kind: str, *, prefix: str = "", after: str = "", limit: int
+    ) -> Sequence[Record]:
+        """Records of a kind whose id begins so and comes behind ``after``, by id."""
+        begin = kept(prefix)
+        values = (api, kept(tenant), kept(kind), begin, begin + _LAST, kept(after), limit)
+        return [rows.record(row) for row in self._unit.sets.all(_RECORDS, values)]
 
     def put_record(
         self,

@@ -6,11 +6,15 @@ import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from jobyard_server.domain.job import Micros
+    from jobyard_server.store.query import JobQueries
     from jobyard_server.store.sets import Sets
     from jobyard_server.store.words import Words
+    from jobyard_server.usecases.ports import JobEnded
 
 RANDOM_BYTES: Final = 512
 """As many as some thirty jobs need; more would be copied more often than it saves."""
@@ -23,10 +27,30 @@ class Unit:
     rare, and set-based statements on the driver's connection for those that are not.
     """
 
-    __slots__ = ("_pool", "_sequences", "changed", "connection", "keep", "now", "sets", "woken", "words")
+    __slots__ = (
+        "_pool",
+        "_sequences",
+        "changed",
+        "connection",
+        "ended",
+        "keep",
+        "now",
+        "queries",
+        "sets",
+        "woken",
+        "words",
+    )
 
     def __init__(
-        self, connection: Connection, sets: Sets, now: Micros, words: Words, keep: Micros | None = None
+        self,
+        connection: Connection,
+        sets: Sets,
+        now: Micros,
+        words: Words,
+        *,
+        keep: Micros | None = None,
+        queries: JobQueries | None = None,
+        ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self.connection = connection
         self.sets = sets
@@ -34,6 +58,10 @@ class Unit:
         self.words = words
         self.keep = keep
         """How long jobs are kept after their end where they say nothing themselves; ``None``: for ever."""
+        self.queries = queries
+        """Writes lists of jobs as SQL."""
+        self.ended = ended or {}
+        """What follows, by API, when a job ends or is removed before its end."""
         self.woken: set[str] = set()
         """Queues on which something may have become ready; told to waiters after the commit."""
         self.changed = False

@@ -32,12 +32,16 @@ from jobyard_server.store.tally import Tally
 from jobyard_server.store.unit import Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
+    from jobyard_server.store.query import JobQueries
     from jobyard_server.store.words import Words
+    from jobyard_server.usecases.ports import JobEnded
 
 Verb: TypeAlias = Callable[[Unit, Sequence[Any]], Sequence[Any]]
 Woken: TypeAlias = Callable[[set[str], bool], None]
@@ -83,13 +87,23 @@ class Writer:
     """The one writer of a process."""
 
     def __init__(
-        self, database: Database, words: Words, woken: Woken, clock: Clock, keep: Micros | None = None
+        self,
+        database: Database,
+        words: Words,
+        woken: Woken,
+        clock: Clock,
+        *,
+        keep: Micros | None = None,
+        queries: JobQueries | None = None,
+        ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._database = database
         self._words = words
         self._woken = woken
         self._clock = clock
         self._keep = keep
+        self._queries = queries
+        self._ended = ended
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self.tally = Tally()
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
@@ -173,7 +187,16 @@ class Writer:
         try:
             if wanted:
                 with connection.begin():
-                    unit = Unit(connection, sets, self._clock.now(sets), self._words, self._keep)
+                    now = self._clock.now(sets)
+                    unit = Unit(
+                        connection,
+                        sets,
+                        now,
+                        self._words,
+                        keep=self._keep,
+                        queries=self._queries,
+                        ended=self._ended,
+                    )
                     answers = _carry_out(unit, wanted)
             if self._reachable_since is None:
                 self._reachable_since = self._clock.steady()

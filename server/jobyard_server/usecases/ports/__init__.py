@@ -27,7 +27,7 @@ from jobyard_server.usecases.ports.schedules import (
     MakeJobs,
 )
 from jobyard_server.usecases.ports.store import Store, Upkeep
-from jobyard_server.usecases.ports.transactions import ImportedJob, Tx
+from jobyard_server.usecases.ports.transactions import ImportedJob, JobEnded, Tx
 from jobyard_server.usecases.ports.work import (
     Acquire,
     Acquired,
@@ -56,6 +56,7 @@ __all__ = [
     "Fired",
     "Heartbeat",
     "ImportedJob",
+    "JobEnded",
     "JobQuery",
     "Judge",
     "KeptSchedule",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from jobyard_server.usecases.ports.schedules import ScheduleTx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jobyard_server.domain.catalog import Definition, Executor, NewDefinition, NewExecutor, Queue, Record
     from jobyard_server.domain.delivery import Delivery, NewDelivery
     from jobyard_server.domain.event import EventType
     from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob
     from jobyard_server.domain.state import Actor, Control, State
+    from jobyard_server.usecases.ports.reading import JobQuery
     from jobyard_server.usecases.ports.work import Submitted
 
 
@@ -48,6 +49,9 @@ class JobTx(Protocol):
 
     def subjobs(self, job: int) -> Sequence[Subjob]:
         """All subjobs of a job, locked, by ordinal."""
+
+    def jobs(self, query: JobQuery) -> Sequence[Job]:
+        """The jobs a query names, locked. A transaction holds up all others: ask for a few."""
 
     def add_subjobs(self, job: Job, subjobs: Sequence[NewSubjob]) -> Sequence[Subjob]:
         """Append subjobs to a job."""
@@ -114,11 +118,17 @@ class CatalogTx(Protocol):
     def definition(self, api: str, tenant: str, id_: str) -> Definition | None:
         """The newest version of a definition, locked."""
 
+    def definitions(self, api: str, tenant: str, *, prefix: str = "", limit: int) -> Sequence[Definition]:
+        """Definitions whose id begins so, by id and version, locked."""
+
     def put_definition(self, definition: NewDefinition) -> Definition:
         """Create or replace."""
 
     def delete_definition(self, api: str, tenant: str, id_: str, version: int = 0) -> bool:
         """Remove; whether it was there."""
+
+    def executor(self, api: str, tenant: str, id_: str) -> Executor | None:
+        """One executor, locked."""
 
     def put_executor(self, executor: NewExecutor) -> Executor:
         """Create or replace."""
@@ -134,6 +144,11 @@ class CatalogTx(Protocol):
 
     def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
         """One record, locked."""
+
+    def records(
+        self, api: str, tenant: str, kind: str, *, prefix: str = "", after: str = "", limit: int
+    ) -> Sequence[Record]:
+        """Records of a kind whose id begins so and comes behind ``after``, by id, locked."""
 
     def put_record(
         self,
@@ -180,6 +195,10 @@ class DeliveryTx(Protocol):
 
         Raises ``Refused`` with ``STATE_CONFLICT`` when it is not dead.
         """
+
+
+JobEnded: TypeAlias = "Callable[[Tx, Job], None]"
+"""What an API does when a job of its ends, or is removed before its end: in the same transaction, whoever did it."""
 
 
 class Tx(JobTx, CatalogTx, ScheduleTx, DeliveryTx, Protocol):
