@@ -156,6 +156,13 @@ class Settings(BaseSettings):
     dies in between, the delivery is made by another one after that time."""
     delivery_check_seconds: PositiveFloat = 1.0
     """How often deliveries are looked for that nobody told of, such as those of another server that went away."""
+    supervision_seconds: PositiveFloat = 300.0
+    """How often executors that are reached by push are asked whether they are alive."""
+    supervision_misses: PositiveInt = 3
+    """After so many misses in a row an executor is taken for gone."""
+    authorization_agents: dict[str, str] = Field(default_factory=dict)
+    """Who is asked whether a caller may read or change a thing, by API: ``{"infojobs": "http://agent.local/v1/may"}``.
+    The agent's address has to be allowed like any other."""
     delivery_retention_seconds: PositiveFloat = 86400.0
     """How long deliveries are kept after they were made."""
     dead_letter_retention_seconds: PositiveFloat = 30 * 86400.0

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 
+from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
-from jobyard_server.usecases.ports import Deliverer, DeliveryKind, MakeJobs, Store
+from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, Store
 
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
@@ -19,6 +20,10 @@ with, else returns the attributes its lists filter by."""
 
 NounKind: TypeAlias = tuple[str, str]
 """An API and a kind of its definitions, executors or records: ``("dataone", "contract")``."""
+
+
+Ask: TypeAlias = Callable[[HttpCall, float], Awaitable[Answer]]
+"""Calls a peer at once and says what came back; it takes no longer than so many seconds, and never fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,18 @@ class Options:
     """How each API makes the jobs of its schedules, for the one API through which all of them are controlled."""
     delivery_wait_seconds: float = 3.0
     """How long a call that has to answer after its deliveries waits for them."""
+    supervision_seconds: float = 300.0
+    """How often an executor that is reached by push is asked whether it is alive."""
+    supervision_misses: int = 3
+    """After so many misses in a row it is taken for gone."""
+    authorization_agents: Mapping[str, str] = field(default_factory=dict)
+    """By API, who is asked whether a caller may read or change a thing."""
+    ask: Ask | None = None
+    """Calls a peer whose answer the call waits for. Nothing of it is kept."""
+    print_json: Callable[[object, str], bytes] | None = None
+    """A proto message as JSON, in the spelling of a face."""
+    public_url: str = ""
+    """URL under which clients reach the REST APIs; empty: the one each request came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +93,9 @@ class Api:
     """The roles its clients know, with the permissions each holds unless a setting says otherwise."""
     deliveries: Mapping[str, DeliveryKind] = field(default_factory=dict)
     """How each kind of what it owes to somebody outside is made up, judged and settled."""
+    make_deliveries: Callable[[Options], Mapping[str, DeliveryKind]] | None = None
+    """The same for kinds that depend on settings."""
+    ended: JobEnded | None = None
+    """What follows when a job of its ends, or is removed before its end."""
     make_jobs: MakeJobs | None = None
     """How it makes the jobs of its schedules; ``None`` for an API without schedules."""
