@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from jobyard_server.transcoding.disconnects import Event, Presence
 from jobyard_server.transcoding.headers import Headers
-from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.refusals import refused
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _IDENTITY: Final = frozenset((b"", b"identity"))
 _WINDOW: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
-
-
-class ClientGone(Exception):  # noqa: N818 - nobody is left to call it an error to
-    """The client closed the connection before its request was complete."""
 
 
 class Budget:
@@ -68,53 +61,56 @@ def may_have_body(headers: Headers) -> bool:
     return b"transfer-encoding" in headers
 
 
-async def read(receive: Receive, headers: Headers, most: int, limits: Limits, claim: Claim) -> bytes:
+async def read(presence: Presence, headers: Headers, most: int, claim: Claim) -> bytes:
     """Read a whole body of at most `most` bytes; raises RequestRefused and ClientGone."""
-    parts = [part async for part in chunks(receive, headers, most, limits, claim)]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    _check_declared(headers, most)
+    event = await presence.receive()
+    if not event.get("more_body") and b"content-encoding" not in headers:
+        # Nearly every body comes in one piece and as it is.
+        whole: bytes = event.get("body", b"")
+        if len(whole) > most:
+            raise too_large(most)
+        claim.take(len(whole))
+        return whole
+    return b"".join([part async for part in _parts(presence, event, headers, most, claim)])
 
 
-async def chunks(receive: Receive, headers: Headers, most: int, limits: Limits, claim: Claim) -> AsyncIterator[bytes]:
+async def chunks(presence: Presence, headers: Headers, most: int, claim: Claim) -> AsyncIterator[bytes]:
     """Give the body piece by piece, decompressed, never more than `most` bytes in all."""
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and len(declared) < 20 and int(declared) > most:
-        raise too_large(most)
+    _check_declared(headers, most)
+    async for part in _parts(presence, await presence.receive(), headers, most, claim):
+        yield part
+
+
+async def _parts(presence: Presence, event: Event, headers: Headers, most: int, claim: Claim) -> AsyncIterator[bytes]:
     inflate = _inflater(headers.get(b"content-encoding", b"").strip().lower())
     total = 0
-    async for packed in _received(receive, limits):
+    while True:
+        packed = event.get("body", b"")
         for part in inflate.feed(packed, most - total) if inflate else (packed,):
             total += len(part)
             if total > most:
                 raise too_large(most)
             claim.take(len(part))
-            yield part
+            if part:
+                yield part
+        if not event.get("more_body"):
+            break
+        event = await presence.receive()
     if inflate is not None:
         inflate.finish()
+
+
+def _check_declared(headers: Headers, most: int) -> None:
+    """Refuse by its declared length what need not be received at all."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > most:
+        raise too_large(most)
 
 
 def too_large(most: int) -> Exception:
     """Build the refusal of a body that is too large."""
     return refused("BODY_TOO_LARGE", f"the body is larger than {most} bytes", limit=str(most))
-
-
-async def _received(receive: Receive, limits: Limits) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        try:
-            event = await _within(receive, limits.body_seconds)
-        except TimeoutError as error:
-            raise refused("BODY_TIMEOUT", f"no part of the body came for {limits.body_seconds:g} seconds") from error
-        if event["type"] == "http.disconnect":
-            raise ClientGone
-        part = event.get("body", b"")
-        more = event.get("more_body", False)
-        if part:
-            yield part
-
-
-async def _within(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
-    async with asyncio.timeout(seconds):
-        return await receive()
 
 
 class _Inflater:

@@ -1,55 +1,74 @@
-"""Cancels calls whose client has gone away, without a task for every call that is over in no time."""
+"""Ends calls whose client has gone away or fallen silent, without a task or a timer for every call."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
-from jobyard_server.transcoding.body import ClientGone, Receive
+from jobyard_server.transcoding.refusals import refused
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+
+
+class ClientGone(Exception):  # noqa: N818 - nobody is left to call it an error to
+    """The client closed the connection before it had its answer."""
 
 
 class Watch:
-    """The calls in progress. Those that last are watched for a disconnect; most end before that is worth a task."""
+    """The calls in progress, looked at every now and then; most are over before that and cost nothing."""
 
-    def __init__(self, after: float) -> None:
-        self._after = after
-        self._young: dict[asyncio.Task[Any], Presence] = {}
+    def __init__(self, every: float, silence: float) -> None:
+        """Look `every` so many seconds; a body may pause for as many as `silence` says."""
+        self._every = every
+        self.silence = silence
+        self._calls: dict[asyncio.Task[Any], Presence] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def over(self, receive: Receive) -> Presence:
-        """Watch over the current task while the returned context is open; its request body has been read."""
+        """Watch over the current task while the returned context is open."""
         return Presence(self, receive)
 
     def enter(self, task: asyncio.Task[Any], presence: Presence) -> None:
         """Note a call that has begun."""
-        self._young[task] = presence
+        self._calls[task] = presence
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._after, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
 
     def leave(self, task: asyncio.Task[Any]) -> None:
         """Forget a call that is over."""
-        self._young.pop(task, None)
+        self._calls.pop(task, None)
 
-    def _sweep(self) -> None:
+    def _look(self) -> None:
         self._timer = None
-        for task, presence in self._young.items():
-            presence.start_watching(task)
-        self._young.clear()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for task in [task for task, presence in self._calls.items() if presence.settled(now)]:
+            # From now on a task of its own waits for the client of this call.
+            del self._calls[task]
+        if self._calls:
+            self._timer = loop.call_later(self._every, self._look)
 
 
 class Presence:
     """One client and the task that works for it."""
 
-    __slots__ = ("_receive", "_task", "_watch", "_watcher", "gone")
+    __slots__ = ("_receive", "_since", "_task", "_watch", "_watcher", "body_over", "gone", "silent")
 
     def __init__(self, watch: Watch, receive: Receive) -> None:
         self._watch = watch
         self._receive = receive
         self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._since = 0.0
+        self.body_over = False
+        """Nobody reads the body any more: what is received from now on is only that the client has gone."""
         self.gone = False
         """The client went away and the task was cancelled for that."""
+        self.silent = False
+        """The client fell silent in the middle of its body and the task was cancelled for that."""
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -68,9 +87,35 @@ class Presence:
             self._task.uncancel()
             raise ClientGone from error
 
-    def start_watching(self, task: asyncio.Task[Any]) -> None:
-        """Wait for the disconnect from now on."""
-        self._watcher = asyncio.get_running_loop().create_task(self._wait(task))
+    async def receive(self) -> Event:
+        """Receive the next part of the body; raises RequestRefused when none comes, and ClientGone."""
+        self._since = asyncio.get_running_loop().time()
+        try:
+            event = await self._receive()
+        except asyncio.CancelledError:
+            if not self.silent or self._task is None:
+                raise
+            self._task.uncancel()
+            seconds = self._watch.silence
+            raise refused("BODY_TIMEOUT", f"no part of the body came for {seconds:g} seconds") from None
+        finally:
+            self._since = 0.0
+        if event["type"] == "http.disconnect":
+            raise ClientGone
+        return event
+
+    def settled(self, now: float) -> bool:
+        """Look at the call; True when it need not be looked at again."""
+        assert self._task is not None
+        if self._since:
+            if now - self._since <= self._watch.silence:
+                return False
+            self.silent = True
+            self._task.cancel()
+            return True
+        if self.body_over:
+            self._watcher = asyncio.get_running_loop().create_task(self._wait(self._task))
+        return self.body_over
 
     async def _wait(self, task: asyncio.Task[Any]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

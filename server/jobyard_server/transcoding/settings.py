@@ -47,4 +47,4 @@ class Settings:
     cors: Cors = field(default_factory=Cors)
     limits: Limits = field(default_factory=Limits)
     watch_after: float = 0.25
-    """Seconds after which a call is watched for a client that goes away; short calls are not worth it."""
+    """Seconds between two looks at the calls in progress for clients that went away; most calls are over before."""

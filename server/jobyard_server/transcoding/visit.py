@@ -8,8 +8,8 @@ from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import Call, Decode
 from jobyard_server.transcoding.binding import NO_CONTENT, Content
-from jobyard_server.transcoding.body import Claim, Receive, may_have_body, read
-from jobyard_server.transcoding.limits import Limits
+from jobyard_server.transcoding.body import Claim, may_have_body, read
+from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.media import Form, Offer
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.printing import Exchange
@@ -51,16 +51,18 @@ class Visit:
                 setter(message)
         self.exchange.request = message
 
-    async def content(self, receive: Receive, limits: Limits, claim: Claim) -> Content:
+    async def content(self, presence: Presence, claim: Claim) -> Content:
         """Read the body; raises RequestRefused and ClientGone."""
         request, intake = self.request, self.operation.intake
-        if request.verb in _BODILESS or not may_have_body(request.headers):
-            return NO_CONTENT
-        if not intake.takes:
-            return await self._drain(receive, limits, claim)
-        form, media_type = self.form()
-        data = await read(receive, request.headers, intake.most, limits, claim)
-        return Content(data, form, media_type)
+        content = NO_CONTENT
+        if request.verb not in _BODILESS and may_have_body(request.headers):
+            if not intake.takes:
+                await self._drain(presence, claim)
+            else:
+                form, media_type = self.form()
+                content = Content(await read(presence, request.headers, intake.most, claim), form, media_type)
+        presence.body_over = True
+        return content
 
     def form(self) -> tuple[Form, str]:
         """Say how the body is read; raises RequestRefused for a media type that the method cannot read."""
@@ -70,11 +72,10 @@ class Visit:
             raise unsupported(media_type, [kind for kind, _ in self.operation.intake.types])
         return form, media_type
 
-    async def _drain(self, receive: Receive, limits: Limits, claim: Claim) -> Content:
-        data = await read(receive, self.request.headers, self.operation.intake.most, limits, claim)
+    async def _drain(self, presence: Presence, claim: Claim) -> None:
+        data = await read(presence, self.request.headers, self.operation.intake.most, claim)
         if data and not self.operation.intake.ignores:
             raise refused("BODY_UNEXPECTED", "the method takes no body")
-        return NO_CONTENT
 
 
 def choose_route(found: Found[Operation], request: Request) -> Operation:
