@@ -218,6 +218,54 @@ async def test_what_succeeded_cannot_be_retried(store, ann, hand):
     assert (await refusal(retry_job(store, ann, job.number))).reason is Reason.STATE_CONFLICT
 
 
+async def test_one_piece_is_retried_while_the_others_go_on(store, ann, hand):
+    job = await submitted(store, subjobs=pieces(3))
+    first, second, _ = await hand.take(limit=3)
+    await hand.end(first.token, Outcome.FAILED)
+    await hand.end(second.token, Outcome.FAILED)
+    retried = await retry_job(store, ann, job.number, ordinals=[1], message="the disk is back")
+    assert (retried.state, retried.counters) == (State.RUNNING, Counters(pending=1, running=1, failed=1))
+    assert retried.message == "the disk is back"
+    (lease,) = await hand.take(limit=3)
+    assert (lease.subjob.ordinal, lease.attempt) == (1, 2)
+    events = await store.read.events(after=0, limit=100, job=job.number)
+    (asked,) = [event for event in events if event.type is EventType.RETRY_REQUESTED]
+    assert (asked.actor, asked.message) == ("ann", "the disk is back")
+
+
+async def test_a_piece_of_a_suspended_job_waits_for_the_job(store, ann, hand):
+    job = await submitted(store, subjobs=pieces(2))
+    (lease,) = await hand.take()
+    await suspend_job(store, ann, job.number)
+    await hand.end(lease.token, Outcome.FAILED)
+    retried = await retry_job(store, ann, job.number, ordinals=[0])
+    assert (retried.state, retried.counters) == (State.SUSPENDED, Counters(suspended=2))
+    assert await hand.take() == ()
+
+
+@pytest.mark.parametrize(
+    ("ordinals", "reason"),
+    [([0], Reason.STATE_CONFLICT), ([1], Reason.STATE_CONFLICT), ([2], Reason.SUBJOB_NOT_FOUND)],
+    ids=["succeeded", "waiting", "missing"],
+)
+async def test_only_pieces_that_ended_without_success_are_retried(store, ann, hand, ordinals, reason):
+    job = await submitted(store, subjobs=pieces(2))
+    (lease,) = await hand.take()
+    await hand.end(lease.token)
+    before = await get_job(store, ann, job.number)
+    assert (await refusal(retry_job(store, ann, job.number, ordinals=ordinals))).reason is reason
+    assert await get_job(store, ann, job.number) == before
+
+
+async def test_no_piece_of_a_job_that_is_being_cancelled_is_retried(store, ann, hand):
+    job = await submitted(store, subjobs=pieces(2))
+    first, _ = await hand.take(limit=2)
+    await hand.end(first.token, Outcome.FAILED)
+    await cancel_job(store, ann, job.number)
+    refused = await refusal(retry_job(store, ann, job.number, ordinals=[0]))
+    assert refused.reason is Reason.JOB_NOT_FINISHED
+
+
 # --- delete --------------------------------------------------------------------------------------------------------
 
 

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from jobyard_server.cli import token
-from jobyard_server.cli.errors import CommandError, Exit
+from jobyard_server.cli import control, token
+from jobyard_server.cli.connecting import with_session
+from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.options import DEFAULT_SERVER, RETRY_SECONDS, Output, RetryFor, Server
-
-if TYPE_CHECKING:
-    from jobyard_server.cli.session import Session
 
 HELP: Final = """One job service that speaks six APIs.
 
@@ -34,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(control.app)
 app.add_typer(token.app)
 
 Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="Number or uid of a job.")]
@@ -52,14 +50,6 @@ def main() -> None:
         # Whoever read our output has seen enough. Python would complain once more when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def _with(server: str, work: Callable[[Session], Coroutine[Any, Any, Any]]) -> Any:
-    """Run a command against a server."""
-    from jobyard_server.cli.session import execute
-    from jobyard_server.client.channel import from_environment
-
-    return execute(lambda: from_environment({**os.environ, "JOBYARD_SERVER": server}), work)
 
 
 # --- servers and workers -----------------------------------------------------------------------------------------
@@ -175,7 +165,7 @@ def submit(
         attempts=attempts,
         keep=keep,
     )
-    raise typer.Exit(_with(server, lambda session: submitting.submit(session, request, output, wait=wait)))
+    raise typer.Exit(with_session(server, lambda session: submitting.submit(session, request, output, wait=wait)))
 
 
 @app.command("list")
@@ -198,7 +188,7 @@ def list_(
     request = job_access_pb2.ListJobsRequest(
         filter=filter_, order_by=order_by, page_size=1000 if everything else limit, page_token=page_token
     )
-    _with(server, lambda session: jobs.list_jobs(session, request, output, everything=everything))
+    with_session(server, lambda session: jobs.list_jobs(session, request, output, everything=everything))
 
 
 @app.command()
@@ -206,7 +196,7 @@ def get(*, job: Jobs, server: Server = DEFAULT_SERVER, output: Output = Form.TAB
     """Show jobs and their pieces."""
     from jobyard_server.cli import jobs
 
-    _with(server, lambda session: jobs.get_jobs(session, job, output))
+    with_session(server, lambda session: jobs.get_jobs(session, job, output))
 
 
 @app.command()
@@ -230,7 +220,7 @@ def watch(
         until_terminal=bool(job),
         include_job=output in {Form.JSON, Form.JSONL},
     )
-    _with(server, lambda session: following.watch(session, request, output, retry_for))
+    with_session(server, lambda session: following.watch(session, request, output, retry_for))
 
 
 @app.command()
@@ -253,38 +243,13 @@ def wait(
 
     seconds = seconds_of(timeout) if timeout else None
     raise typer.Exit(
-        _with(
+        with_session(
             server,
             lambda session: following.wait(
                 session, job, output, within=seconds, retry_for=retry_for, fail_fast=fail_fast
             ),
         )
     )
-
-
-@app.command()
-def cancel(
-    *,
-    job: Annotated[list[str] | None, typer.Argument(metavar="[JOB...]", help="Number or uid of a job.")] = None,
-    server: Server = DEFAULT_SERVER,
-    filter_: Annotated[str, typer.Option("--filter", "-f", help="Cancel all jobs that match instead.")] = "",
-    message: Annotated[str, typer.Option("--message", "-m", help="Why; kept with the job.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --filter: show them only.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --filter: do not ask.")] = False,
-    output: Output = Form.TABLE,
-) -> None:
-    """Ask jobs to end."""
-    from jobyard_server.cli import jobs
-
-    if bool(job) == bool(filter_):
-        raise CommandError("say either which jobs, or --filter", code=Exit.CANCELLED)
-    if job:
-        _with(server, lambda session: jobs.cancel_jobs(session, job, message, output))
-    else:
-        _with(
-            server,
-            lambda session: jobs.cancel_matching(session, filter_, message, output, dry_run=dry_run, sure=yes),
-        )
 
 
 @app.command()
@@ -299,7 +264,7 @@ def logs(
     """Print what the program of a job has printed."""
     from jobyard_server.cli.logs import logs as print_logs
 
-    _with(
+    with_session(
         server,
         lambda session: print_logs(session, job, attempt=attempt, follow=follow, retry_for=retry_for),
     )
@@ -324,7 +289,7 @@ def apply(
     from jobyard_server.cli import applying
 
     documents = applying.read(file)
-    _with(server, lambda session: applying.apply(session, documents, output, dry_run=dry_run))
+    with_session(server, lambda session: applying.apply(session, documents, output, dry_run=dry_run))
 
 
 # --- the contract ------------------------------------------------------------------------------------------------
@@ -343,7 +308,7 @@ def call(
 
     found = calling.method_of(method)
     message = calling.request_of(found, json_of(request))
-    _with(server, lambda session: calling.call(session, found, message))
+    with_session(server, lambda session: calling.call(session, found, message))
 
 
 @app.command()

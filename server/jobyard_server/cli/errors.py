@@ -46,6 +46,7 @@ _NEXT = {
     "DEFINITION_REFERENCE_UNKNOWN": "load it first with: jobyard apply -f FILE",
     "JOB_NOT_FINISHED": "end it first with: jobyard cancel JOB",
     "EVENTS_COMPACTED": "start again without the token",
+    "COUNT_MISMATCH": "look again with --dry-run",
     "OVERLOADED": "try again in a moment",
     "STORE_UNAVAILABLE": "try again in a moment",
 }

@@ -1,17 +1,14 @@
-"""The commands that read and end jobs: list, get, cancel."""
+"""The commands that read jobs: list and get."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from rich.text import Text
 
-from jobyard.jobs.v1 import job_access_pb2, job_pb2, state_pb2, subjob_pb2
-from jobyard_server.cli.errors import CommandError
+from jobyard.jobs.v1 import job_access_pb2, job_pb2, subjob_pb2
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import (
     job_state,
@@ -24,11 +21,10 @@ from jobyard_server.cli.printing import (
     subjob_state,
     took,
 )
-from jobyard_server.cli.session import RefusedError, Session
+from jobyard_server.cli.session import Session
 from jobyard_server.cli.times import ago
 
 PAGE: Final = 1000
-AT_ONCE: Final = 16
 SHOWN_SUBJOBS: Final = 50
 
 NO_JOBS: Final = """no jobs yet; submit one:
@@ -114,71 +110,3 @@ def _subjob_row(subjob: subjob_pb2.Subjob, now: datetime) -> tuple[str | Text, .
 
 def _total(job: job_pb2.Job) -> int:
     return sum(getattr(job.subjobs, field.name) for field in job.subjobs.DESCRIPTOR.fields)
-
-
-# --- cancel ------------------------------------------------------------------------------------------------------
-
-
-async def cancel_jobs(session: Session, names: Sequence[str], message: str, form: Form) -> None:
-    """Ask jobs to end, each for itself."""
-    at_once = asyncio.Semaphore(AT_ONCE)
-
-    async def cancel(name: str) -> job_pb2.Job | RefusedError:
-        async with at_once:
-            request = job_access_pb2.CancelJobRequest(job=name, message=message)
-            try:
-                return (await session.call(session.jobs.CancelJob, request, retry_for=5.0)).job
-            except RefusedError as error:
-                return error
-
-    outcomes = await asyncio.gather(*map(cancel, names))
-    cancelled = [outcome for outcome in outcomes if isinstance(outcome, job_pb2.Job)]
-    _show(cancelled, form)
-    for job in cancelled:
-        if job.terminal and job.state != state_pb2.STATE_CANCELLED:
-            say(f"job {job.number} had ended before")
-    refused = [outcome for outcome in outcomes if isinstance(outcome, RefusedError)]
-    for error in refused[1:]:
-        error.show()
-    if refused:
-        raise refused[0]
-
-
-def _show(jobs: Sequence[job_pb2.Job], form: Form) -> None:
-    if form is Form.TABLE and jobs:
-        print_jobs(jobs)
-    elif form is not Form.TABLE:
-        for job in jobs:
-            print_job(job, form)
-
-
-async def cancel_matching(
-    session: Session, condition: str, message: str, form: Form, *, dry_run: bool, sure: bool
-) -> None:
-    """Ask all jobs that match a filter to end, after saying how many they are."""
-    jobs = [job async for job in _matching(session, condition) if not job.terminal and not job.cancel_requested]
-    if not jobs:
-        say("no job to cancel matches")
-        return
-    if dry_run:
-        _show(jobs, form)
-        say(f"{len(jobs)} would be cancelled")
-        return
-    if not sure:
-        if not sys.stdin.isatty():
-            raise CommandError(f"{len(jobs)} jobs match; say --yes to cancel them, or look first with --dry-run")
-        say(f"cancel {len(jobs)} jobs? [y/N]")
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise CommandError("nothing was cancelled")
-    await cancel_jobs(session, [job.uid for job in jobs], message, form)
-
-
-async def _matching(session: Session, condition: str) -> AsyncIterator[job_pb2.Job]:
-    request = job_access_pb2.ListJobsRequest(filter=condition, page_size=PAGE)
-    while True:
-        answer = await session.call(session.jobs.ListJobs, request)
-        for job in answer.jobs:
-            yield job
-        if not answer.next_page_token:
-            return
-        request.page_token = answer.next_page_token

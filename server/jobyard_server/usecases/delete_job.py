@@ -21,14 +21,19 @@ async def delete_job(
     def delete(tx: Tx) -> Job:
         job = lock_job(tx, call, ref)
         check_revision(job, revision)
-        if not job.state.terminal and not force:
-            raise refuse(
-                Reason.JOB_NOT_FINISHED,
-                f"Job {job.number} is {job.state}; cancel it first, or delete it with force.",
-                job=str(job.number),
-                state=job.state,
-            )
-        tx.delete_job(job, by=call.user, request_id=call.request_id)
-        return job
+        return delete_locked(tx, call, job, force=force)
 
     return await store.run(delete)
+
+
+def delete_locked(tx: Tx, call: Call, job: Job, *, force: bool = False) -> Job:
+    """The same for a job that is read and locked already, inside a larger transaction."""
+    if not job.state.terminal and not force:
+        raise refuse(
+            Reason.JOB_NOT_FINISHED,
+            f"Job {job.number} is {job.state}; cancel it first, or delete it with force.",
+            job=str(job.number),
+            state=job.state,
+        )
+    tx.delete_job(job, by=call.user, request_id=call.request_id)
+    return job

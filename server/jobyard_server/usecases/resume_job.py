@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from jobyard_server.usecases.ports import Store, Tx
 
 
-async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int | None = None) -> Job:
+async def resume_job(
+    store: Store, call: Call, ref: str | int, *, message: str = "", revision: int | None = None
+) -> Job:
     """Let a job go on. One that is neither suspended nor FAILED and resumable is returned as it is, unless it ended."""
 
     def resume(tx: Tx) -> Job:
@@ -39,7 +41,7 @@ async def resume_job(store: Store, call: Call, ref: str | int, *, revision: int 
             job,
             control=replace(job.control, suspended=False, finished_as=None),
             reason="",
-            message="",
+            message=message,
             event=EventType.RESUME_REQUESTED,
             by=call.user,
             request_id=call.request_id,

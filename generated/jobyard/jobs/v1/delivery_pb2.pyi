@@ -92,7 +92,9 @@ class Delivery(_message.Message):
     lane: _builtins.str
     """Output only. Deliveries of one lane to one destination are sent one after the other; empty when there is no order."""
     destination: _builtins.str
-    """Output only. Scheme, host and port of the receiver."""
+    """Output only. Scheme, host and port of the receiver, and behind a space its channel: deliveries of another channel
+    get through while the others are blocked.
+    """
     address: _builtins.str
     """Output only. URL that is called."""
     state: Global___DeliveryState.ValueType

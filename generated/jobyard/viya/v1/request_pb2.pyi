@@ -6,6 +6,7 @@ The JobRequest: a wish for jobs, kept to be submitted again and again, or part o
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from jobyard.viya.v1 import definition_pb2 as _definition_pb2
@@ -37,14 +38,15 @@ class JobRequest(_message.Message):
         KEY_FIELD_NUMBER: _builtins.int
         VALUE_FIELD_NUMBER: _builtins.int
         key: _builtins.str
-        value: _builtins.str
+        @_builtins.property
+        def value(self) -> _struct_pb2.Value: ...
         def __init__(
             self,
             *,
             key: _builtins.str = ...,
-            value: _builtins.str = ...,
+            value: _struct_pb2.Value | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
         _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -101,9 +103,9 @@ class JobRequest(_message.Message):
         """The definition itself. With both, this one is run."""
 
     @_builtins.property
-    def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values for the parameters of the definition, by name; others are kept too. At a submit null leaves an argument out
-        and keeps the default away. Numbers and booleans are taken as text.
+    def arguments(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Value]:
+        """Values for the parameters of the definition, by name; others are kept too. Values are strings; numbers and booleans
+        are taken as text, lists and objects are refused. Null leaves the argument out and keeps the default away.
         """
 
     @_builtins.property
@@ -127,7 +129,7 @@ class JobRequest(_message.Message):
         job_definition_uri: _builtins.str = ...,
         job_definition: _definition_pb2.JobDefinition | None = ...,
         expires_after: _builtins.str = ...,
-        arguments: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        arguments: _abc.Mapping[_builtins.str, _struct_pb2.Value] | None = ...,
         properties: _abc.Iterable[_link_pb2.NamedValue] | None = ...,
         created_by_application: _builtins.str = ...,
         links: _abc.Iterable[_link_pb2.Link] | None = ...,

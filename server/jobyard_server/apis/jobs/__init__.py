@@ -94,7 +94,8 @@ API = Api(
     roles={
         "operator": frozenset(
             {
-                *("jobs.submit", "jobs.read", "jobs.cancel", "jobs.delete", "jobs.import"),
+                *("jobs.submit", "jobs.read", "jobs.cancel", "jobs.control", "jobs.finish", "jobs.delete"),
+                "jobs.import",
                 *("catalog.read", "catalog.write", "deliveries.read", "deliveries.redrive"),
             }
         ),

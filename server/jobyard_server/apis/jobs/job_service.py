@@ -7,13 +7,23 @@ from contextlib import aclosing
 
 from typing_extensions import override
 
-from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2
+from jobyard.jobs.v1 import (
+    job_access_pb2,
+    job_bulk_pb2,
+    job_control_pb2,
+    job_service_pb2_grpc,
+    job_submit_pb2,
+    job_watch_pb2,
+)
 from jobyard_server.apis.jobs import mapping, mapping_schedule, mapping_submit
 from jobyard_server.apis.jobs.calling import current_call
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.reason import invalid
+from jobyard_server.domain.state import State
 from jobyard_server.usecases.cancel_job import cancel_job
+from jobyard_server.usecases.change_jobs import cancel_jobs, delete_jobs, retry_jobs
 from jobyard_server.usecases.delete_job import delete_job
+from jobyard_server.usecases.finish_job import finish_job
 from jobyard_server.usecases.get_job import get_job
 from jobyard_server.usecases.import_jobs import import_jobs
 from jobyard_server.usecases.list_attempts import list_attempts
@@ -21,8 +31,11 @@ from jobyard_server.usecases.list_jobs import JobList, list_jobs
 from jobyard_server.usecases.list_subjobs import list_subjobs
 from jobyard_server.usecases.ports import Store
 from jobyard_server.usecases.read_log import read_log
+from jobyard_server.usecases.resume_job import resume_job
+from jobyard_server.usecases.retry_job import retry_job
 from jobyard_server.usecases.submit_job import submit_job
 from jobyard_server.usecases.submit_jobs import submit_jobs
+from jobyard_server.usecases.suspend_job import suspend_job
 from jobyard_server.usecases.watch_jobs import WatchRequest, watch_jobs
 
 
@@ -110,6 +123,75 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             revision=mapping.revision(request.etag),
         )
         return job_access_pb2.DeleteJobResponse()
+
+    @override
+    async def SuspendJob(
+        self, request: job_control_pb2.SuspendJobRequest, context: object
+    ) -> job_control_pb2.SuspendJobResponse:
+        ref, revision = mapping.job_ref(request.job), mapping.revision(request.etag)
+        job = await suspend_job(self._store, current_call(), ref, message=request.message, revision=revision)
+        return job_control_pb2.SuspendJobResponse(job=await mapping_schedule.shown(self._store.read, job))
+
+    @override
+    async def ResumeJob(
+        self, request: job_control_pb2.ResumeJobRequest, context: object
+    ) -> job_control_pb2.ResumeJobResponse:
+        ref, revision = mapping.job_ref(request.job), mapping.revision(request.etag)
+        job = await resume_job(self._store, current_call(), ref, message=request.message, revision=revision)
+        return job_control_pb2.ResumeJobResponse(job=await mapping_schedule.shown(self._store.read, job))
+
+    @override
+    async def RetryJob(
+        self, request: job_control_pb2.RetryJobRequest, context: object
+    ) -> job_control_pb2.RetryJobResponse:
+        job = await retry_job(
+            self._store,
+            current_call(),
+            mapping.job_ref(request.job),
+            ordinals=request.subjobs,
+            message=request.message,
+            revision=mapping.revision(request.etag),
+        )
+        return job_control_pb2.RetryJobResponse(job=await mapping_schedule.shown(self._store.read, job))
+
+    @override
+    async def FinishJob(
+        self, request: job_control_pb2.FinishJobRequest, context: object
+    ) -> job_control_pb2.FinishJobResponse:
+        job = await finish_job(
+            self._store,
+            current_call(),
+            mapping.job_ref(request.job),
+            mapping.word(mapping.STATE, request.state, State.FAILED, "state"),
+            reason=request.reason,
+            message=request.message,
+            result=mapping.any_json("result", request.result) if request.result else None,
+            revision=mapping.revision(request.etag),
+        )
+        return job_control_pb2.FinishJobResponse(job=await mapping_schedule.shown(self._store.read, job))
+
+    @override
+    async def CancelJobs(
+        self, request: job_bulk_pb2.CancelJobsRequest, context: object
+    ) -> job_bulk_pb2.CancelJobsResponse:
+        done = await cancel_jobs(
+            self._store, current_call(), mapping_submit.selection(request), message=request.message
+        )
+        return job_bulk_pb2.CancelJobsResponse(matched=done.matched, changed=done.changed, more=done.more)
+
+    @override
+    async def RetryJobs(
+        self, request: job_bulk_pb2.RetryJobsRequest, context: object
+    ) -> job_bulk_pb2.RetryJobsResponse:
+        done = await retry_jobs(self._store, current_call(), mapping_submit.selection(request), message=request.message)
+        return job_bulk_pb2.RetryJobsResponse(matched=done.matched, changed=done.changed, more=done.more)
+
+    @override
+    async def DeleteJobs(
+        self, request: job_bulk_pb2.DeleteJobsRequest, context: object
+    ) -> job_bulk_pb2.DeleteJobsResponse:
+        done = await delete_jobs(self._store, current_call(), mapping_submit.selection(request), force=request.force)
+        return job_bulk_pb2.DeleteJobsResponse(matched=done.matched, changed=done.changed, more=done.more)
 
     @override
     async def WatchJobs(

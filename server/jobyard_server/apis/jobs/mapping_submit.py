@@ -1,10 +1,10 @@
-"""From submit and import requests of jobyard.jobs.v1 to drafts of jobs."""
+"""From requests of jobyard.jobs.v1 to drafts of jobs, jobs that ran elsewhere, and selections of jobs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from jobyard.jobs.v1 import job_submit_pb2
+from jobyard.jobs.v1 import job_bulk_pb2, job_submit_pb2
 from jobyard_server.apis.jobs.mapping import (
     MODE,
     STATE,
@@ -22,6 +22,7 @@ from jobyard_server.domain.job import IdempotencyKey, NewJob, NewSubjob
 from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.domain.state import Mode, State
 from jobyard_server.usecases.call import Call
+from jobyard_server.usecases.change_jobs import USUAL_LIMIT, Selection
 from jobyard_server.usecases.drafts import JobDraft
 from jobyard_server.usecases.ports import ImportedJob
 
@@ -122,3 +123,15 @@ def known_api(name: str, apis: frozenset[str], field: str) -> str:
     if name not in apis:
         raise invalid(field, f"names no API of this server; there are {', '.join(sorted(apis))}")
     return name
+
+
+def selection(
+    message: job_bulk_pb2.CancelJobsRequest | job_bulk_pb2.RetryJobsRequest | job_bulk_pb2.DeleteJobsRequest,
+) -> Selection:
+    """Which jobs are to be changed together."""
+    return Selection(
+        filter=message.filter,
+        dry_run=message.dry_run,
+        expected=message.expected_count if message.HasField("expected_count") else None,
+        limit=message.limit or USUAL_LIMIT,
+    )
