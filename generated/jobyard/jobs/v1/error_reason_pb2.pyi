@@ -152,6 +152,40 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PRECONDITION_MISSING: _ErrorReason.ValueType  # 38
     """The request changes a thing without saying which state of it the caller has seen."""
+    ERROR_REASON_INFO_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 39
+    """There is no such information type.
+    Metadata: `{"info_type": "pm_1.0.0"}`.
+    """
+    ERROR_REASON_INFO_TYPE_REFERENCE_UNKNOWN: _ErrorReason.ValueType  # 40
+    """The request names an information type that does not exist.
+    Metadata: `{"info_type": "pm_1.0.0"}`.
+    """
+    ERROR_REASON_INFO_PRODUCER_NOT_FOUND: _ErrorReason.ValueType  # 41
+    """There is no such information producer.
+    Metadata: `{"info_producer": "pm-history"}`.
+    """
+    ERROR_REASON_INFO_SUBSCRIPTION_NOT_FOUND: _ErrorReason.ValueType  # 42
+    """There is no such subscription to information types.
+    Metadata: `{"info_subscription": "rapp"}`.
+    """
+    ERROR_REASON_JOB_DEFINITION_INVALID: _ErrorReason.ValueType  # 43
+    """The definition of an information job does not fit the schema of its type.
+    Metadata: `{"problem": "Required field 'counter_names' missing."}`.
+    """
+    ERROR_REASON_JOB_TYPE_CHANGED: _ErrorReason.ValueType  # 44
+    """A job cannot change its information type.
+    Metadata: `{"job": "j1", "info_type": "pm_1.0.0"}`.
+    """
+    ERROR_REASON_INFO_TYPE_IN_USE: _ErrorReason.ValueType  # 45
+    """An information type cannot be removed while somebody supplies it.
+    Metadata: `{"info_producer": "pm-history"}`.
+    """
+    ERROR_REASON_ACCESS_REFUSED: _ErrorReason.ValueType  # 46
+    """The authorization agent does not allow it, or cannot be asked."""
+    ERROR_REASON_INFO_PRODUCER_INACTIVE: _ErrorReason.ValueType  # 47
+    """No producer of the information type is alive.
+    Metadata: `{"info_type": "pm_1.0.0"}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -292,4 +326,38 @@ Metadata: `{"executor": "Compute"}`.
 """
 ERROR_REASON_PRECONDITION_MISSING: ErrorReason.ValueType  # 38
 """The request changes a thing without saying which state of it the caller has seen."""
+ERROR_REASON_INFO_TYPE_NOT_FOUND: ErrorReason.ValueType  # 39
+"""There is no such information type.
+Metadata: `{"info_type": "pm_1.0.0"}`.
+"""
+ERROR_REASON_INFO_TYPE_REFERENCE_UNKNOWN: ErrorReason.ValueType  # 40
+"""The request names an information type that does not exist.
+Metadata: `{"info_type": "pm_1.0.0"}`.
+"""
+ERROR_REASON_INFO_PRODUCER_NOT_FOUND: ErrorReason.ValueType  # 41
+"""There is no such information producer.
+Metadata: `{"info_producer": "pm-history"}`.
+"""
+ERROR_REASON_INFO_SUBSCRIPTION_NOT_FOUND: ErrorReason.ValueType  # 42
+"""There is no such subscription to information types.
+Metadata: `{"info_subscription": "rapp"}`.
+"""
+ERROR_REASON_JOB_DEFINITION_INVALID: ErrorReason.ValueType  # 43
+"""The definition of an information job does not fit the schema of its type.
+Metadata: `{"problem": "Required field 'counter_names' missing."}`.
+"""
+ERROR_REASON_JOB_TYPE_CHANGED: ErrorReason.ValueType  # 44
+"""A job cannot change its information type.
+Metadata: `{"job": "j1", "info_type": "pm_1.0.0"}`.
+"""
+ERROR_REASON_INFO_TYPE_IN_USE: ErrorReason.ValueType  # 45
+"""An information type cannot be removed while somebody supplies it.
+Metadata: `{"info_producer": "pm-history"}`.
+"""
+ERROR_REASON_ACCESS_REFUSED: ErrorReason.ValueType  # 46
+"""The authorization agent does not allow it, or cannot be asked."""
+ERROR_REASON_INFO_PRODUCER_INACTIVE: ErrorReason.ValueType  # 47
+"""No producer of the information type is alive.
+Metadata: `{"info_type": "pm_1.0.0"}`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -52,6 +52,26 @@ ITEM_TYPE_PROVIDER: ItemType.ValueType  # 4
 """Providers, in short or whole."""
 Global___ItemType: _TypeAlias = ItemType  # noqa: Y015
 
+class _View:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_View.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VIEW_UNSPECIFIED: _View.ValueType  # 0
+    """All of it."""
+    VIEW_SUMMARY: _View.ValueType  # 1
+    """A Summary."""
+
+class View(_View, metaclass=_ViewEnumTypeWrapper):
+    """View says how much of a resource is shown."""
+
+VIEW_UNSPECIFIED: View.ValueType  # 0
+"""All of it."""
+VIEW_SUMMARY: View.ValueType  # 1
+"""A Summary."""
+Global___View: _TypeAlias = View  # noqa: Y015
+
 @_typing.final
 class Link(_message.Message):
     """A Link says what can be done with a resource, and where. Links are there over REST only."""

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/viya/v1/page.proto\x12\x0fjobyard.viya.v1\"\xad\x01\n\x04Page\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x0f\n\x07sort_by\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x03\x12\x14\n\x0chas_previous\x18\x05 \x01(\x08\x12\x16\n\x0eprevious_start\x18\x06 \x01(\x03\x12\x10\n\x08has_next\x18\x07 \x01(\x08\x12\x12\n\nnext_start\x18\x08 \x01(\x03\x12\x12\n\nlast_start\x18\t \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/viya/v1/page.proto\x12\x0fjobyard.viya.v1\"\x9b\x01\n\x04Page\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x03\x12\x14\n\x0chas_previous\x18\x04 \x01(\x08\x12\x16\n\x0eprevious_start\x18\x05 \x01(\x03\x12\x10\n\x08has_next\x18\x06 \x01(\x08\x12\x12\n\nnext_start\x18\x07 \x01(\x03\x12\x12\n\nlast_start\x18\x08 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.viya.v1.page_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PAGE']._serialized_start=48
-  _globals['_PAGE']._serialized_end=221
+  _globals['_PAGE']._serialized_end=203
 # @@protoc_insertion_point(module_scope)

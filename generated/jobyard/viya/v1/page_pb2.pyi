@@ -18,12 +18,11 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Page(_message.Message):
-    """A Page says where a page of a collection lies, for the links to others."""
+    """A Page says where a page of a collection lies, for the links to others. Over REST only the links are seen."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    FILTER_FIELD_NUMBER: _builtins.int
-    SORT_BY_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     HAS_PREVIOUS_FIELD_NUMBER: _builtins.int
@@ -31,10 +30,8 @@ class Page(_message.Message):
     HAS_NEXT_FIELD_NUMBER: _builtins.int
     NEXT_START_FIELD_NUMBER: _builtins.int
     LAST_START_FIELD_NUMBER: _builtins.int
-    filter: _builtins.str
-    """Filter in force."""
-    sort_by: _builtins.str
-    """Order in force."""
+    query: _builtins.str
+    """Filter and order in force, as the beginning of a query."""
     start: _builtins.int
     """Place of the first item."""
     limit: _builtins.int
@@ -52,8 +49,7 @@ class Page(_message.Message):
     def __init__(
         self,
         *,
-        filter: _builtins.str = ...,
-        sort_by: _builtins.str = ...,
+        query: _builtins.str = ...,
         start: _builtins.int = ...,
         limit: _builtins.int = ...,
         has_previous: _builtins.bool = ...,
@@ -64,7 +60,7 @@ class Page(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "has_next", b"has_next", "has_previous", b"has_previous", "last_start", b"last_start", "limit", b"limit", "next_start", b"next_start", "previous_start", b"previous_start", "sort_by", b"sort_by", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_next", b"has_next", "has_previous", b"has_previous", "last_start", b"last_start", "limit", b"limit", "next_start", b"next_start", "previous_start", b"previous_start", "query", b"query", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
