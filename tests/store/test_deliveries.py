@@ -176,6 +176,14 @@ async def test_it_is_tried_with_one_call_which_closes_the_circuit_or_keeps_it_op
     assert len(await claim(store)) == 3
 
 
+async def test_a_channel_gets_through_while_its_host_is_blocked(store):
+    await open_circuit(store)
+    await owe(store, *(owed() for _ in range(3)))
+    (made,) = await owe(store, owed(channel="supervision"))
+    assert made.destination == "http://peer.test:80 supervision"
+    assert [one.number for one in await claim(store)] == [made.number]
+
+
 async def test_an_answer_that_says_no_is_an_answer(store):
     await owe(store, *(owed() for _ in range(20)))
     for _ in range(3):

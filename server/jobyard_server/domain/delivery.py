@@ -176,6 +176,9 @@ class NewDelivery:
     ordering: Ordering = Ordering.ORDERED
     lane: str = ""
     """Deliveries of one lane to one destination leave in order; empty: the job's number, where there is a job."""
+    channel: str = ""
+    """Deliveries of another channel to the same host have a destination of their own, with its own circuit and its own
+    share of what is sent at once: for supervision, which has to get through while everything else is blocked."""
     policy: str = ""
     """Which of the policies of its kind."""
     not_before: Micros | None = None
@@ -201,7 +204,7 @@ class Delivery:
     ordering: Ordering
     lane: str
     destination: str
-    """Scheme, host and port of its address."""
+    """Scheme, host and port of its address, and behind a space its channel, where it has one."""
     address: str
     facts: str
     policy: str

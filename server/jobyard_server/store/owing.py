@@ -59,7 +59,7 @@ Lane = tuple[str, str, str, str]
 def deliver(unit: Unit, new: NewDelivery) -> tuple[Any, ...]:
     """Owe a delivery; its row. The timetable of its destination has to follow before the transaction ends."""
     try:
-        destination = destination_of(new.address)
+        destination = f"{destination_of(new.address)} {kept(new.channel)}".rstrip()
     except ValueError as problem:
         raise invalid("address", f"The address {problem}.") from None
     lane: Lane = (new.api, kept(new.tenant), lane_of(new), destination)

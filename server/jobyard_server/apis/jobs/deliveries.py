@@ -68,6 +68,8 @@ def not_here(_spec: str) -> Mapping[str, Attribute]:
 CHECKS: Final[Mapping[str, Callable[[str], Mapping[str, Attribute]]]] = {KIND: not_here}
 
 DELIVERIES: Final[Mapping[str, DeliveryKind]] = {
-    # About nine hours: a receiver may be down over a night.
-    KIND: DeliveryKind(render=render_webhook, policies={"": DeliveryPolicy(attempts=20, max_wait=3600.0)}),
+    # A receiver may be down over a night. One that never comes back does not gather events without bound.
+    KIND: DeliveryKind(
+        render=render_webhook, policies={"": DeliveryPolicy(attempts=20, max_wait=3600.0, max_age=86_400.0)}
+    ),
 }
