@@ -69,12 +69,12 @@ async def test_errors_in_full(relay: Client, backend: Recording) -> None:
         "reason": "FIELD_INVALID",
         "domain": "jobyard.rest.v1",
         "number": "w7",
-        "message": "That is no weight: must be a whole number, not other text",
+        "message": "That is no weight: heavy must be a whole number, not other text",
         "method": "POST",
         "requestId": "r1",
         "traceId": "r1",
         "hint": "Look at /relay/parcels.",
-        "wrong": [{"field": "weight", "why": "must be a whole number, not other text"}],
+        "wrong": [{"field": "weight", "why": "must be a whole number, not other text", "value": "heavy"}],
     }
     other = await relay("POST", "/relay/parcels", {"picture": "?"}, headers=headers)
     assert other.json["message"] == "picture: must be base64"

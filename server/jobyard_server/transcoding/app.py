@@ -9,7 +9,6 @@ from typing import Any, Final
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from jobyard_server.transcoding.backend import Backend, Call, RequestRefused
-from jobyard_server.transcoding.body import Budget, Claim
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
 from jobyard_server.transcoding.failures import of_refusal
@@ -55,8 +54,7 @@ class Transcoder:
         self._limits = settings.limits
         self._fallback = fallback
         self._sender = Sender(settings)
-        self._budget = Budget(settings.limits.bodies_bytes)
-        self._watch = Watch(settings.watch_after, settings.limits.body_seconds)
+        self._watch = Watch(settings.watch_after, settings.limits.body_seconds, settings.limits.bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of ASGI."""
@@ -85,11 +83,11 @@ class Transcoder:
         try:
             operation = choose_route(found, request)
             visit = self._visit(request, operation, found.segments)
-            with presence, Claim(self._budget) as claim:
+            with presence:
                 if operation.streams_out:
-                    await self._stream(visit, send, claim, presence)
+                    await self._stream(visit, send, presence)
                     return
-                reply = await self._unary(visit, claim, presence)
+                reply = await self._unary(visit, presence)
         except ClientGone:
             return
         except LateFailureError:
@@ -115,14 +113,14 @@ class Transcoder:
         exchange = Exchange(request)
         return Visit(request, operation, segments, offer, exchange, call)
 
-    async def _unary(self, visit: Visit, claim: Claim, presence: Presence) -> Reply:
+    async def _unary(self, visit: Visit, presence: Presence) -> Reply:
         """Run a method that answers once."""
         operation = visit.operation
         if operation.streams_in:
-            items = requests(visit, presence, self._limits.line_bytes, claim)
+            items = requests(visit, presence, self._limits.line_bytes)
             message, said = await self._backend.client_stream(visit.call, items)
         else:
-            content = await visit.content(presence, claim)
+            content = await visit.content(presence)
             message, said = await self._backend.unary(visit.call, visit.decoder(content))
         headers = visit.request.headers
         reply = operation.answers.reply(message, visit.exchange, visit.offer, headers, safe=operation.safe)
@@ -130,14 +128,14 @@ class Transcoder:
         reply.headers += self._sender.metadata(said)
         return reply
 
-    async def _stream(self, visit: Visit, send: Send, claim: Claim, presence: Presence) -> None:
+    async def _stream(self, visit: Visit, send: Send, presence: Presence) -> None:
         """Run a method that answers with a stream."""
         responses = ResponseStream(visit, self._sender, send)
         if visit.operation.streams_in:
-            items = requests(visit, presence, self._limits.line_bytes, claim)
+            items = requests(visit, presence, self._limits.line_bytes)
             await responses.run(self._backend.duplex(visit.call, items))
             return
-        content = await visit.content(presence, claim)
+        content = await visit.content(presence)
         await responses.run(self._backend.stream(visit.call, visit.decoder(content)))
 
     def _missed(self, request: Request, missed: Missed) -> Reply:

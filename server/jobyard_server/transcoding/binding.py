@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import orjson
 from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.body_forms import BodyReader, body_reader
+from jobyard_server.transcoding.codec.declared import is_raw
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.fields import enum_number, message_of, way
 from jobyard_server.transcoding.headers import Headers, HeaderTable
@@ -52,6 +53,7 @@ class Binder:
         where = f"{spec.name}, {route.verb} {route.template.text}"
         self._kind: Kind = message_factory.GetMessageClass(request)
         self._extract = extractor(route.template, multi)
+        self._plain = _plain_variables(request, route)
         self._path = tuple(_path_parameter(request, each.field, dialect, where) for each in route.template.variables)
         self._headers = HeaderTable(request, dialect, spec.face.blank)
         manners = Manners.of(spec.face, limits.parameters)
@@ -96,6 +98,14 @@ class Binder:
             raise refused("BODY_MISSING", "the request has no body")
 
     def _bind_path(self, message: Message, segments: list[str]) -> None:
+        for start, name in self._plain:
+            # Nearly every path: whole segments, nothing to decode, straight into strings.
+            if "%" in segments[start]:
+                break
+            setattr(message, name, segments[start])
+        else:
+            if self._plain:
+                return
         try:
             values = self._extract(segments)
         except MalformedEncodingError as error:
@@ -119,6 +129,22 @@ def setter(request: Descriptor, sets: str, dialect: Dialect, where: str) -> Call
         number = enum_number(field.enum_type, text, where=where)
         return lambda message: setattr(into.owner(message), field.name, number)
     return lambda message: into.put(message, text)
+
+
+def _plain_variables(request: Descriptor, route: RouteSpec) -> tuple[tuple[int, str], ...]:
+    """Give segment and name of the variables, if all of them are strings that fill from one segment each."""
+    plain = [
+        (each.start, each.field[0])
+        for each in route.template.variables
+        if each.single and len(each.field) == 1 and _is_plain(request.fields_by_name.get(each.field[0]))
+    ]
+    return tuple(plain) if len(plain) == len(route.template.variables) else ()
+
+
+def _is_plain(field: FieldDescriptor | None) -> bool:
+    return (
+        field is not None and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_raw(field)
+    )
 
 
 def _path_parameter(request: Descriptor, names: tuple[str, ...], dialect: Dialect, where: str) -> Parameter:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from jobyard_server.transcoding.disconnects import Event, Presence
 from jobyard_server.transcoding.headers import Headers
@@ -13,44 +12,6 @@ from jobyard_server.transcoding.refusals import refused
 
 _IDENTITY: Final = frozenset((b"", b"identity"))
 _WINDOW: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
-
-
-class Budget:
-    """The bytes that all bodies in memory may use together."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    def take(self, size: int) -> None:
-        """Claim bytes; raises RequestRefused when there are not so many left."""
-        if size > self._left:
-            raise refused("OVERLOADED", "too many request bodies are in memory; send the request again later")
-        self._left -= size
-
-    def give(self, size: int) -> None:
-        """Return bytes claimed before."""
-        self._left += size
-
-
-class Claim:
-    """What one request has taken from the budget; given back when the request is over."""
-
-    __slots__ = ("_budget", "_taken")
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._taken = 0
-
-    def take(self, size: int) -> None:
-        """Claim more bytes."""
-        self._budget.take(size)
-        self._taken += size
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._budget.give(self._taken)
 
 
 def may_have_body(headers: Headers) -> bool:
@@ -61,7 +22,7 @@ def may_have_body(headers: Headers) -> bool:
     return b"transfer-encoding" in headers
 
 
-async def read(presence: Presence, headers: Headers, most: int, claim: Claim) -> bytes:
+async def read(presence: Presence, headers: Headers, most: int) -> bytes:
     """Read a whole body of at most `most` bytes; raises RequestRefused and ClientGone."""
     _check_declared(headers, most)
     event = await presence.receive()
@@ -70,19 +31,19 @@ async def read(presence: Presence, headers: Headers, most: int, claim: Claim) ->
         whole: bytes = event.get("body", b"")
         if len(whole) > most:
             raise too_large(most)
-        claim.take(len(whole))
+        presence.claim(len(whole))
         return whole
-    return b"".join([part async for part in _parts(presence, event, headers, most, claim)])
+    return b"".join([part async for part in _parts(presence, event, headers, most)])
 
 
-async def chunks(presence: Presence, headers: Headers, most: int, claim: Claim) -> AsyncIterator[bytes]:
+async def chunks(presence: Presence, headers: Headers, most: int) -> AsyncIterator[bytes]:
     """Give the body piece by piece, decompressed, never more than `most` bytes in all."""
     _check_declared(headers, most)
-    async for part in _parts(presence, await presence.receive(), headers, most, claim):
+    async for part in _parts(presence, await presence.receive(), headers, most):
         yield part
 
 
-async def _parts(presence: Presence, event: Event, headers: Headers, most: int, claim: Claim) -> AsyncIterator[bytes]:
+async def _parts(presence: Presence, event: Event, headers: Headers, most: int) -> AsyncIterator[bytes]:
     inflate = _inflater(headers.get(b"content-encoding", b"").strip().lower())
     total = 0
     while True:
@@ -91,7 +52,7 @@ async def _parts(presence: Presence, event: Event, headers: Headers, most: int, 
             total += len(part)
             if total > most:
                 raise too_large(most)
-            claim.take(len(part))
+            presence.claim(len(part))
             if part:
                 yield part
         if not event.get("more_body"):

@@ -52,7 +52,7 @@ def refused_by_codec(error: CodecError) -> RequestRefused:
     """Turn what the codec found wrong into a refusal."""
     if not error.path:
         return refused("BODY_MALFORMED", f"the body {error.description}")
-    return wrong(error.reason, error.path, error.description)
+    return wrong(error.reason, error.path, error.description, error.value)
 
 
 class _MessageReader:

@@ -17,13 +17,31 @@ class ClientGone(Exception):  # noqa: N818 - nobody is left to call it an error 
     """The client closed the connection before it had its answer."""
 
 
+class Budget:
+    """The bytes that all bodies in memory may use together."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Claim bytes; raises RequestRefused when there are not so many left."""
+        if size > self._left:
+            raise refused("OVERLOADED", "too many request bodies are in memory; send the request again later")
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Return bytes claimed before."""
+        self._left += size
+
+
 class Watch:
     """The calls in progress, looked at every now and then; most are over before that and cost nothing."""
 
-    def __init__(self, every: float, silence: float) -> None:
-        """Look `every` so many seconds; a body may pause for as many as `silence` says."""
+    def __init__(self, every: float, silence: float, bodies: int) -> None:
+        """Look `every` so many seconds; a body may pause for `silence` seconds, all may use so many bytes."""
         self._every = every
         self.silence = silence
+        self.budget = Budget(bodies)
         self._calls: dict[asyncio.Task[Any], Presence] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -55,7 +73,7 @@ class Watch:
 class Presence:
     """One client and the task that works for it."""
 
-    __slots__ = ("_receive", "_since", "_task", "_watch", "_watcher", "body_over", "gone", "silent")
+    __slots__ = ("_claimed", "_receive", "_since", "_task", "_watch", "_watcher", "body_over", "gone", "silent")
 
     def __init__(self, watch: Watch, receive: Receive) -> None:
         self._watch = watch
@@ -63,6 +81,7 @@ class Presence:
         self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._since = 0.0
+        self._claimed = 0
         self.body_over = False
         """Nobody reads the body any more: what is received from now on is only that the client has gone."""
         self.gone = False
@@ -80,6 +99,8 @@ class Presence:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._task is not None
         self._watch.leave(self._task)
+        if self._claimed:
+            self._watch.budget.give(self._claimed)
         if self._watcher is not None:
             self._watcher.cancel()
         if self.gone and kind is asyncio.CancelledError:
@@ -103,6 +124,11 @@ class Presence:
         if event["type"] == "http.disconnect":
             raise ClientGone
         return event
+
+    def claim(self, size: int) -> None:
+        """Take bytes of memory for the body, until the call is over; raises RequestRefused when there are none left."""
+        self._watch.budget.take(size)
+        self._claimed += size
 
     def settled(self, now: float) -> bool:
         """Look at the call; True when it need not be looked at again."""

@@ -8,7 +8,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
-from jobyard_server.transcoding.body import Claim, chunks, may_have_body, too_large
+from jobyard_server.transcoding.body import chunks, may_have_body, too_large
 from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.media import NDJSON
 from jobyard_server.transcoding.refusals import refused
@@ -20,14 +20,14 @@ from jobyard_server.transcoding.visit import Visit
 _slices = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-async def requests(visit: Visit, presence: Presence, longest: int, claim: Claim) -> AsyncIterator[Message]:
+async def requests(visit: Visit, presence: Presence, longest: int) -> AsyncIterator[Message]:
     """Give the messages of a request body: JSON documents one a line, or in an array."""
     if not may_have_body(visit.request.headers):
         presence.body_over = True
         return
     visit.form()
     request, binder = visit.request, visit.operation.binder
-    pieces = chunks(presence, request.headers, visit.operation.intake.most, claim)
+    pieces = chunks(presence, request.headers, visit.operation.intake.most)
     async for document in documents(pieces, longest):
         message = binder.bind_item(document, visit.segments, request.query, request.headers)
         visit.finish(message)

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import Call, Decode
 from jobyard_server.transcoding.binding import NO_CONTENT, Content
-from jobyard_server.transcoding.body import Claim, may_have_body, read
+from jobyard_server.transcoding.body import may_have_body, read
 from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.media import Form, Offer
 from jobyard_server.transcoding.operation import Operation
@@ -51,16 +51,16 @@ class Visit:
                 setter(message)
         self.exchange.request = message
 
-    async def content(self, presence: Presence, claim: Claim) -> Content:
+    async def content(self, presence: Presence) -> Content:
         """Read the body; raises RequestRefused and ClientGone."""
         request, intake = self.request, self.operation.intake
         content = NO_CONTENT
         if request.verb not in _BODILESS and may_have_body(request.headers):
             if not intake.takes:
-                await self._drain(presence, claim)
+                await self._drain(presence)
             else:
                 form, media_type = self.form()
-                content = Content(await read(presence, request.headers, intake.most, claim), form, media_type)
+                content = Content(await read(presence, request.headers, intake.most), form, media_type)
         presence.body_over = True
         return content
 
@@ -72,8 +72,8 @@ class Visit:
             raise unsupported(media_type, [kind for kind, _ in self.operation.intake.types])
         return form, media_type
 
-    async def _drain(self, presence: Presence, claim: Claim) -> None:
-        data = await read(presence, self.request.headers, self.operation.intake.most, claim)
+    async def _drain(self, presence: Presence) -> None:
+        data = await read(presence, self.request.headers, self.operation.intake.most)
         if data and not self.operation.intake.ignores:
             raise refused("BODY_UNEXPECTED", "the method takes no body")
 

@@ -138,6 +138,7 @@ class Table:
                     else:
                         raise not_text(value)
             except CodecError as problem:
+                problem.about(tree.get(name))
                 problem.within(name)
                 raise
             return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from typing_extensions import override
 
 # Bounds what a client's own member names can add to an error.
@@ -32,6 +34,8 @@ class CodecError(ValueError):
     def __init__(self, description: str, *segments: str) -> None:
         super().__init__(description)
         self.description = description
+        self.value = ""
+        """The value refused, as text, where it is a single one."""
         self._inner_first = [shorten(segment) for segment in reversed(segments)]
 
     @property
@@ -39,6 +43,15 @@ class CodecError(ValueError):
         """The way from the document to the member."""
         path = "".join(reversed(self._inner_first)).removeprefix(".")
         return path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
+
+    def about(self, value: object) -> None:
+        """Say which value it was; the innermost one counts."""
+        if self._inner_first:
+            return
+        if value.__class__ is str:
+            self.value = str(value)
+        elif isinstance(value, bool | int | float):
+            self.value = json.dumps(value)
 
     def within(self, member: str) -> None:
         """Say that all this happened inside a member of an object."""
