@@ -34,14 +34,16 @@ _FREE: Final = (
     f"(SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE destination = origin AND {SENDING} LIMIT {IN_FLIGHT:d}))"
     f" >= {IN_FLIGHT:d} OR failures > 0)"
 )
+# Both conditions on the state: the first one is that of the index, which is recognized only word for word.
+_OF_LINE: Final = (
+    "FROM deliveries AS d WHERE d.api = line.api AND d.tenant = line.tenant AND d.lane = line.lane "
+    f"AND d.destination = line.destination AND {IN_A_LANE.replace('state', 'd.state').replace('lane', 'd.lane')}"
+)
 _PROMOTE: Final = (
-    "UPDATE deliveries SET state = 'READY' FROM (SELECT ("
-    "SELECT min(d.id) FROM deliveries AS d WHERE d.api = given.api AND d.tenant = given.tenant "
-    "AND d.lane = given.lane AND d.destination = given.destination AND d.state = 'WAITING' AND d.lane <> ''"
-    ") AS head, given.* FROM given) AS line WHERE deliveries.id = line.head AND NOT EXISTS ("
-    "SELECT 1 FROM deliveries AS d WHERE d.api = line.api AND d.tenant = line.tenant "
-    "AND d.lane = line.lane AND d.destination = line.destination "
-    "AND d.state IN ('READY', 'SENDING') AND d.lane <> '') RETURNING deliveries.id"
+    "UPDATE deliveries SET state = 'READY' FROM "  # noqa: S608
+    f"(SELECT (SELECT min(d.id) {_OF_LINE} AND d.state = 'WAITING') AS head FROM given AS line "
+    f"WHERE NOT EXISTS (SELECT 1 {_OF_LINE} AND d.state IN ('READY', 'SENDING'))) AS line "
+    "WHERE deliveries.id = line.head RETURNING deliveries.id"
 )
 _TIMETABLE: Final = (
     "UPDATE destinations SET due_at = CASE WHEN line.next_at < blocked_until THEN blocked_until "  # noqa: S608
