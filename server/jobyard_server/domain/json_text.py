@@ -32,23 +32,6 @@ def member(text: str, name: str) -> str | None:
     return found
 
 
-def elements(text: str) -> list[str]:
-    """The elements of a JSON array, each as it is written there; empty for text that is none."""
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        return []
-    at = _skip(text, at + 1)
-    found: list[str] = []
-    while text[at : at + 1] not in {"]", ""}:
-        start = at
-        _, at = _DECODER.raw_decode(text, start)
-        found.append(text[start:at])
-        at = _skip(text, at)
-        if text[at : at + 1] == ",":
-            at = _skip(text, at + 1)
-    return found
-
-
 def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at

@@ -29,7 +29,7 @@ WINDOW: Final = 1_000
 """Schedules read at once."""
 
 LARGEST: Final = 500
-SMALLEST: Final = 16
+SMALLEST: Final = 64
 """Schedules fired in one transaction, whatever it takes."""
 
 BUDGET: Final = 0.015
@@ -61,7 +61,7 @@ class Scheduler:
     def __init__(self, store: Store, makers: Mapping[str, MakeJobs]) -> None:
         self._store = store
         self._makers = makers
-        self._size = SMALLEST * 4
+        self._size = SMALLEST
         self._crowded = False
         self._forgotten = 0
         self.lag = 0.0
@@ -129,8 +129,7 @@ class Scheduler:
         made: dict[int, list[NewJob | Refusal]] = {}
         for api, times in wanted.items():
             for time, new in zip(times, await self._ask(api, times), strict=True):
-                answer = new if isinstance(new, Refusal) else replace(new, parent=time.job.number, due_at=time.due_at)
-                made.setdefault(time.job.number, []).append(answer)
+                made.setdefault(time.job.number, []).append(_linked(time, new))
         return made
 
     async def _ask(self, api: str, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
@@ -182,7 +181,6 @@ class Scheduler:
         self._crowded = won * 2 < len(commands)
         self.made += fired.jobs
         fitting = int(BUDGET / max(fired.seconds, 1e-6) * len(commands))
-        # Half way there: one slow disk does not make the next sets tiny.
         self._size = max(SMALLEST, min(LARGEST, (self._size + fitting) // 2))
         return won
 
@@ -198,6 +196,13 @@ def schedule_loops(scheduler: Scheduler, check: float, retention: float, keep: f
 def _no_store(problem: Exception) -> bool:
     """Whether everything fails, not the one schedule."""
     return isinstance(problem, Refused) and problem.refusal.reason in (Reason.STORE_UNAVAILABLE, Reason.OVERLOADED)
+
+
+def _linked(time: DueTime, new: NewJob | Refusal) -> NewJob | Refusal:
+    """The job with who makes it, and for when."""
+    if isinstance(new, Refusal) or (new.parent, new.due_at) == (time.job.number, time.due_at):
+        return new
+    return replace(new, parent=time.job.number, due_at=time.due_at)
 
 
 def _why_not(time: DueTime, problem: Exception) -> Refusal:

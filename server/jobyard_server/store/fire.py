@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final
 
 from jobyard_server.domain.event import EventType
@@ -51,12 +51,12 @@ def fire(unit: Unit, batches: Sequence[Sequence[Fire]]) -> list[Fired]:
 
 
 def _fire(unit: Unit, commands: Sequence[Fire]) -> Fired:
-    began = monotonic()
+    began = thread_time()
     won = _advance(unit, commands)
     mine = [command for command in commands if command.job in won]
     refused, children = _make(unit, mine)
     _close(unit, mine, refused)
-    return Fired(tuple(command.job in won for command in commands), children, monotonic() - began)
+    return Fired(tuple(command.job in won for command in commands), children, thread_time() - began)
 
 
 def _advance(unit: Unit, commands: Sequence[Fire]) -> set[int]:

@@ -71,6 +71,10 @@ class JobDraft:
     """Makes it a SCHEDULED job, without subjobs. What its jobs are is for its API to keep in ``spec``."""
     key: IdempotencyKey | None = None
     """The identity of the request, for an API with rules of its own."""
+    parent: int | None = None
+    """Number of the scheduled job that makes it."""
+    due_at: Micros | None = None
+    """The due time it makes it for."""
     request_key: str = ""
     """The identity of the request by the usual rules: remembered for a day, bound to the whole draft."""
 
@@ -111,6 +115,8 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         expires_after=draft.expires_after,
         request_id=call.request_id,
         schedule=schedule,
+        parent=draft.parent,
+        due_at=draft.due_at,
     )
 
 

@@ -3,129 +3,160 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import orjson
+import msgspec
 
 from jobyard_server.domain.catalog import Definition
-from jobyard_server.domain.job import Job, NewJob, NewSubjob, RetryPolicy
-from jobyard_server.domain.json_text import elements, member
+from jobyard_server.domain.job import NewJob, NewSubjob, RetryPolicy
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Refusal, Refused
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.drafts import JobDraft, find_definition, resolve
 from jobyard_server.usecases.ports import DueTime, Reader
 
-_REMEMBERED: Final = 4096
-"""Longer specs are read anew each time: a few of them would fill the memory."""
+_NULL: Final = msgspec.Raw(b"null")
 
-_PLAIN: Final = ("definition", "definition_version", "queue", "display_name", "priority", "fair_key")
+
+class _Piece(msgspec.Struct, omit_defaults=True):
+    """A subjob; the payload byte for byte."""
+
+    key: str = ""
+    queue: str | None = None
+    payload: msgspec.Raw = _NULL
+
+
+class _Retry(msgspec.Struct):
+    """A retry policy."""
+
+    max_attempts: int
+    initial_backoff: float
+    multiplier: float
+    max_backoff: float
+    non_retryable_reasons: list[str]
+
+
+class _Template(msgspec.Struct, omit_defaults=True):
+    """The spec of a scheduled job."""
+
+    definition: str = ""
+    definition_version: int = 0
+    queue: str | None = None
+    display_name: str = ""
+    priority: int = 0
+    fair_key: str = ""
+    labels: dict[str, str] = {}
+    retry: _Retry | None = None
+    expires_after: float | None = None
+    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subjobs: list[_Piece] | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Template).decode
+_print: Final = msgspec.json.Encoder().encode
 
 
 def template_text(draft: JobDraft) -> str:
-    """What the jobs of a draft are to be, as JSON; payloads stay byte for byte."""
-    parts = {name: _json(value) for name in _PLAIN if (value := getattr(draft, name))}
-    if draft.expires_after is not None:
-        parts["expires_after"] = _json(draft.expires_after)
-    if draft.labels:
-        parts["labels"] = _json(dict(draft.labels))
-    if draft.retry is not None:
-        parts["retry"] = _json(_retry_facts(draft.retry))
-    if draft.payload is not None:
-        parts["payload"] = draft.payload
-    if draft.subjobs is not None:
-        parts["subjobs"] = "[" + ",".join(_piece_text(piece) for piece in draft.subjobs) + "]"
-    return _object(parts)
-
-
-def _object(parts: dict[str, str]) -> str:
-    return "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _piece_text(piece: NewSubjob) -> str:
-    parts = {name: _json(value) for name in ("key", "queue") if (value := getattr(piece, name))}
-    return _object({**parts, "payload": piece.payload})
-
-
-def _retry_facts(policy: RetryPolicy) -> dict[str, Any]:
-    return {
-        "max_attempts": policy.max_attempts,
-        "initial_backoff": policy.initial_backoff,
-        "multiplier": policy.multiplier,
-        "max_backoff": policy.max_backoff,
-        "non_retryable_reasons": sorted(policy.non_retryable),
-    }
-
-
-def template(text: str) -> JobDraft:
-    """The draft in such a text."""
-    return _remembered(text) if len(text) <= _REMEMBERED else _template(text)
-
-
-def _template(text: str) -> JobDraft:
-    facts = orjson.loads(text)
-    pieces = member(text, "subjobs")
-    retry = facts.get("retry")
-    return JobDraft(
-        **{name: facts[name] for name in _PLAIN if name in facts},
-        labels=facts.get("labels", {}),
-        expires_after=facts.get("expires_after"),
-        retry=_retry_policy(retry) if retry is not None else None,
-        payload=member(text, "payload"),
-        subjobs=None if pieces is None else tuple(map(_piece, elements(pieces))),
+    """What the jobs of a draft are to be, as JSON."""
+    said = _Template(
+        definition=draft.definition,
+        definition_version=draft.definition_version,
+        queue=draft.queue,
+        display_name=draft.display_name,
+        priority=draft.priority,
+        fair_key=draft.fair_key,
+        labels=dict(draft.labels),
+        retry=None if draft.retry is None else _retry(draft.retry),
+        expires_after=draft.expires_after,
+        payload=msgspec.UNSET if draft.payload is None else msgspec.Raw(draft.payload),
+        subjobs=None if draft.subjobs is None else [_piece(piece) for piece in draft.subjobs],
     )
+    return _print(said).decode()
 
 
-_remembered: Final = lru_cache(maxsize=2048)(_template)
+def _piece(piece: NewSubjob) -> _Piece:
+    return _Piece(piece.key, piece.queue, msgspec.Raw(piece.payload))
 
 
-def _piece(text: str) -> NewSubjob:
-    facts = orjson.loads(text)
-    return NewSubjob(member(text, "payload") or "null", facts.get("key", ""), facts.get("queue"))
-
-
-def _retry_policy(facts: dict[str, Any]) -> RetryPolicy:
-    return RetryPolicy(
-        facts["max_attempts"],
-        facts["initial_backoff"],
-        facts["multiplier"],
-        facts["max_backoff"],
-        frozenset(facts["non_retryable_reasons"]),
+def _retry(policy: RetryPolicy) -> _Retry:
+    return _Retry(
+        policy.max_attempts,
+        policy.initial_backoff,
+        policy.multiplier,
+        policy.max_backoff,
+        sorted(policy.non_retryable),
     )
 
 
 async def make_jobs(read: Reader, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
     """The jobs of due times, by the definitions as they are now; each definition is read once."""
-    found: dict[tuple[str, str, int], Definition | Refusal] = {}
-    return [await _make(read, time.job, found) for time in times]
+    return await _Making(read).all(times)
 
 
-async def _make(read: Reader, job: Job, found: dict[tuple[str, str, int], Definition | Refusal]) -> NewJob | Refusal:
-    # Nobody calls: the job is made in the name of the user who scheduled it.
-    call = Call(Principal(job.created_by, job.tenant), job.api)
-    draft = template(job.spec)
-    if draft.definition:
-        named = (job.tenant, draft.definition, draft.definition_version)
-        if named not in found:
-            found[named] = await _find(read, call, draft)
-        definition = found[named]
+class _Making:
+    """One set of due times."""
+
+    def __init__(self, read: Reader) -> None:
+        self._reader = read
+        self._found: dict[tuple[str, str, int], Definition | Refusal] = {}
+
+    async def all(self, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
+        """The jobs, one by one."""
+        return [await self._one(time) for time in times]
+
+    async def _one(self, time: DueTime) -> NewJob | Refusal:
+        job = time.job
+        # Nobody calls: the job is made in the name of the user who scheduled it.
+        call = Call(Principal(job.created_by, job.tenant), job.api)
+        said = _read(job.spec)
+        definition = await self._definition(call, said) if said.definition else None
         if isinstance(definition, Refusal):
             return definition
-        draft = replace(draft, resolved=definition)
-    return await resolve(read, call, draft)
+        return await resolve(self._reader, call, _draft(said, time, definition))
+
+    async def _definition(self, call: Call, said: _Template) -> Definition | Refusal:
+        named = (call.tenant, said.definition, said.definition_version)
+        if named not in self._found:
+            try:
+                draft = JobDraft(definition=said.definition, definition_version=said.definition_version)
+                self._found[named] = await find_definition(self._reader, call, draft)
+            except Refused as refused:
+                if refused.refusal.retry_after is not None:
+                    # Not the definition is to blame, but the store.
+                    raise
+                self._found[named] = refused.refusal
+        return self._found[named]
 
 
-async def _find(read: Reader, call: Call, draft: JobDraft) -> Definition | Refusal:
-    try:
-        return await find_definition(read, call, draft)
-    except Refused as refused:
-        if refused.refusal.retry_after is not None:
-            # Not the definition is to blame, but the store.
-            raise
-        return refused.refusal
+def _draft(said: _Template, time: DueTime, definition: Definition | None) -> JobDraft:
+    retry = said.retry
+    return JobDraft(
+        definition=said.definition,
+        definition_version=said.definition_version,
+        resolved=definition,
+        queue=said.queue,
+        payload=None if said.payload is msgspec.UNSET else _text(said.payload),
+        subjobs=None
+        if said.subjobs is None
+        else tuple(NewSubjob(_text(piece.payload), piece.key, piece.queue) for piece in said.subjobs),
+        labels=said.labels,
+        display_name=said.display_name,
+        priority=said.priority,
+        fair_key=said.fair_key,
+        retry=None
+        if retry is None
+        else RetryPolicy(
+            retry.max_attempts,
+            retry.initial_backoff,
+            retry.multiplier,
+            retry.max_backoff,
+            frozenset(retry.non_retryable_reasons),
+        ),
+        expires_after=said.expires_after,
+        parent=time.job.number,
+        due_at=time.due_at,
+    )
+
+
+def _text(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()

@@ -57,7 +57,7 @@ MakeJobs: TypeAlias = "Callable[[Reader, Sequence[DueTime]], Awaitable[Sequence[
 """How an API makes the jobs of its schedules: one for each due time, or why not, resolved as things are now.
 
 It is asked for many due times at once, of any tenants, so that it can read what they need together. Who made the job
-and for which due time is filled in by the caller.
+and for which due time is filled in where it is not said.
 """
 
 
@@ -87,7 +87,7 @@ class Fired:
     jobs: int
     """How many jobs were made."""
     seconds: float
-    """How long it took; waiting for the turn and the commit not counted."""
+    """How long the processor was busy with it."""
 
 
 @dataclass(frozen=True, slots=True)
