@@ -47,6 +47,14 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
 	$(BIN)/python -m pytest $(TESTS)
 
+.PHONY: frozen
+frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime
+	FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/apis/qinling/frozen
+
+.PHONY: clients-qinling
+clients-qinling: setup ## Run the real clients of Qinling, from an environment of their own
+	QINLING_CLIENT=$$(scripts/qinling_client.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/qinling/clients
+
 .PHONY: verify
 verify: lint ## Check also that generated/ is in step and no client of a release breaks
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py

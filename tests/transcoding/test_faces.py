@@ -291,7 +291,8 @@ async def test_every_member_is_there_and_odd_input_is_taken(cron: Client, backen
     ("body", "text"),
     [
         ({"bogus": 1}, "Unknown attribute for argument cron: bogus"),
-        ({"project_id": None}, "Invalid input for field/attribute project_id. Cannot set read only field."),
+        ({"project_id": "x"}, "Invalid input for field/attribute project_id. Value: 'x'. Cannot set read only field."),
+        ({"project_id": None}, "Invalid input for field/attribute project_id. Value: ''. Cannot set read only field."),
         (None, 'Missing argument: "cron"'),
     ],
 )

@@ -17,6 +17,8 @@ from jobyard_server.worker.plan import Limits, Plan
 from jobyard_server.worker.worker import Worker
 
 DEFAULT_QUEUE: Final = "default"
+FUNCTIONS_QUEUE: Final = "qinling/python"
+FUNCTIONS: Final = (sys.executable, "-I", "-m", "jobyard_server.worker.functions")
 ECHO: Final = (sys.executable, "-I", str(Path(__file__).with_name("echo.py")))
 CONCURRENCY: Final = 4
 HURRY_SECONDS: Final = 2.0
@@ -30,7 +32,8 @@ _log = logging.getLogger(__name__)
 def programs_of(commands: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """What runs for which queue: what is said for it, and for the queue `default` the echo program otherwise.
 
-    Other queues are left to other workers: whoever starts a worker of his own for a queue wants its jobs to get there.
+    Beside them functions are run, unless their queue is named. Other queues are left to other workers: whoever starts
+    a worker of his own for a queue wants its jobs to get there.
     Raises CommandLineError.
     """
     return {DEFAULT_QUEUE: ECHO} | {queue: argv_of(command) for queue, command in commands.items()}
@@ -42,7 +45,7 @@ class EmbeddedWorker:
     def __init__(self, grpc_at: str, programs: Mapping[str, tuple[str, ...]]) -> None:
         self._address = Address.of(_reachable(grpc_at))
         self._plan = Plan(
-            programs=programs,
+            programs={FUNCTIONS_QUEUE: (*FUNCTIONS, "--server", self._address.target), **programs},
             concurrency=CONCURRENCY,
             limits=Limits(grace_seconds=HURRY_SECONDS),
             environment=environment.passed(os.environ),

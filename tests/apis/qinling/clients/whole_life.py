@@ -1,0 +1,80 @@
+"""The whole life of a function and a job over python-qinlingclient 5.1.1, in the environment of that library."""
+
+import json
+import sys
+import time
+
+from qinlingclient import client
+from qinlingclient.common import exceptions
+
+
+def main(url, package, changed):
+    qinling = client.Client("1", url, token="anything")
+    runtime = next(each for each in qinling.runtimes.list() if each.image == "python")
+    with open(package, "rb") as file:
+        function = qinling.functions.create(
+            {"source": "package"}, runtime.id, file, name="greet", entry="main.main", timeout=10
+        )
+    assert (function.latest_version, function.code["source"]) == (0, "package")
+    version = qinling.function_versions.create(function.id, description="first")
+    assert version.version_number == 1
+    alias = qinling.function_aliases.create("greeting", function_id=function.id, function_version=1)
+    assert alias.function_version == 1
+    job = qinling.jobs.create(
+        name="often", function_alias="greeting", pattern="* * * * * */2", count=3, function_input='{"name": "Ann"}'
+    )
+    assert (job.status, job.count, job.function_id, job.project_id) == ("running", 3, None, "default")
+    done = wait(lambda: (found := qinling.jobs.get(job.id)).status == "done" and found)
+    assert (done.count, done.status) == (0, "done")
+    executions = wait(lambda: three_ended(qinling, job.id))
+    for one in executions:
+        assert (one.status, one.function_version, one.sync) == ("success", 1, False), one.to_dict()
+        assert json.loads(one.result)["output"] == "Hello, Ann"
+        assert json.loads(one.input) == {"name": "Ann"}
+        assert "Greeting Ann" in qinling.function_executions.get_log(one.id).text
+    with open(changed, "rb") as file:
+        qinling.functions.update(function.id, package=file)
+    assert qinling.function_versions.create(function.id).version_number == 2
+    qinling.function_aliases.update("greeting", function_version=2)
+    one = qinling.function_executions.create(function_alias="greeting", input='{"name": "Bob"}')
+    assert (one.status, json.loads(one.result)["output"]) == ("success", "Goodbye, Bob"), one.to_dict()
+    refused(exceptions.HTTPForbidden, "function alias(es)", lambda: qinling.functions.delete(function.id))
+    qinling.jobs.delete(job.id)
+    refused(exceptions.HTTPNotFound, f"Job not found [id={job.id}]", lambda: qinling.jobs.get(job.id))
+    assert len(of_job(qinling, job.id)) == 3, "executions stay"
+    qinling.function_aliases.delete("greeting")
+    for one in qinling.function_executions.list():
+        qinling.function_executions.delete(one.id)
+    qinling.functions.delete(function.id)
+    assert qinling.functions.list() == []
+    print("lived")
+
+
+def of_job(qinling, id_):
+    return qinling.function_executions.list(description=f"has:{id_}")
+
+
+def three_ended(qinling, id_):
+    found = of_job(qinling, id_)
+    return found if len(found) == 3 and all(one.status != "running" for one in found) else None
+
+
+def wait(look):
+    deadline = time.monotonic() + 40
+    while not (found := look()):
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(0.2)
+    return found
+
+
+def refused(kind, words, call):
+    try:
+        call()
+    except kind as problem:
+        assert words in str(problem), problem
+    else:
+        raise AssertionError("was not refused")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
