@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store import rows
+from jobyard_server.store.hearing import heard
 from jobyard_server.store.query import Statement, job_statements
 from jobyard_server.store.reader_catalog import CatalogReader
 from jobyard_server.store.reader_deliveries import DeliveryReader
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jobyard_server.domain.event import Event
-    from jobyard_server.domain.job import Attempt, Job, Subjob
+    from jobyard_server.domain.job import Attempt, Job, Micros, Subjob
     from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
     from jobyard_server.store.query import JobQueries
@@ -134,6 +135,11 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
             return {}
         found = await self.in_thread(lambda sets: sets.among(("job",), [(job,) for job in jobs], _FIRST))
         return {subjob.job: subjob for subjob in map(rows.subjob, found)}
+
+    async def heard(self, jobs: Sequence[int]) -> Mapping[int, Micros]:
+        """When the workers were last heard of that run some jobs, by job; jobs that none runs are left out."""
+        found = await self.in_thread(lambda sets: heard(sets, jobs)) if jobs else {}
+        return {job: seen_at for job, (seen_at, _) in found.items()}
 
     async def attempts(self, subjob: int, *, after: int = 0, limit: int = 100) -> Sequence[Attempt]:
         """Attempts of a subjob by number, those above ``after``."""

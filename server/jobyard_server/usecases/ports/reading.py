@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.delivery import Delivery, DeliveryState
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.filter import Expression
-    from jobyard_server.domain.job import Attempt, Attribute, Job, Subjob
+    from jobyard_server.domain.job import Attempt, Attribute, Job, Micros, Subjob
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,9 @@ class Reader(ScheduleReader, Protocol):
 
     async def first_subjobs(self, jobs: Sequence[int]) -> Mapping[int, Subjob]:
         """The first piece of each of some jobs, by job."""
+
+    async def heard(self, jobs: Sequence[int]) -> Mapping[int, Micros]:
+        """When the workers were last heard of that run some jobs, by job; jobs that none runs are left out."""
 
     async def attempts(self, subjob: int, *, after: int = 0, limit: int = 100) -> Sequence[Attempt]:
         """Attempts of a subjob by number, those above ``after``."""

@@ -53,6 +53,9 @@ class JobTx(Protocol):
     def jobs(self, query: JobQuery) -> Sequence[Job]:
         """The jobs a query names, locked. A transaction holds up all others: ask for a few."""
 
+    def held_until(self, job: int) -> Micros | None:
+        """Until when the worker that runs a job need not be heard of again; ``None`` when none runs it."""
+
     def add_subjobs(self, job: Job, subjobs: Sequence[NewSubjob]) -> Sequence[Subjob]:
         """Append subjobs to a job."""
 
