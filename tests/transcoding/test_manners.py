@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from jobyard_server.transcoding.backend import ResponseMetadata
+from jobyard_server.transcoding.backend import ResponseMetadata, RpcFailure
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.settings import Cors
 from support.asgi import Client
@@ -226,6 +226,8 @@ async def test_metadata_become_headers_only_as_allowed(serve, backend: Recording
     )
     rules = serve("rules.RulesService", response_metadata=frozenset({"Watermark", "raw-bin", "bad"}))
     headers = (await rules("GET", "/v1/one/x")).headers
+    backend.refuse = RpcFailure(5, "gone", (), (("watermark", "8"),))
+    assert (await rules("GET", "/v1/one/x")).headers["watermark"] == "8"
     assert (headers["watermark"], headers["raw-bin"], headers["bad"]) == ("7", "AP8=", "a  b: c")
     assert "secret" not in headers
 
@@ -313,6 +315,19 @@ async def test_a_cancel_from_outside_is_not_swallowed(serve, backend: Recording)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_nesting_is_bounded(serve, backend: Recording) -> None:
+    backend.handlers["Seal"] = lambda request: request
+    rules = serve("rules.RulesService", limits=Limits(depth=5))
+    for depth, status in ((4, 200), (6, 400)):
+        body = b'{"part":' + b'{"inner":' * (depth - 2) + b"{}" + b"}" * (depth - 1)
+        assert (await rules("POST", "/v1/shelves/1/books/a:seal", body, headers=JSON)).status == status
+
+
+async def test_what_depends_on_accept_says_so(serve, backend: Recording) -> None:
+    backend.handlers["Get"] = lambda _: make("desk.GetResponse", ticket=make("desk.Ticket"))
+    assert (await serve("desk.DeskService")("GET", "/desk/tickets/x")).headers["vary"] == "Accept"
 
 
 async def test_bugs_are_not_told(rules: Client, backend: Recording, caplog) -> None:

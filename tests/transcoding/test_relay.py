@@ -15,7 +15,7 @@ HAND = {"X-Sender": "me"}
 
 @pytest.fixture
 def relay(serve, backend: Recording) -> Client:
-    for name in ("Ring", "Sign", "Keep", "Fill", "Attach"):
+    for name in ("Ring", "Sign", "Keep", "Fill", "Attach", "Mend"):
         backend.handlers[name] = lambda _: make("relay.RingResponse")
     backend.handlers["Hand"] = lambda request: make("relay.HandResponse", parcel=request.parcel)
     backend.handlers["Look"] = lambda _: make("relay.LookResponse", revision="r")
@@ -118,6 +118,11 @@ async def test_bodies_read_as_declared(relay: Client, backend: Recording) -> Non
     assert backend.request.data == b'{"a": 1.0}'
     await relay("POST", "/relay/form", b"weight=7&dataAcceptType=x+y", headers={"Content-Type": "text/x-form"})
     assert (backend.request.parcel.weight, backend.request.parcel.accept_type) == (7, "x y")
+    await relay("PATCH", "/relay/parcels", b"weight=8", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert backend.request.parcel.weight == 8
+    assert not backend.request.HasField("mask"), "a form cannot say that it leaves something as it is"
+    await relay("PATCH", "/relay/parcels", {"weight": 8})
+    assert list(backend.request.mask.paths) == ["weight"]
     part = b'--b\r\nContent-Disposition: form-data; name="picture"\r\n\r\n\x00\xff\r\n--b--\r\n'
     await relay("POST", "/relay/form", part, headers={"Content-Type": "multipart/related; boundary=b"})
     assert backend.request.parcel.picture == b"\x00\xff"

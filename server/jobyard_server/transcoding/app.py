@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
-from jobyard_server.transcoding.backend import Backend, Call, RequestRefused
+from jobyard_server.transcoding.backend import Backend, Call, RequestRefused, ResponseMetadata, RpcFailure
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
 from jobyard_server.transcoding.failures import of_refusal
@@ -99,6 +99,8 @@ class Transcoder:
             raise
         except Exception as error:  # noqa: BLE001 - every failure is answered; bugs are logged where they are told apart
             reply = operation.failed(error, request.scene())
+            if isinstance(error, RpcFailure):
+                reply.headers += self._sender.metadata(ResponseMetadata(error.metadata))
         await self._sender.reply(reply, request, send)
 
     def _visit(self, request: Request, operation: Operation, segments: list[str]) -> Visit:
@@ -124,7 +126,7 @@ class Transcoder:
             message, said = await self._backend.unary(visit.call, visit.decoder(content))
         headers = visit.request.headers
         reply = operation.answers.reply(message, visit.exchange, visit.offer, headers, safe=operation.safe)
-        reply.headers += operation.plan.headers
+        reply.headers += operation.headers
         reply.headers += self._sender.metadata(said)
         return reply
 

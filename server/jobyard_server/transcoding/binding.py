@@ -71,7 +71,7 @@ class Binder:
         if self._body is not None:
             self._bind_body(self._body, message, content)
         self._bind_around(message, segments, query, headers)
-        if self._mask is not None and content.data:
+        if self._mask is not None and content.data and content.form is Form.JSON:
             self._mask(message, content.data)
         return message
 

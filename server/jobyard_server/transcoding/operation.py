@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from google.protobuf.descriptor import EnumDescriptor, FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -56,7 +56,8 @@ class FacePlan:
         )
         self.headers = fixed_headers(face)
         self.errors = self.errors_of(error_pb2.MethodErrors())
-        self.dialect = Dialect.of_face(face, settings.profiles, self._item_error)
+        declared = Dialect.of_face(face, settings.profiles, self._item_error)
+        self.dialect = replace(declared, depth=settings.limits.depth)
         self.mount = Mount.of(face, settings.mounts.get(face.name))
         self.links = LinkBook(self.dialect, self.mount)
         self.metadata = MetadataMap(settings.forward_headers, settings.metadata_prefix, face)
@@ -113,6 +114,7 @@ class Operation:
         self.spell: Spell = speller(spec.request, route.body, plan.dialect)
         self.intake = _intake(spec, route, plan, settings)
         self.offers = _offers(spec, plan)
+        self.headers = [*plan.headers, *([(b"vary", b"Accept")] if len(self.offers) > 1 else [])]
         where = f"{spec.name}, {route.verb} {route.template.text}"
         self.setters: dict[str, Callable[[Message], None]] = {
             each.media_type: setter(spec.request, each.sets, plan.dialect, where) for each in self.offers if each.sets

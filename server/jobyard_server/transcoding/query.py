@@ -44,8 +44,8 @@ class Manners:
 class QueryTable:
     """The parameters of one message, by every name that a client may use.
 
-    Names are compiled when first seen: a message may hold itself, so that they cannot be listed. Only names that exist
-    are kept, and only so many, so that no client can fill the memory.
+    Names are compiled when first seen: a message may hold itself, so that they cannot be listed. Only names of fields
+    are kept, not the keys of maps, and only so many, so that no client can fill the memory.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class QueryTable:
         if known is not None:
             return known
         compiled = self._compile(name)
-        if compiled is not None and len(self._known) < _MOST_NAMES_KEPT:
+        if compiled is not None and "[" not in name and len(self._known) < _MOST_NAMES_KEPT:
             self._known[name] = compiled
         return compiled
 

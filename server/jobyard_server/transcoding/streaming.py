@@ -107,7 +107,7 @@ class ResponseStream:
             await self._write(framing.failure(reply.body))
 
     async def _start(self, media_type: str) -> None:
-        headers = [content_type(media_type), (b"cache-control", b"no-store"), *self._visit.operation.plan.headers]
+        headers = [content_type(media_type), (b"cache-control", b"no-store"), *self._visit.operation.headers]
         headers += self._sender.common(self._visit.request)
         if media_type == NDJSON or media_type.startswith("text/"):
             # Proxies that gather an answer before they pass it on would turn a stream into silence.
