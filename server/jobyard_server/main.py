@@ -96,22 +96,8 @@ def build(settings: Settings) -> Parts:
     options = replace(_options(settings), ask=_asking(peers), print_json=printer)
     sender = _sender(settings, store, peers, registry, printer, options)
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
-    retention = Retention(
-        settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
-    )
     scheduler = Scheduler(store, _makers())
-    supervisor = Supervisor(
-        [
-            *loops(store, _periods(settings), settings.cancel_grace_seconds),
-            *schedule_loops(
-                scheduler,
-                settings.schedule_check_seconds,
-                settings.retention_check_seconds,
-                settings.fire_retention_seconds,
-            ),
-            *delivery_loops(sender, WebhookTeller(store).step, store, settings.delivery_check_seconds, retention),
-        ]
-    )
+    supervisor = _supervisor(settings, store, sender, scheduler)
     health = Health()
     health.watch("store", lambda: _store_part(store))
     health.watch("engine", lambda: _engine_part(supervisor))
@@ -128,6 +114,24 @@ def build(settings: Settings) -> Parts:
         peers=peers,
         health=health,
         loop_lag=LoopLag(registry),
+    )
+
+
+def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Scheduler) -> Supervisor:
+    retention = Retention(
+        settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
+    )
+    return Supervisor(
+        [
+            *loops(store, _periods(settings), settings.cancel_grace_seconds),
+            *schedule_loops(
+                scheduler,
+                settings.schedule_check_seconds,
+                settings.retention_check_seconds,
+                settings.fire_retention_seconds,
+            ),
+            *delivery_loops(sender, WebhookTeller(store).step, store, settings.delivery_check_seconds, retention),
+        ]
     )
 
 
