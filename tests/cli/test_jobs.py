@@ -103,8 +103,8 @@ async def test_pages_go_on_where_the_one_before_ended(jobyard, jobs):
     everything = json.loads((await jobyard("list", *condition, "--all")).out)
     assert len(first["jobs"]) == 2
     assert first["jobs"] + rest_["jobs"] == everything["jobs"]
-    lines = (await jobyard("list", *condition[:4], "-o", "jsonl")).out.splitlines()
-    assert [json.loads(line) for line in lines] == everything["jobs"]
+    lines = await jobyard("list", *condition[:4], "-o", "jsonl")
+    assert [json.loads(line) for line in lines.out.splitlines()] == everything["jobs"], lines
 
 
 async def test_an_empty_list_teaches(jobyard, jobs):

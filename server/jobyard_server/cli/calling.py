@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from jobyard_server.cli.contract_names import everything, find
+from jobyard_server.cli.contract_names import find
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.printing import dialect
 from jobyard_server.cli.session import Session
@@ -21,9 +21,8 @@ from jobyard_server.transcoding.codec import CodecError, Dialect, compile_decode
 def method_of(name: str) -> MethodDescriptor:
     """The method that a name means, such as `GetJob` or `jobyard.jobs.v1.JobService/GetJob`."""
     found = find(name, descriptor_pb2.MethodDescriptorProto)
-    # Generated modules register what they hold; only then its options can be read.
-    for file in {item.file for item in everything()}:
-        importlib.import_module(f"{file.removesuffix('.proto').replace('/', '.')}_pb2")
+    # A generated module registers what it holds and needs.
+    importlib.import_module(f"{found.file.removesuffix('.proto').replace('/', '.')}_pb2")
     service, _, method = found.name.rpartition(".")
     return descriptor_pool.Default().FindServiceByName(service).methods_by_name[method]
 
