@@ -9,7 +9,6 @@ matches.
 
 from __future__ import annotations
 
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -89,7 +88,9 @@ class Cron:
 
     def _match(self, clock: Micros) -> Micros:
         """The first match strictly after what a clock shows."""
-        sim = copy(self._sim)
+        # A walker of its own, which copies no field: they are read only.
+        sim = object.__new__(CronSim)
+        sim.__dict__ |= self._sim.__dict__
         sim.dt = _NAIVE_EPOCH + timedelta(seconds=clock // _SECOND)
         return (next(sim) - _NAIVE_EPOCH) // _MICROSECOND
 
@@ -117,6 +118,12 @@ def _fields(text: str, seconds: SecondsField) -> list[str]:
 def read_cron(text: str, seconds: SecondsField = SecondsField.NONE) -> Cron:
     """The same as ``Cron(text, seconds)``, remembered."""
     return Cron(text, seconds)
+
+
+@lru_cache(maxsize=8192)
+def next_match(text: str, seconds: SecondsField, zone: str, after: Micros) -> Micros | None:
+    """When an expression is due next; remembered, for schedules that are due together often say the same."""
+    return read_cron(text, seconds).next(after, read_zone(zone))
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.cron import SecondsField, read_cron, read_zone
+from jobyard_server.domain.cron import SecondsField, next_match, read_cron, read_zone
 from jobyard_server.domain.reason import invalid
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def next_due(schedule: Schedule, after: Micros) -> Micros | None:
         return schedule.at if schedule.at > after else None
     if schedule.start is not None:
         after = max(after, schedule.start - 1)
-    due = read_cron(schedule.cron, schedule.seconds).next(after, read_zone(schedule.time_zone))
+    due = next_match(schedule.cron, schedule.seconds, schedule.time_zone, after)
     return None if due is None or (schedule.end is not None and due > schedule.end) else due
 
 

@@ -10,7 +10,7 @@ from jobyard_server.domain.reason import Refusal
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_schedules import FIRE_COLUMNS, PROGRESS, new_fire, progress_values
-from jobyard_server.store.submit import submit
+from jobyard_server.store.submit import submit_numbers
 from jobyard_server.usecases.ports.schedules import Fired
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _make(unit: Unit, commands: Sequence[Fire]) -> tuple[list[tuple[int, Refusal
     due = [(command.job, due_at, new) for command in commands for due_at, new in command.made]
     before = {(job, at) for job, at in unit.sets.among(("job", "due_at"), sorted((d[0], d[1]) for d in due), _MADE)}
     due = [one for one in due if (one[0], one[1]) not in before]
-    answers = iter(submit(unit, [(new,) for _, _, new in due if not isinstance(new, Refusal)]))
+    answers = iter(submit_numbers(unit, [new for _, _, new in due if not isinstance(new, Refusal)]))
     fires: list[tuple[Any, ...]] = [
         (command.job, one.first, one.until if one.until > one.first else None, one.fate.value, None, "", "", unit.now)
         for command in commands
@@ -95,7 +95,7 @@ def _make(unit: Unit, commands: Sequence[Fire]) -> tuple[list[tuple[int, Refusal
             refused.append((job, answer))
             fires.append(new_fire(job, due_at, unit.now, refusal=answer))
         else:
-            fires.append(new_fire(job, due_at, unit.now, child=answer[0].job.number))
+            fires.append(new_fire(job, due_at, unit.now, child=answer))
     unit.sets.insert("fires", FIRE_COLUMNS, fires, _AGAIN)
     return refused, len(due) - len(refused)
 

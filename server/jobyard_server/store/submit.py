@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobyard_server.domain.job import KeyReuse
 from jobyard_server.domain.reason import Reason, Refusal
@@ -24,7 +24,7 @@ from jobyard_server.usecases.ports import Submitted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobyard_server.domain.job import Job, NewJob
+    from jobyard_server.domain.job import NewJob
     from jobyard_server.store.unit import Unit
 
 Group: TypeAlias = "tuple[NewJob, ...]"
@@ -54,7 +54,8 @@ class _Known:
     """The job that an identity stands for: stored already, or accepted earlier in this batch."""
 
     number: int = 0
-    job: Job | None = None
+    row: Sequence[Any] | None = None
+    """Its row, of which :data:`JOB_COLUMNS` are a part."""
     fingerprint: str = ""
 
 
@@ -101,19 +102,30 @@ class _Batch:
 
 def submit(unit: Unit, groups: Sequence[Group]) -> list[list[Submitted] | Refusal]:
     """Accept groups of jobs. What is refused has written nothing."""
-    batch = _Batch()
-    _look_up(unit, groups, batch)
-    answers = [_decide_group(group, batch) for group in groups]
-    _write(unit, batch.accepted)
+    answers = _accept(unit, groups)
     _read_replayed(unit, answers)
     return [
         answer.refusal() if isinstance(answer, _Conflict) else [_submitted(one) for one in answer] for answer in answers
     ]
 
 
+def submit_numbers(unit: Unit, jobs: Sequence[NewJob]) -> list[int | Refusal]:
+    """Accept jobs, each for itself, for somebody who needs no more than their numbers."""
+    answers = _accept(unit, [(job,) for job in jobs])
+    return [answer.refusal() if isinstance(answer, _Conflict) else answer[0].known.number for answer in answers]
+
+
+def _accept(unit: Unit, groups: Sequence[Group]) -> list[list[_Answer] | _Conflict]:
+    batch = _Batch()
+    _look_up(unit, groups, batch)
+    answers = [_decide_group(group, batch) for group in groups]
+    _write(unit, batch.accepted)
+    return answers
+
+
 def _submitted(answer: _Answer) -> Submitted:
-    assert answer.known.job is not None
-    return Submitted(answer.known.job, answer.replayed, answer.differs)
+    assert answer.known.row is not None
+    return Submitted(job_of(answer.known.row), answer.replayed, answer.differs)
 
 
 def _look_up(unit: Unit, groups: Sequence[Group], batch: _Batch) -> None:
@@ -210,7 +222,7 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
     for offset, one in enumerate(accepted):
         new = one.new
         row = job_row(unit, new, number + offset)
-        one.known.number, one.known.job = row[0], job_of(row)
+        one.known.number, one.known.row = row[0], row
         jobs.append(row)
         for ordinal, piece in enumerate(new.subjobs):
             subjobs.append(new_subjob(piece, id_, ordinal, unit.now, row))
@@ -246,9 +258,9 @@ def _read_replayed(unit: Unit, answers: list[list[_Answer] | _Conflict]) -> None
     for answer in answers:
         if not isinstance(answer, _Conflict):
             for one in answer:
-                if one.known.job is None:
+                if one.known.row is None:
                     missing.setdefault(one.known.number, []).append(one.known)
     rows = unit.sets.among(("number",), [(number,) for number in sorted(missing)], _JOBS)
     for row in rows:
         for known in missing[row[0]]:
-            known.job = job_of(row)
+            known.row = row
