@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
@@ -108,6 +109,13 @@ async def test_links_with_all_their_parts(relay: Client) -> None:
         {"rel": "bare", "href": "/relay/parcels?pageToken=0"},
     ]
     assert answer.headers["etag"] == '"r"'
+
+
+async def test_the_type_of_exact_bytes_may_be_declared(relay: Client, backend: Recording) -> None:
+    for said, expected in (("", "image/png"), ("image/gif", "image/gif")):
+        backend.handlers["Photo"] = lambda _, said=said: HttpBody(content_type=said, data=b"\x00")
+        answer = await relay("GET", "/relay/photo")
+        assert (answer.status, answer.headers["content-type"], answer.body) == (200, expected, b"\x00")
 
 
 async def test_bodies_read_as_declared(relay: Client, backend: Recording) -> None:

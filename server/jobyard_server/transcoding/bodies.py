@@ -42,7 +42,7 @@ class Writers:
         steps: Way = way(response, body, where=self._scope.where) if body else ()
         printed = steps[-1].message_type if steps else response
         if printed is not None and printed.full_name == HTTP_BODY and not (steps and steps[-1].is_repeated):
-            return _exact(steps)
+            return _exact(steps, media_type or OCTETS)
         plain_text = _text(steps, self._scope) if steps else None
         if media_type and is_text(media_type):
             if plain_text is None:
@@ -104,12 +104,13 @@ class Writers:
         return write
 
 
-def _exact(steps: Way) -> BodyWriter:
+def _exact(steps: Way, unsaid: str) -> BodyWriter:
+    """Compile the writer of an HttpBody; `unsaid` is its media type where it names none."""
     read: Callable[[Message], Any] = reader(steps) if steps else lambda message: message
 
     def write(message: Message, _exchange: Exchange, _offer: Offer) -> tuple[bytes, str]:
         body = read(message)
-        return body.data, body.content_type or OCTETS
+        return body.data, body.content_type or unsaid
 
     return write
 

@@ -96,7 +96,7 @@ class Answer(_message.Message):
     """Path of the field printed as `Last-Modified`: a timestamp, or a string in RFC 3339."""
     media_type: _builtins.str
     """Media type of this answer where it differs from what `produces` chose: `"text/plain"`. A text media type prints a
-    scalar bare, without quotes or newline.
+    scalar bare, without quotes or newline. A google.api.HttpBody that names its type itself keeps that.
     """
     profile: _builtins.str
     """Name of the profile with which this answer counts. With `!` in front: unless that profile is on. Empty: always."""
