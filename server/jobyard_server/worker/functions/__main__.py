@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from jobyard_server.worker.functions.cache import usual_folder
-from jobyard_server.worker.functions.runner import run
+from jobyard_server.worker.functions.runner import Source, run
 
 
 def main() -> int:
@@ -16,8 +16,9 @@ def main() -> int:
     parser.add_argument("--server", default="127.0.0.1:50051", metavar="HOST:PORT", help="where packages come from")
     parser.add_argument("--ca", type=Path, default=None, metavar="FILE", help="certificates to trust")
     parser.add_argument("--cache", type=Path, default=usual_folder(), metavar="FOLDER", help="where packages are kept")
+    parser.add_argument("--patience", type=float, default=30.0, metavar="SECONDS", help="how long a package is waited for")
     options = parser.parse_args()
-    return run(options.server, options.ca, options.cache)
+    return run(Source(options.server, options.ca, options.patience, options.cache))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 INTERPRETER: Final = 32 * 1024 * 1024
 """Memory that Python itself needs, on top of what a function may use."""
 ANSWER_BYTES: Final = 1024 * 1024
-FETCH_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.1
 """Between two looks at what a function uses."""
 STARTING_SECONDS: Final = 2.0
@@ -44,6 +43,18 @@ class NotRunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where packages come from."""
+
+    server: str
+    ca: Path | None
+    """Certificates to trust instead of the usual ones."""
+    patience: float
+    """Seconds."""
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a call ended."""
 
@@ -52,7 +63,7 @@ class Outcome:
     duration: float
 
 
-def run(server: str, ca: Path | None, cached: Path) -> int:
+def run(source: Source) -> int:
     """Run the execution on standard input; the exit code."""
     result = Path(os.environ["JOBYARD_RESULT_FILE"])
     # Without it the last line that a function prints could pass for the result.
@@ -60,7 +71,7 @@ def run(server: str, ca: Path | None, cached: Path) -> int:
     payload = json.loads(sys.stdin.buffer.read())
     print(f"Start execution: {payload['execution']}", flush=True)
     try:
-        folder = _unpacked(payload, server, ca, cached, result.parent)
+        folder = _unpacked(payload, source, result.parent)
     except NotRunError as problem:
         print(f"Not executed: {problem}", flush=True)
         return NOT_RUN
@@ -74,15 +85,15 @@ def run(server: str, ca: Path | None, cached: Path) -> int:
 # --- the package -----------------------------------------------------------------------------------------------------
 
 
-def _unpacked(payload: dict[str, Any], server: str, ca: Path | None, cached: Path, folder: Path) -> Path:
-    content = cache.find(cached, payload["sha256"])
+def _unpacked(payload: dict[str, Any], source: Source, folder: Path) -> Path:
+    content = cache.find(source.cache, payload["sha256"])
     if content is None:
         try:
-            content = asyncio.run(_fetched(Address.of(server, ca=ca), payload["package"]))
+            content = asyncio.run(_fetched(source, payload["package"]))
         except (grpc.RpcError, OSError, ValueError) as problem:
             said = problem.details() if isinstance(problem, grpc.aio.AioRpcError) else str(problem)
             raise NotRunError(f"the package cannot be fetched: {said}") from None
-        cache.keep(cached, content)
+        cache.keep(source.cache, content)
     target = folder / "package"
     target.mkdir()
     try:
@@ -92,11 +103,11 @@ def _unpacked(payload: dict[str, Any], server: str, ca: Path | None, cached: Pat
     return target
 
 
-async def _fetched(address: Address, token: str) -> bytes:
+async def _fetched(source: Source, token: str) -> bytes:
     request = package_service_pb2.GetPackageRequest(package=token)
-    async with address.open() as channel:
+    async with Address.of(source.server, ca=source.ca).open() as channel:
         stub = package_service_pb2_grpc.PackageServiceStub(channel)
-        answer = await stub.GetPackage(request, timeout=FETCH_SECONDS, wait_for_ready=True)
+        answer = await stub.GetPackage(request, timeout=source.patience, wait_for_ready=True)
         return bytes(answer.content)
 
 

@@ -49,7 +49,7 @@ class Clients:
         command = [self.bin / "openstack", "--os-auth-type", "none", "--os-endpoint", url, "--qinling-url", url]
         done = self._run([*command, *words])
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code == 0 else done.stderr
+        return done.stdout if code == 0 else done.stdout + done.stderr
 
     def json(self, *words: str) -> Any:
         """The same, told as JSON."""

@@ -18,9 +18,9 @@ def test_the_whole_life_of_a_function_and_a_job(clients):
     assert clients.json("function", "show", function)["name"] == "greet"
     clients.json("function", "version", "create", function, "--description", "first")
     assert [each["Version_number"] for each in clients.json("function", "version", "list", function)] == [1]
-    clients.json("function", "alias", "create", "greeting", "--function", function, "--function-version", "1")
+    clients.json("function", "alias", "create", "by-commands", "--function", function, "--function-version", "1")
     job = clients.json(
-        "job", "create", "--name", "often", "--function-alias", "greeting", "--pattern", "* * * * * */2",
+        "job", "create", "--name", "often", "--function-alias", "by-commands", "--pattern", "* * * * * */2",
         "--count", str(COUNT), "--function-input", '{"name": "Ann"}',
     )["id"]  # fmt: skip
     assert [each["Id"] for each in clients.json("job", "list")] == [job]
@@ -34,7 +34,7 @@ def test_the_whole_life_of_a_function_and_a_job(clients):
     clients.openstack("job", "delete", job)
     assert clients.json("job", "list") == []
     _by_name(clients, function)
-    clients.openstack("function", "alias", "delete", "greeting")
+    clients.openstack("function", "alias", "delete", "by-commands")
     clients.openstack("function", "version", "delete", function, "1")
     _clear(clients)
     clients.openstack("function", "delete", function)

@@ -18,10 +18,10 @@ def main(url, package, changed):
     assert (function.latest_version, function.code["source"]) == (0, "package")
     version = qinling.function_versions.create(function.id, description="first")
     assert version.version_number == 1
-    alias = qinling.function_aliases.create("greeting", function_id=function.id, function_version=1)
+    alias = qinling.function_aliases.create("by-library", function_id=function.id, function_version=1)
     assert alias.function_version == 1
     job = qinling.jobs.create(
-        name="often", function_alias="greeting", pattern="* * * * * */2", count=3, function_input='{"name": "Ann"}'
+        name="often", function_alias="by-library", pattern="* * * * * */2", count=3, function_input='{"name": "Ann"}'
     )
     assert (job.status, job.count, job.function_id, job.project_id) == ("running", 3, None, "default")
     done = wait(lambda: (found := qinling.jobs.get(job.id)).status == "done" and found)
@@ -35,18 +35,18 @@ def main(url, package, changed):
     with open(changed, "rb") as file:
         qinling.functions.update(function.id, package=file)
     assert qinling.function_versions.create(function.id).version_number == 2
-    qinling.function_aliases.update("greeting", function_version=2)
-    one = qinling.function_executions.create(function_alias="greeting", input='{"name": "Bob"}')
+    qinling.function_aliases.update("by-library", function_version=2)
+    one = qinling.function_executions.create(function_alias="by-library", input='{"name": "Bob"}')
     assert (one.status, json.loads(one.result)["output"]) == ("success", "Goodbye, Bob"), one.to_dict()
     refused(exceptions.HTTPForbidden, "function alias(es)", lambda: qinling.functions.delete(function.id))
     qinling.jobs.delete(job.id)
     refused(exceptions.HTTPNotFound, f"Job not found [id={job.id}]", lambda: qinling.jobs.get(job.id))
     assert len(of_job(qinling, job.id)) == 3, "executions stay"
-    qinling.function_aliases.delete("greeting")
+    qinling.function_aliases.delete("by-library")
     for one in qinling.function_executions.list():
         qinling.function_executions.delete(one.id)
     qinling.functions.delete(function.id)
-    assert qinling.functions.list() == []
+    assert function.id not in [each.id for each in qinling.functions.list()]
     print("lived")
 
 
