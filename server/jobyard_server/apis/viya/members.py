@@ -1,0 +1,136 @@
+"""What members of a resource are filtered and sorted by: their kinds, and the conditions that follow from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from jobyard_server.apis.viya.filtering import fail
+from jobyard_server.apis.viya.times import MILLI, micros_of
+from jobyard_server.domain.fields import INT64_MAX, INT64_MIN
+from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
+from jobyard_server.domain.filter import Any as AnyOf
+from jobyard_server.domain.reason import Reason, Refused, Violation, refuse
+from jobyard_server.usecases.ports import Order
+
+_TEXT_ONLY: Final = frozenset({Op.HAS, Op.STARTS_WITH, Op.ENDS_WITH})
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}\Z")
+_SORT: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9.]*)(?::(ascending|descending))?(?::(?:primary|secondary|tertiary|quaternary|identical))?\Z"
+)
+
+
+class Kind(Enum):
+    """What a member holds."""
+
+    TEXT = auto()
+    INT = auto()
+    TIME = auto()
+    """Kept in microseconds, shown in milliseconds."""
+    SEARCHED = auto()
+    """Several things in one text, which can only be searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member, and where its value is kept."""
+
+    column: str
+    kind: Kind = Kind.TEXT
+    sortable: bool = True
+    empty_is_null: bool = False
+    """Where it is kept, an empty text stands for none."""
+
+
+Special = Callable[[Op, tuple[str, ...]], Expression]
+"""The condition on a member that is kept nowhere as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The members of a resource."""
+
+    members: Mapping[str, Member]
+    special: Mapping[str, Special] = field(default_factory=dict)
+    sorted_by: Mapping[str, str] = field(default_factory=dict)
+    """Columns by which special members are sorted."""
+
+    def compare(self, name: str, op: Op, values: tuple[str, ...]) -> Expression:
+        """The condition on a member."""
+        if name in self.special:
+            return self.special[name](op, values)
+        member = self.members.get(name)
+        if member is None:
+            fail(f"The member {name!r} cannot be filtered by.")
+        return _condition(name, member, op, values)
+
+    def order(self, text: str) -> tuple[Order, ...]:
+        """Read ``key:descending,key``; raises ``Refused`` (INVALID_ORDER)."""
+        keys: list[Order] = []
+        for part in text.split(","):
+            found = _SORT.match(part.strip())
+            column = self._sort_column(found[1]) if found is not None else ""
+            if found is None or not column:
+                raise _unsorted(part.strip())
+            if column not in {key.field for key in keys}:
+                keys.append(Order(column, descending=found[2] == "descending"))
+        return tuple(keys)
+
+    def _sort_column(self, name: str) -> str:
+        member = self.members.get(name)
+        if member is not None and member.sortable and member.kind is not Kind.SEARCHED:
+            return member.column
+        return self.sorted_by.get(name, "")
+
+
+def _condition(name: str, member: Member, op: Op, values: tuple[str, ...]) -> Expression:
+    column = member.column
+    if op is Op.IS_NULL:
+        null = Comparison(column, Op.IS_NULL, None)
+        return AnyOf((null, Comparison(column, Op.EQ, ""))) if member.empty_is_null else null
+    if op is Op.IN:
+        return AnyOf(tuple(_condition(name, member, Op.EQ, (value,)) for value in values))
+    (value,) = values
+    if member.kind is Kind.SEARCHED and op is not Op.HAS:
+        fail(f"The member {name!r} can only be searched with contains.")
+    if op in _TEXT_ONLY and member.kind is Kind.INT:
+        fail(f"The member {name!r} is no text.")
+    if member.kind is Kind.TIME:
+        return time_condition(lambda op, at: Comparison(column, op, at), name, op, value)
+    return Comparison(column, op, _number(name, value) if member.kind is Kind.INT else value)
+
+
+def time_condition(compared: Callable[[Op, int], Expression], name: str, op: Op, value: str) -> Expression:
+    """The condition on a time that is kept in microseconds and compared in the milliseconds that clients see."""
+    try:
+        at = micros_of(value)
+    except ValueError:
+        fail(f"The member {name!r} is compared with a time such as '2026-01-31T23:59:59.000Z', not {value!r}.")
+    if op in _TEXT_ONLY:
+        fail(f"The member {name!r} is no text.")
+    at -= at % MILLI
+    match op:
+        case Op.EQ:
+            return All((compared(Op.GE, at), compared(Op.LT, at + MILLI)))
+        case Op.NE:
+            return Not(All((compared(Op.GE, at), compared(Op.LT, at + MILLI))))
+        case Op.GT:
+            return compared(Op.GE, at + MILLI)
+        case Op.LE:
+            return compared(Op.LT, at + MILLI)
+        case _:
+            return compared(op, at)
+
+
+def _number(name: str, value: str) -> int:
+    if not _INTEGER.match(value) or not INT64_MIN <= int(value) <= INT64_MAX:
+        fail(f"The member {name!r} is compared with an integer, not {value!r}.")
+    return int(value)
+
+
+def _unsorted(part: str) -> Refused:
+    problem = f"{part!r} is not a member to sort by"
+    return refuse(Reason.INVALID_ORDER, f"The sortBy parameter is invalid: {problem}.", Violation("sortBy", problem))
