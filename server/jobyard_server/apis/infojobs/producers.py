@@ -1,0 +1,95 @@
+"""Producers come, go, and are looked after; each of it in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jobyard_server.apis.infojobs.lookup import MOST, Locked
+from jobyard_server.apis.infojobs.nouns import API, PRODUCER, QUEUE, SERVICE, SUPPLY, Producer, heard_of, supply_id
+from jobyard_server.apis.infojobs.owing import SUPERVISE, owe_supervision
+from jobyard_server.apis.infojobs.spreading import ALIVE, LEFT, REGISTERED, Spread, spread
+from jobyard_server.domain.catalog import NewExecutor, Reach
+from jobyard_server.domain.reason import Reason, refuse
+from jobyard_server.usecases.ports import Tx
+
+
+def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float) -> bool:
+    """Register a producer, or register it anew; whether it is new. Its jobs are posted to it."""
+    found = Locked(tx, tenant)
+    for type_ in new.types:
+        if tx.definition(API, tenant, type_) is None:
+            raise refuse(
+                Reason.INFO_TYPE_REFERENCE_UNKNOWN, f"There is no information type {type_!r}.", info_type=type_
+            )
+    before = found.producer(new.id)
+    dropped = set(before.types if before else ()) - set(new.types)
+    was_covered = found.covered(before.types) if before else []
+    new = replace(new, registration=tx.new_uid(), misses=0)
+    _keep(tx, tenant, actor, new)
+    for type_ in dropped:
+        tx.delete_record(API, tenant, SUPPLY, supply_id(type_, new.id))
+    for type_ in new.types:
+        tx.put_record(API, tenant, SUPPLY, supply_id(type_, new.id), "{}", by=actor)
+    covered = found.covered(new.types)
+    lost = tuple(type_ for type_ in was_covered if type_ not in covered)
+    spread(tx, tenant, Spread(LEFT, lost, new.id))
+    spread(tx, tenant, Spread(REGISTERED, tuple(covered), new.id, new.registration))
+    owe_supervision(tx, tenant, new, tx.now + round(period * 1_000_000))
+    return before is None
+
+
+def remove(tx: Tx, tenant: str, id_: str) -> bool:
+    """Remove a producer; whether it was there. Its jobs stay, and their consumers are told."""
+    found = Locked(tx, tenant)
+    producer = found.producer(id_)
+    if producer is None:
+        return False
+    covered = found.covered(producer.types)
+    tx.delete_executor(API, tenant, id_)
+    for type_ in producer.types:
+        tx.delete_record(API, tenant, SUPPLY, supply_id(type_, id_))
+    tx.withdraw(API, tenant, f"supervision\n{id_}", frozenset({SUPERVISE}))
+    spread(tx, tenant, Spread(LEFT, tuple(covered), id_))
+    return True
+
+
+def look_after(tx: Tx, tenant: str, producer: Producer, *, answered: bool | None, misses: int, period: float) -> None:
+    """A producer was looked after; ``answered``: ``None`` for one that is not called."""
+    if answered is None:
+        answered = heard_of(tx.record(API, tenant, SERVICE, producer.id), tx.now)
+        misses = 0
+    missed = 0 if answered else producer.misses + 1
+    if misses and missed >= misses:
+        remove(tx, tenant, producer.id)
+        return
+    if missed != producer.misses and producer.check_url:
+        _keep(tx, tenant, "", replace(producer, misses=missed))
+    if answered:
+        covered = Locked(tx, tenant).covered(producer.types)
+        spread(tx, tenant, Spread(ALIVE, tuple(covered), producer.id, producer.registration))
+    owe_supervision(tx, tenant, producer, tx.now + round(period * 1_000_000))
+
+
+def look_after_all(tx: Tx, tenant: str, ids: list[str]) -> None:
+    """Look after producers at once, in place of the time that was meant."""
+    found = Locked(tx, tenant)
+    for id_ in ids[:MOST]:
+        producer = found.producer(id_)
+        if producer is not None:
+            owe_supervision(tx, tenant, producer, None)
+
+
+def _keep(tx: Tx, tenant: str, actor: str, producer: Producer) -> None:
+    tx.put_executor(
+        NewExecutor(
+            api=API,
+            tenant=tenant,
+            actor=actor,
+            id=producer.id,
+            kind=PRODUCER,
+            reach=Reach.PUSH,
+            queue=QUEUE,
+            spec=producer.spec,
+            attributes={"misses": producer.misses},
+        )
+    )

@@ -1,0 +1,160 @@
+"""Producers, consumers and an authorization agent that tests control: one HTTP server that remembers every call."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+PATIENCE = 10.0
+_PRODUCER = re.compile(r"/prod/(ok|err)/([^/]+)/(jobs|health)(?:/.*)?\Z")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A call as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Rounds:
+    """Lets supervision pass one round at a time, so that tests decide when a round happens."""
+
+    free: bool = False
+    asked: dict[str, int] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    allowed: dict[str, int] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def pass_through(self, producer: str) -> bool:
+        """Wait for a round to be allowed; whether it was."""
+        with self.changed:
+            self.asked[producer] = self.asked.get(producer, 0) + 1
+            self.waiting.add(producer)
+            self.changed.notify_all()
+            allowed = self.changed.wait_for(lambda: self.free or self.allowed.get(producer, 0) > 0, timeout=60)
+            self.waiting.discard(producer)
+            if allowed and not self.free:
+                self.allowed[producer] -= 1
+            self.changed.notify_all()
+            return allowed
+
+    def run(self, producers: set[str], seconds: float) -> None:
+        """Let every producer be asked once; return when each is asked again, or has been forgotten."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: producers <= self.waiting, timeout=PATIENCE), producers - self.waiting
+            before = {producer: self.asked[producer] for producer in producers}
+            for producer in producers:
+                self.allowed[producer] = self.allowed.get(producer, 0) + 1
+            self.changed.notify_all()
+            self.changed.wait_for(
+                lambda: all(self.asked[one] > before[one] and one in self.waiting for one in producers), seconds
+            )
+
+
+class Simulator:
+    """The peers of a server, on loopback."""
+
+    def __init__(self) -> None:
+        self.calls: list[Heard] = []
+        self.statuses: dict[tuple[str, str], int] = {}
+        self.delays: dict[str, float] = {}
+        self.rounds = Rounds()
+        self._lock = threading.Lock()
+        simulator = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                heard = Heard(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                status, text = simulator.behave(heard)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # the server under test may be killed in the middle of a call
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reset()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def reset(self) -> None:
+        """Forget everything, and let go of whoever waits."""
+        with self.rounds.changed:
+            self.rounds.free = True
+            self.rounds.changed.notify_all()
+        self.rounds = Rounds()
+        with self._lock:
+            self.calls.clear()
+        self.statuses.clear()
+        self.delays.clear()
+
+    def behave(self, heard: Heard) -> tuple[int, bytes]:
+        """What is answered to a call."""
+        found = _PRODUCER.match(heard.path)
+        if found is None:
+            self._remember(heard)
+            if heard.path == "/cons/JUNK":
+                return 404, b""
+            if heard.path.startswith("/authz/"):
+                return 200, b'{"result":true}' if heard.path == "/authz/ok" else b'{"result":false}'
+            return 200, b""
+        usual = 200 if found[1] == "ok" else 404
+        if found[3] == "health":
+            if not self.rounds.pass_through(found[2]):
+                return 503, b""
+            self._remember(heard)
+            return self.statuses.get((found[2], "health"), usual), b""
+        self._remember(heard)
+        time.sleep(self.delays.get(found[2], 0.0))
+        return (self.statuses.get((found[2], "jobs"), usual) if heard.method == "POST" else usual), b""
+
+    def heard(self, method: str, path: str) -> list[Heard]:
+        """The calls of a method to a path; a star at its end stands for anything."""
+        with self._lock:
+            calls = list(self.calls)
+        if path.endswith("*"):
+            return [one for one in calls if one.method == method and one.path.startswith(path[:-1])]
+        return [one for one in calls if one.method == method and one.path == path]
+
+    def _remember(self, heard: Heard) -> None:
+        with self._lock:
+            self.calls.append(heard)
