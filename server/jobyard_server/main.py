@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
-from jobyard_server.apis import dataone, jobs, qinling
+from jobyard_server.apis import dataone, infojobs, jobs, qinling, viya
 from jobyard_server.apis.registration import Api, Ask, Options
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified
 from jobyard_server.callers.roles import RoleError, Roles
@@ -25,7 +25,7 @@ from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
-from jobyard_server.engine.loops import Periods, loops
+from jobyard_server.engine.loops import Grace, Periods, loops
 from jobyard_server.engine.schedules import Scheduler, schedule_loops
 from jobyard_server.engine.supervisor import Supervisor
 from jobyard_server.observe.calls import CallLog, CallMetrics
@@ -52,7 +52,7 @@ from jobyard_server.transcoding.pages import Application, with_pages
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
-APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API)
+APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API, infojobs.API, viya.API)
 """Every API this server speaks."""
 
 DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, sqlite3.Error, CommandError)
@@ -78,6 +78,13 @@ class Parts:
     peers: HttpClient
     health: Health
     loop_lag: LoopLag
+    options: Options
+
+    async def begin(self) -> None:
+        """Let every API do what it does when a server begins."""
+        for api in APIS:
+            if api.started is not None:
+                await api.started(self.store, self.options)
 
 
 def build(settings: Settings) -> Parts:
@@ -114,6 +121,7 @@ def build(settings: Settings) -> Parts:
         peers=peers,
         health=health,
         loop_lag=LoopLag(registry),
+        options=options,
     )
 
 
@@ -123,7 +131,7 @@ def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Sch
     )
     return Supervisor(
         [
-            *loops(store, _periods(settings), settings.cancel_grace_seconds),
+            *loops(store, _periods(settings), Grace(settings.cancel_grace_seconds, settings.attempt_report_seconds)),
             *schedule_loops(
                 scheduler,
                 settings.schedule_check_seconds,
@@ -288,6 +296,7 @@ def _periods(settings: Settings) -> Periods:
         leases=settings.lease_check_seconds,
         wakes=settings.wake_check_seconds,
         cancels=settings.cancel_check_seconds,
+        limits=settings.limit_check_seconds,
         retention=settings.retention_check_seconds,
     )
 

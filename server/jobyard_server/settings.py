@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     """How often workers are told to send a heartbeat."""
     cancel_grace_seconds: PositiveFloat = 60.0
     """How long a worker has to stop what was cancelled; then its lease is taken away."""
+    attempt_report_seconds: NonNegativeFloat = 15.0
+    """How long a worker has to report an attempt whose time limit is over, once it has stopped it; then the attempt is
+    taken away. Longer than workers wait between SIGTERM and SIGKILL."""
     retention_seconds: PositiveFloat = 30 * 86400.0
     """How long jobs are kept after their end where they say nothing themselves."""
 
@@ -178,6 +181,8 @@ class Settings(BaseSettings):
     fire_retention_seconds: PositiveFloat = 30 * 86400.0
     """How long is known what became of the due times of a schedule. A time of the past that is made up for later than
     that may be made a second time."""
+    limit_check_seconds: PositiveFloat = 0.5
+    """How often work is looked for whose time limits are over."""
     cancel_check_seconds: PositiveFloat = 1.0
     """How often cancelled work that does not stop is looked for."""
     retention_check_seconds: PositiveFloat = 60.0

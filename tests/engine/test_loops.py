@@ -8,7 +8,7 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome, RetryPolicy
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.state import State
-from jobyard_server.engine.loops import Periods, loops
+from jobyard_server.engine.loops import Grace, Periods, loops
 from jobyard_server.engine.supervisor import Supervisor
 from jobyard_server.store.store import Store
 from jobyard_server.usecases.call import Call
@@ -132,7 +132,9 @@ async def test_the_engine_does_all_of_it_by_itself(store, clock):
     stubborn, kept = await running_job(store, Hand(store, "s2", seconds=3600.0))
     await cancel_job(store, CALL, stubborn.number)
     done = (await store.submit(new_job(queue="none", subjobs=pieces(0), expires_after=30.0))).job
-    supervisor = Supervisor(loops(store, Periods(leases=0.02, wakes=0.02, cancels=0.02, retention=0.02), 10.0))
+    supervisor = Supervisor(
+        loops(store, Periods(leases=0.02, wakes=0.02, cancels=0.02, limits=0.02, retention=0.02), Grace(10.0, 10.0))
+    )
     supervisor.start()
     clock.pass_by(31)
     await until(store, stubborn, State.CANCELLED)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
@@ -84,6 +85,19 @@ async def test_a_program_that_takes_too_long_is_stopped_and_told_first(jobs):
     job, subjob, _ = await run(jobs, shell(script), limits=limits)
     assert (job.state, subjob.reason) == (state_pb2.STATE_FAILED, "TIMED_OUT")
     assert b"told" in await jobs.log(job)
+
+
+async def test_a_program_is_stopped_at_the_time_limit_of_its_job(jobs):
+    job = await jobs.submit(limits={"attempt": {"nanos": 400_000_000}, "total": {"seconds": 60}})
+    before = await jobs.subjob(job)
+    assert before.deadline.ToDatetime() == job.create_time.ToDatetime() + timedelta(seconds=60)
+    async with jobs.worker(*shell("trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done")):
+        ended = await jobs.until(job)
+    assert (ended.state, ended.reason) == (state_pb2.STATE_FAILED, "ATTEMPT_TIMED_OUT")
+    (attempt,) = await jobs.attempts(job)
+    assert (attempt.outcome, attempt.exit_code) == (subjob_pb2.ATTEMPT_OUTCOME_FAILED, 0)
+    assert b"told" in await jobs.log(job)
+    assert not (await jobs.subjob(job)).HasField("deadline")
 
 
 async def test_one_that_does_not_listen_is_killed_after_the_grace_period(jobs):

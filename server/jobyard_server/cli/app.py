@@ -147,6 +147,9 @@ def submit(
     key: Annotated[str, typer.Option("--key", help="Idempotency key; a new one each time unless given.")] = "",
     attempts: Annotated[int, typer.Option("--attempts", min=0, max=1000, help="Attempts in all.")] = 0,
     keep: Annotated[str | None, typer.Option("--keep", metavar="TIME", help="Time to keep it after its end.")] = None,
+    start_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest wait for a worker: 90s, 2h.")] = None,
+    attempt_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time of one attempt.")] = None,
+    total_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time in all.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit codes as of `wait`.")] = False,
     output: Output = Form.TABLE,
 ) -> None:
@@ -164,6 +167,7 @@ def submit(
         idempotency_key=key,
         attempts=attempts,
         keep=keep,
+        limits={"start": start_limit, "attempt": attempt_limit, "total": total_limit},
     )
     raise typer.Exit(with_session(server, lambda session: submitting.submit(session, request, output, wait=wait)))
 

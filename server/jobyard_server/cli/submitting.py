@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -64,6 +64,7 @@ def request_of(
     idempotency_key: str,
     attempts: int,
     keep: str | None,
+    limits: Mapping[str, str | None],
 ) -> job_submit_pb2.SubmitJobRequest:
     """The request that the options of the command mean."""
     request = job_submit_pb2.SubmitJobRequest(
@@ -81,6 +82,9 @@ def request_of(
         request.retry.max_attempts = attempts
     if keep is not None:
         request.expires_after.FromTimedelta(timedelta(seconds=seconds_of(keep)))
+    for name, text in limits.items():
+        if text is not None:
+            getattr(request.limits, name).FromTimedelta(timedelta(seconds=seconds_of(text)))
     return request
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from jobyard_server.domain.job import LeaseLoss, RetryPolicy
+from jobyard_server.domain.job import LeaseLoss, RetryPolicy, TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ class Definition:
     """API-owned JSON text."""
     attributes: Mapping[str, Attribute]
     retry: RetryPolicy
+    limits: TimeLimits
     on_lease_loss: LeaseLoss
     resumable: bool
     revision: int
@@ -58,6 +59,7 @@ class NewDefinition:
     spec: str = "{}"
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: TimeLimits = field(default_factory=TimeLimits)
     on_lease_loss: LeaseLoss = LeaseLoss.REQUEUE
     resumable: bool = False
 
@@ -136,6 +138,15 @@ class TimeSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in a second on average, and at most ``burst`` at once after a pause."""
+
+    per_second: float = 0.0
+    """0 means without limit."""
+    burst: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """A line of ready subjobs. A queue nobody put exists with these defaults as soon as it is named."""
 
@@ -148,6 +159,12 @@ class Queue:
     time_zone: str = "UTC"
     max_running: int = 0
     """Subjobs that may run at once; 0 means without limit."""
+    max_running_per_tenant: int = 0
+    """The same of one tenant."""
+    rate: Rate = Rate()
+    """How fast subjobs are handed out."""
+    tenant_rate: Rate = Rate()
+    """The same of one tenant."""
     revision: int = 0
     updated_at: Micros = 0
 

@@ -52,6 +52,20 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long things may take, in seconds; ``None`` is no limit."""
+
+    start: float | None = None
+    """Waiting for a worker, each time anew."""
+    attempt: float | None = None
+    """One attempt."""
+    heartbeat: float | None = None
+    """Between two signs of life of an attempt."""
+    total: float | None = None
+    """A subjob in all, from its submit, or from when a user had it retried."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A request to run something."""
 
@@ -129,6 +143,19 @@ class Subjob:
     updated_at: Micros
     started_at: Micros | None
     finished_at: Micros | None
+    limit_at: Micros | None = None
+    """When it has to be started, or its attempt to be over."""
+    silence_at: Micros | None = None
+    """When its worker has to be heard of."""
+    total_at: Micros | None = None
+    """When it has to be over for good."""
+
+    @property
+    def deadline(self) -> Micros | None:
+        """When a time limit ends what it does now."""
+        now_at = {State.PENDING: (self.limit_at,), State.RUNNING: (self.limit_at, self.silence_at)}
+        ends = [] if self.state.terminal else [*now_at.get(self.state, ()), self.total_at]
+        return min((at for at in ends if at is not None), default=None)
 
 
 class Outcome(StrEnum):
@@ -144,7 +171,7 @@ class Outcome(StrEnum):
     LOST = "LOST"
     """The worker stopped heartbeating."""
     FENCED = "FENCED"
-    """Closed from above: forced cancel, or an authority finished the job."""
+    """Closed from above: forced cancel, a time limit, or an authority finished the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +243,7 @@ class NewJob:
     subjobs: tuple[NewSubjob, ...] = (NewSubjob(),)
     split_complete: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: TimeLimits = field(default_factory=TimeLimits)
     on_lease_loss: LeaseLoss = LeaseLoss.REQUEUE
     resumable: bool = False
     """Whether a FAILED end of this job may be resumed."""

@@ -73,6 +73,8 @@ SUBJOB_TRANSITIONS: Final[dict[tuple[State, State], frozenset[Actor]]] = {
     (State.CANCELLING, State.PARTIALLY_FAILED): frozenset({_W}),
     (State.SUSPENDED, State.PENDING): frozenset({_U}),
     (State.SUSPENDED, State.CANCELLED): frozenset({_U}),
+    # Its time in all ran out.
+    (State.SUSPENDED, State.FAILED): frozenset({_E}),
     # A user retries or resumes what ended badly.
     (State.FAILED, State.PENDING): frozenset({_U}),
     (State.PARTIALLY_FAILED, State.PENDING): frozenset({_U}),

@@ -20,6 +20,9 @@ class TimeKeeping(Protocol):
     async def force_cancels(self, grace_seconds: float) -> int:
         """Take away what was told to stop so long ago and goes on."""
 
+    async def end_overdue(self, grace_seconds: float) -> int:
+        """End what takes longer than its job allows."""
+
     async def forget_jobs(self) -> int:
         """Remove jobs whose time to be kept is over."""
 
@@ -34,15 +37,27 @@ class Periods:
     leases: float
     wakes: float
     cancels: float
+    limits: float
     retention: float
 
 
-def loops(store: TimeKeeping, periods: Periods, cancel_grace: float) -> list[Loop]:
-    """Every loop of this server; ``cancel_grace`` is how long a worker has to stop what was cancelled, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """Seconds that workers get."""
+
+    cancel: float
+    """To stop what was cancelled."""
+    report: float
+    """To report an attempt whose time is over."""
+
+
+def loops(store: TimeKeeping, periods: Periods, grace: Grace) -> list[Loop]:
+    """The loops that keep time for jobs."""
     return [
         Loop("leases", periods.leases, store.expire_leases),
         Loop("wakes", periods.wakes, store.wake_due),
-        Loop("cancels", periods.cancels, lambda: store.force_cancels(cancel_grace)),
+        Loop("cancels", periods.cancels, lambda: store.force_cancels(grace.cancel)),
+        Loop("limits", periods.limits, lambda: store.end_overdue(grace.report)),
         Loop("jobs", periods.retention, store.forget_jobs),
         Loop("keys", periods.retention, store.forget_keys),
     ]

@@ -12,7 +12,7 @@ from jobyard_server.domain.reason import Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.ledger import CHANGING, HOT_COLUMNS, Entry, Ledger
 from jobyard_server.store.lines import Line, Turn, read_lines
-from jobyard_server.store.rows import MICROS, NEW_JOB_COLUMNS, SUBJOB_COLUMNS, kept
+from jobyard_server.store.rows import MICROS, NEW_JOB_COLUMNS, SUBJOB_COLUMNS, after, kept, time_limits
 from jobyard_server.store.rows import job as job_of
 from jobyard_server.store.rows import subjob as subjob_of
 from jobyard_server.store.tokens import Token, digest_of
@@ -21,7 +21,7 @@ from jobyard_server.usecases.ports import Acquire, Acquired, Lease
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobyard_server.domain.job import Micros
+    from jobyard_server.domain.job import Micros, Subjob
     from jobyard_server.store.sets import Sets
     from jobyard_server.store.unit import Unit
 
@@ -47,7 +47,7 @@ _ATTEMPT_COLUMNS: Final = (
 )
 _TAKEN: Final = (
     *("state", "reason", "message", "generation", "attempts", "attempt_no"),
-    *("updated_at", "started_at"),
+    *("updated_at", "started_at", "limit_at", "silence_at"),
 )
 _AT: Final = {name: index for index, name in enumerate(SUBJOB_COLUMNS)}
 _JOB_AT: Final = {name: index for index, name in enumerate(NEW_JOB_COLUMNS)}
@@ -100,8 +100,8 @@ def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Tur
             if line.room.left is not None:
                 line.room.left -= 1
         if at + 1 < len(line.turns):
-            after = line.turns[at + 1]
-            place = (-line.queue.priority, -after.priority, after.job, after.subjob, index, at + 1)
+            following = line.turns[at + 1]
+            place = (-line.queue.priority, -following.priority, following.job, following.subjob, index, at + 1)
             heapreplace(heads, place)
         else:
             heappop(heads)
@@ -153,8 +153,15 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     for (index, turn), token in zip(picks, tokens, strict=True):
         subjob = subjob_of(subjobs[turn.subjob])
         expires_at = unit.now + _life(commands[index])
-        leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at))
+        left = _left(subjob, unit.now)
+        leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at, left))
     return [Acquired(tuple(own)) for own in leases]
+
+
+def _left(subjob: Subjob, now: Micros) -> float | None:
+    """Seconds an attempt that begins now may take."""
+    ends = [at for at in (subjob.limit_at, subjob.total_at) if at is not None]
+    return max(0, min(ends) - now) / MICROS if ends else None
 
 
 def _prune(sets: Sets, tokens: list[Token]) -> None:
@@ -174,6 +181,9 @@ def _start(unit: Unit, ledger: Ledger, row: list[Any], command: Acquire) -> Toke
     row[_AT["attempt_no"]] += 1
     row[_AT["updated_at"]] = unit.now
     row[_AT["started_at"]] = row[_AT["started_at"]] or unit.now
+    limits = time_limits(entry.limits)
+    row[_AT["limit_at"]] = after(unit.now, limits.attempt)
+    row[_AT["silence_at"]] = after(unit.now, limits.heartbeat)
     ledger.move(entry, State.PENDING, State.RUNNING, current=True)
     ledger.tell(
         entry,

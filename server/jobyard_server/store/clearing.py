@@ -5,17 +5,16 @@ Each step touches a bounded number of rows, as those of :mod:`jobyard_server.sto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.state import State
+from jobyard_server.store.ending import End, end_all
 from jobyard_server.store.expiry import STEP
 from jobyard_server.store.leases import HELD_COLUMNS, Held
 from jobyard_server.store.ledger import Ledger
-from jobyard_server.store.lines import capped
 from jobyard_server.store.removing import remove_job
-from jobyard_server.store.settle import ENDED, MOVED
 from jobyard_server.store.tables import CANCELLING, OPEN
 
 if TYPE_CHECKING:
@@ -47,30 +46,8 @@ def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
         return 0
     ledger = Ledger(unit)
     ledger.load(lease.job for lease in overdue)
-    ended: list[tuple[Any, ...]] = []
-    moved: list[tuple[Any, ...]] = []
-    for lease in overdue:
-        entry = ledger.entries[lease.job]
-        current = lease.generation == entry.generation
-        ledger.move(entry, State.CANCELLING, State.CANCELLED, current=current)
-        ledger.tell(
-            entry,
-            EventType.ATTEMPT_ENDED,
-            subjob=lease.ordinal,
-            subjob_state=State.CANCELLED,
-            attempt=lease.number,
-            reason=FORCED,
-            message=_MESSAGE,
-        )
-        ledger.fold(entry)
-        ended.append((lease.subjob, lease.number, Outcome.FENCED, "", FORCED, _MESSAGE, None, unit.now))
-        row = (State.CANCELLED.value, FORCED, _MESSAGE, "null", lease.attempts, None, unit.now, unit.now)
-        moved.append((lease.subjob, *row))
-    unit.sets.update("attempts", ("subjob", "number"), ENDED, ended)
-    unit.sets.update("subjobs", ("id",), MOVED, moved)
-    ledger.close()
-    # A place is free again where places are limited.
-    unit.woken |= capped(unit, (lease.queue for lease in overdue))
+    ends = [End(lease, State.CANCELLED, Outcome.FENCED, FORCED, _MESSAGE, lease.attempts) for lease in overdue]
+    end_all(unit, ledger, ends)
     return len(overdue)
 
 

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from jobyard_server.store.tables import HEARD, LIMITED, LIMITED_IN_ALL
+
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.sets import Sets
@@ -17,11 +19,16 @@ _NAME: Final = "clock"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _KNOWN: Final = "SELECT value FROM meta WHERE name = ?"
 _KEEP: Final = "INSERT INTO meta(name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_SHIFT: Final = "UPDATE sessions SET seen_at = seen_at + ?, expires_at = expires_at + ?"
+_SHIFTS: Final = (
+    "UPDATE sessions SET seen_at = seen_at + ?1, expires_at = expires_at + ?1",
+    f"UPDATE subjobs SET limit_at = limit_at + ?1 WHERE {LIMITED}",  # noqa: S608 - our own names
+    f"UPDATE subjobs SET silence_at = silence_at + ?1 WHERE {HEARD}",  # noqa: S608
+    f"UPDATE subjobs SET total_at = total_at + ?1 WHERE {LIMITED_IN_ALL}",  # noqa: S608
+)
 
 
 class Clock:
-    """Tells the time, and shifts live leases when the wall clock jumps against the monotonic one.
+    """Tells the time, and shifts live leases and time limits when the wall clock jumps against the monotonic one.
 
     All processes on one file share one machine, hence one monotonic clock: how far the wall clock
     is from it is kept in the database, so that a jump shifts the leases once, whoever sees it
@@ -56,5 +63,6 @@ class Clock:
             jump = distance - int(known)
             # After a reboot the monotonic clock began anew, and nothing can be compared.
             if boot == self._boot and abs(jump) > TOLERANCE:
-                sets.run(_SHIFT, (jump, jump))
+                for shift in _SHIFTS:
+                    sets.run(shift, (jump,))
         sets.run(_KEEP, (_NAME, f"{self._boot} {distance}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, MetaData, Text
 from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
@@ -49,6 +49,11 @@ def optional_text() -> Any:
 def big() -> Any:
     """A 64-bit number; instants are microseconds since the epoch."""
     return Field(sa_type=BIG)
+
+
+def real() -> Any:
+    """A number of double precision."""
+    return Field(sa_type=Double)
 
 
 def optional_big(*, index: bool = False) -> Any:

@@ -6,15 +6,13 @@ there is more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import LeaseLoss, Outcome
 from jobyard_server.domain.state import State
+from jobyard_server.store.ending import End, end_all
 from jobyard_server.store.leases import HELD_COLUMNS, Held
 from jobyard_server.store.ledger import Ledger
-from jobyard_server.store.lines import capped
-from jobyard_server.store.settle import ENDED, MOVED
 from jobyard_server.store.tables import OPEN
 
 if TYPE_CHECKING:
@@ -67,56 +65,29 @@ def expire_leases(unit: Unit, reachable_for: Micros, limit: int = STEP) -> int:
     return len(lapsed) + unit.sets.run(_FORGET_SESSIONS, (unit.now, reachable_for, limit))
 
 
-def take_back(unit: Unit, lapsed: list[Held]) -> None:
+def take_back(unit: Unit, lapsed: list[Held], reason: str = LOST) -> None:
     """End attempts whose worker is gone, and give their subjobs to others as their jobs say."""
     subjobs = sorted({(lease.subjob,) for lease in lapsed})
     losses = dict(unit.sets.among(("subjob",), subjobs, _LOSSES))
     ledger = Ledger(unit)
     ledger.load(lease.job for lease in lapsed)
-    ended: list[tuple[Any, ...]] = []
-    moved: list[tuple[Any, ...]] = []
-    for lease in lapsed:
-        entry = ledger.entries[lease.job]
-        after, reason, attempts = _after(entry, lease, losses.get(lease.subjob, 0))
-        _lose(unit, ledger, entry, lease, after, reason)
-        message = "its worker was not heard of any more"
-        ended.append((lease.subjob, lease.number, Outcome.LOST, "", LOST, message, None, unit.now))
-        finished_at = unit.now if after.terminal else None
-        moved.append((lease.subjob, after, reason, message, "null", attempts, None, unit.now, finished_at))
-    unit.sets.update("attempts", ("subjob", "number"), ENDED, ended)
-    unit.sets.update("subjobs", ("id",), MOVED, moved)
-    ledger.close()
-    unit.woken |= capped(unit, (lease.queue for lease in lapsed))
+    ends = [_end(ledger.entries[lease.job], lease, losses.get(lease.subjob, 0), reason) for lease in lapsed]
+    end_all(unit, ledger, ends)
 
 
-def _after(entry: Entry, lease: Held, losses: int) -> tuple[State, str, int]:
-    """(state, reason, attempts counted) of a subjob whose worker was lost."""
+def _end(entry: Entry, lease: Held, losses: int, reason: str) -> End:
+    """What becomes of a subjob whose worker was lost."""
+    attempts = lease.attempts
     if lease.state == State.CANCELLING:
-        return State.CANCELLED, LOST, lease.attempts
-    if entry.on_lease_loss == LeaseLoss.TIME_OUT:
-        return State.FAILED, TIMED_OUT, lease.attempts
-    if losses + 1 >= MAX_LOSSES:
-        return State.FAILED, LOST, lease.attempts
-    waits = State.SUSPENDED if entry.suspended else State.PENDING
-    return waits, LOST, lease.attempts - 1
-
-
-def _lose(unit: Unit, ledger: Ledger, entry: Entry, lease: Held, after: State, reason: str) -> None:
-    current = lease.generation == entry.generation
-    ledger.move(entry, State(lease.state), after, current=current)
-    ledger.tell(
-        entry,
-        EventType.ATTEMPT_ENDED,
-        subjob=lease.ordinal,
-        subjob_state=after,
-        attempt=lease.number,
-        reason=reason,
-    )
-    if after.terminal and not entry.reason:
-        entry.reason, entry.message = reason, "its worker was not heard of any more"
-    ledger.fold(entry)
-    if after is State.PENDING:
-        unit.woken.add(lease.queue)
+        state = State.CANCELLED
+    elif entry.on_lease_loss == LeaseLoss.TIME_OUT:
+        state, reason = State.FAILED, TIMED_OUT
+    elif losses + 1 >= MAX_LOSSES:
+        state = State.FAILED
+    else:
+        state = State.SUSPENDED if entry.suspended else State.PENDING
+        attempts = max(0, attempts - 1)
+    return End(lease, state, Outcome.LOST, reason, "its worker was not heard of any more", attempts)
 
 
 def wake_due(unit: Unit, limit: int = STEP) -> int:

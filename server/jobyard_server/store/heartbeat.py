@@ -8,7 +8,7 @@ from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.expiry import take_back
 from jobyard_server.store.leases import HELD_COLUMNS, Held, Leases
-from jobyard_server.store.rows import MICROS, kept
+from jobyard_server.store.rows import MICROS, after, kept, time_limits
 from jobyard_server.store.tables import OPEN
 from jobyard_server.usecases.ports import Beaten, Directive
 
@@ -23,7 +23,10 @@ _SESSIONS: Final = (
     "WHERE s.principal = given.principal AND s.name = given.name"
 )
 _TOLD: Final = frozenset({Directive.GO_ON, Directive.SUSPEND})
-_SUSPENDED: Final = "SELECT jobs.number FROM given CROSS JOIN jobs WHERE jobs.number = given.number AND jobs.suspended"
+_SPECIAL: Final = (
+    "SELECT jobs.number, jobs.suspended, jobs.limits FROM given CROSS JOIN jobs "
+    "WHERE jobs.number = given.number AND (jobs.suspended OR jobs.limits <> '')"
+)
 _OLD: Final = (
     f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
     "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
@@ -39,8 +42,10 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
     leases = Leases(unit, [token for one in commands for token in one.tokens])
     held = [[leases.of(token, kept(one.principal)) for token in one.tokens] for one in commands]
     jobs = {lease.job for own in held for lease in own if lease is not None and lease.open}
-    found = unit.sets.among(("number",), [(number,) for number in sorted(jobs)], _SUSPENDED)
-    suspended = {number for (number,) in found}
+    found = unit.sets.among(("number",), [(number,) for number in sorted(jobs)], _SPECIAL)
+    suspended = {number for number, held_back, _ in found if held_back}
+    patience = {number: time_limits(limits).heartbeat for number, _, limits in found}
+    heard: dict[int, tuple[int, int | None]] = {}
     beats: dict[int, tuple[int, int, int]] = {}
     words: dict[int, tuple[int, str, int]] = {}
     answers: list[Beaten | Refusal] = []
@@ -55,11 +60,14 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
         directives = tuple(_directive(lease, id_, suspended) for lease in own)
         answers.append(Beaten(directives, expires_at))
         for token, lease, directive in zip(command.tokens, own, directives, strict=True):
+            if lease and directive in _TOLD and patience.get(lease.job) is not None:
+                heard[lease.subjob] = (lease.subjob, after(unit.now, patience[lease.job]))
             # What is being cancelled keeps the time at which that began; see clearing.force_cancels.
             if lease and directive in _TOLD and token in command.messages:
                 words[lease.subjob] = (lease.subjob, kept(command.messages[token]), unit.now)
     beaten = [beats[id_] for id_ in sorted(beats)]
     unit.sets.update("sessions", ("id",), ("seen_at", "expires_at"), beaten)
+    unit.sets.update("subjobs", ("id",), ("silence_at",), [heard[id_] for id_ in sorted(heard)])
     said = [words[id_] for id_ in sorted(words)]
     unit.sets.update("subjobs", ("id",), ("message", "updated_at"), said)
     _take_back_forgotten(unit, beats, {(lease.subjob, lease.number) for own in held for lease in own if lease})

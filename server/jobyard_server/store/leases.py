@@ -11,11 +11,12 @@ from jobyard_server.store.tokens import token_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jobyard_server.domain.job import Micros
     from jobyard_server.store.unit import Unit
 
 HELD_COLUMNS: Final = (
     "a.subjob, a.number, a.session, a.principal, a.secret, a.outcome, a.answer, "
-    "s.job, s.ordinal, s.queue, s.state, s.generation, s.attempts"
+    "s.job, s.ordinal, s.queue, s.state, s.generation, s.attempts, s.total_at"
 )
 """The fields of :class:`Held` in their order."""
 
@@ -43,6 +44,7 @@ class Held:
     state: str
     generation: int
     attempts: int
+    total_at: Micros | None
 
     @property
     def open(self) -> bool:

@@ -53,6 +53,7 @@ _FACTS: Final = (
     "generation",
     "resumable",
     "retry",
+    "limits",
     "on_lease_loss",
     "expires_after",
 )
@@ -103,6 +104,7 @@ class Entry:
     generation: int
     resumable: bool
     retry: str
+    limits: str
     on_lease_loss: str
     expires_after: Micros | None
     state: str
@@ -148,6 +150,10 @@ class Entry:
             self.n_cancelled,
         )
         return fold(Mode(self.mode), control, counters)
+
+    def lacks_reason(self) -> bool:
+        """Whether nothing says yet why it ends badly; that it was held back is no reason for that."""
+        return not self.reason or (self.suspended and not self.cancel_requested and self.folded().terminal)
 
     def changing(self) -> tuple[object, ...]:
         """The values of :data:`CHANGING`."""

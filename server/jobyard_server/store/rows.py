@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from jobyard_server.domain.event import Event, EventType
-from jobyard_server.domain.job import Attempt, Job, LeaseLoss, Outcome, RetryPolicy, Subjob
+from jobyard_server.domain.job import Attempt, Job, LeaseLoss, Outcome, RetryPolicy, Subjob, TimeLimits
 from jobyard_server.domain.state import Control, Counters, Mode, State
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 _STATES: Final = {state.value: state for state in State}
 _MODES: Final = {mode.value: mode for mode in Mode}
 _DEFAULT_RETRY: Final = RetryPolicy()
+_NO_LIMITS: Final = TimeLimits()
 MICROS: Final = 1_000_000
 
 
@@ -104,6 +105,27 @@ def retry_policy(text: str) -> RetryPolicy:
         return _DEFAULT_RETRY
     most, initial, multiplier, longest, reasons = orjson.loads(text)
     return RetryPolicy(most, initial, multiplier, longest, frozenset(given(reason) for reason in reasons))
+
+
+def limits_text(limits: TimeLimits) -> str:
+    """Time limits as JSON, in microseconds; empty for none."""
+    if limits == _NO_LIMITS:
+        return ""
+    said = [micros(limits.start), micros(limits.attempt), micros(limits.heartbeat), micros(limits.total)]
+    return orjson.dumps(said).decode()
+
+
+@lru_cache(maxsize=1024)
+def time_limits(text: str) -> TimeLimits:
+    """The limits in such a text."""
+    if not text:
+        return _NO_LIMITS
+    return TimeLimits(*(None if value is None else value / MICROS for value in orjson.loads(text)))
+
+
+def after(now: int, seconds: float | None) -> int | None:
+    """So many seconds later; ``None`` for no limit."""
+    return None if seconds is None else now + round(seconds * MICROS)
 
 
 def micros(seconds: float | None) -> int | None:
@@ -188,7 +210,8 @@ def job(row: Sequence[Any]) -> Job:
     )
 
 
-NEW_JOB_COLUMNS: Final = (*JOB_COLUMNS, "retry", "on_lease_loss", "expires_after")
+NEW_JOB_COLUMNS: Final = (*JOB_COLUMNS, "retry", "on_lease_loss", "expires_after", "limits")
+_LIMITS: Final = NEW_JOB_COLUMNS.index("limits")
 
 
 def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word: str, last_event: int) -> Row:
@@ -209,7 +232,7 @@ def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word:
             new.resumable,
         ),
         *(actor, now, now, None, ended, None if ended is None or keep is None else ended + keep, last_event),
-        *(new.parent, new.due_at, retry_text(new.retry), new.on_lease_loss.value, keep),
+        *(new.parent, new.due_at, retry_text(new.retry), new.on_lease_loss.value, keep, limits_text(new.limits)),
     )
 
 
@@ -223,7 +246,7 @@ def lease_loss(text: str) -> LeaseLoss:
 SUBJOB_COLUMNS: Final = (
     *("id", "job", "ordinal", "key", "queue", "priority", "fair_key", "state", "reason", "message", "generation"),
     *("payload", "result", "attempts", "attempt_no", "wake_at", "created_at", "updated_at", "started_at"),
-    "finished_at",
+    *("finished_at", "limit_at", "silence_at", "total_at"),
 )
 
 
@@ -250,6 +273,9 @@ def subjob(row: Sequence[Any]) -> Subjob:
         updated_at=row[17],
         started_at=row[18],
         finished_at=row[19],
+        limit_at=row[20],
+        silence_at=row[21],
+        total_at=row[22],
     )
 
 
@@ -261,12 +287,16 @@ def new_subjob(
 ) -> Row:
     """The row of a subjob as it is made, in the order of :data:`NEW_SUBJOB_COLUMNS`.
 
-    ``job_row`` is the row of its job, of which :data:`JOB_COLUMNS` are a part.
+    ``job_row`` is the row of its job, in the order of :data:`NEW_JOB_COLUMNS`.
     """
+    limit_at = total_at = None
+    if job_row[_LIMITS]:
+        limits = time_limits(job_row[_LIMITS])
+        limit_at, total_at = after(now, limits.start), after(now, limits.total)
     return (
         *(id_, job_row[0], ordinal, kept(new.key), job_row[28] if new.queue is None else kept(new.queue)),
         *(job_row[29], job_row[30], state.value, "", "", job_row[24], new.payload, "null", 0, 0),
-        *(None, now, now, None, None, job_row[3]),
+        *(None, now, now, None, None, limit_at, None, total_at, job_row[3]),
     )
 
 

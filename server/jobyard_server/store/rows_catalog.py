@@ -12,12 +12,23 @@ from jobyard_server.domain.catalog import (
     Queue,
     QueueOrder,
     QueueStatus,
+    Rate,
     Reach,
     Record,
     TimeSlot,
 )
 from jobyard_server.domain.job import LeaseLoss
-from jobyard_server.store.rows import Row, attributes, attributes_text, given, kept, retry_policy, retry_text
+from jobyard_server.store.rows import (
+    Row,
+    attributes,
+    attributes_text,
+    given,
+    kept,
+    limits_text,
+    retry_policy,
+    retry_text,
+    time_limits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
 
 DEFINITION_COLUMNS: Final = (
     *("api", "tenant", "id", "version", "kind", "base", "display_name", "enabled", "queue", "spec", "attributes"),
-    *("retry", "on_lease_loss", "resumable", "revision", "created_by", "created_at", "updated_at"),
+    *("retry", "limits", "on_lease_loss", "resumable", "revision", "created_by", "created_at", "updated_at"),
 )
 
 
@@ -45,12 +56,13 @@ def definition(row: Sequence[Any]) -> Definition:
         spec=row[9],
         attributes=attributes(row[10]),
         retry=retry_policy(row[11]),
-        on_lease_loss=LeaseLoss(row[12]),
-        resumable=bool(row[13]),
-        revision=row[14],
-        created_by=given(row[15]),
-        created_at=row[16],
-        updated_at=row[17],
+        limits=time_limits(row[12]),
+        on_lease_loss=LeaseLoss(row[13]),
+        resumable=bool(row[14]),
+        revision=row[15],
+        created_by=given(row[16]),
+        created_at=row[17],
+        updated_at=row[18],
     )
 
 
@@ -59,7 +71,8 @@ def new_definition(new: NewDefinition, now: int) -> Row:
     return (
         *(new.api, kept(new.tenant), kept(new.id), new.version, kept(new.kind), kept(new.base)),
         *(kept(new.display_name), new.enabled, kept(new.queue), new.spec, attributes_text(new.attributes)),
-        *(retry_text(new.retry), new.on_lease_loss.value, new.resumable, 1, kept(new.actor), now, now),
+        *(retry_text(new.retry), limits_text(new.limits), new.on_lease_loss.value, new.resumable, 1),
+        *(kept(new.actor), now, now),
     )
 
 
@@ -97,7 +110,8 @@ def new_executor(new: NewExecutor, now: int) -> Row:
 
 
 QUEUE_COLUMNS: Final = (
-    *("name", "priority", "ordering", "status", "slots", "time_zone", "max_running", "revision", "updated_at"),
+    *("name", "priority", "ordering", "status", "slots", "time_zone", "max_running", "max_running_per_tenant"),
+    *("rate", "burst", "tenant_rate", "tenant_burst", "revision", "updated_at"),
 )
 
 
@@ -111,8 +125,11 @@ def queue(row: Sequence[Any]) -> Queue:
         slots=tuple(TimeSlot(start, end) for start, end in orjson.loads(row[4])),
         time_zone=given(row[5]),
         max_running=row[6],
-        revision=row[7],
-        updated_at=row[8],
+        max_running_per_tenant=row[7],
+        rate=Rate(row[8], row[9]),
+        tenant_rate=Rate(row[10], row[11]),
+        revision=row[12],
+        updated_at=row[13],
     )
 
 
@@ -121,7 +138,8 @@ def new_queue(new: Queue, now: int) -> Row:
     slots = orjson.dumps([[slot.start, slot.end] for slot in new.slots]).decode()
     return (
         *(kept(new.name), new.priority, new.order.value, new.status.value, slots, kept(new.time_zone)),
-        *(new.max_running, 1, now),
+        *(new.max_running, new.max_running_per_tenant, new.rate.per_second, new.rate.burst),
+        *(new.tenant_rate.per_second, new.tenant_rate.burst, 1, now),
     )
 
 

@@ -9,6 +9,7 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
+from jobyard_server.store.ending import ENDED, MOVED, start_limit
 from jobyard_server.store.leases import Leases
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.lines import capped
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports import Settle
 
-ENDED: Final = ("outcome", "answer", "reason", "message", "exit_code", "ended_at")
-MOVED: Final = (*("state", "reason", "message", "result", "attempts", "wake_at", "updated_at", "finished_at"),)
+
+TOTAL_TIMED_OUT: Final = "TOTAL_TIMED_OUT"
 
 
 def settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
@@ -67,6 +68,8 @@ def _end(unit: Unit, ledger: Ledger, entry: Entry, lease: Held, command: Settle)
     policy = retry_policy(entry.retry)
     after, wake_at = _after(unit, entry, lease, command, policy)
     reason, message = kept(command.reason), kept(command.message)
+    if _ran_out(unit, lease, command) and after is State.FAILED:
+        reason = TOTAL_TIMED_OUT
     attempts = lease.attempts - (command.outcome is Outcome.RELEASED)
     lease.state = after.value
     ledger.move(entry, before, after, current=lease.generation == entry.generation)
@@ -81,7 +84,7 @@ def _end(unit: Unit, ledger: Ledger, entry: Entry, lease: Held, command: Settle)
         actor=lease.principal,
         request_id=kept(command.request_id),
     )
-    if after.terminal and after is not State.SUCCEEDED and not entry.reason:
+    if after.terminal and after is not State.SUCCEEDED and entry.lacks_reason():
         # The first subjob that ended badly says why its job did.
         entry.reason, entry.message = reason or after.value, message
     ledger.fold(entry, actor=lease.principal, request_id=kept(command.request_id))
@@ -90,7 +93,7 @@ def _end(unit: Unit, ledger: Ledger, entry: Entry, lease: Held, command: Settle)
     finished_at = unit.now if after.terminal else None
     return (
         *(lease.subjob, after.value, reason, message, command.result, attempts, wake_at),
-        *(unit.now, finished_at),
+        *(unit.now, finished_at, start_limit(entry, after, wake_at or unit.now), None),
     )
 
 
@@ -100,12 +103,18 @@ def _after(unit: Unit, entry: Entry, lease: Held, command: Settle, policy: Retry
     waits = State.SUSPENDED if entry.suspended else State.PENDING
     if command.outcome is Outcome.RELEASED:
         return (State.CANCELLED if cancelling else waits), None
-    if command.outcome is Outcome.FAILED and not cancelling:
+    if command.outcome is Outcome.FAILED and not cancelling and not _ran_out(unit, lease, command):
         exhausted = 0 < policy.max_attempts <= lease.attempts
         if not exhausted and command.reason not in policy.non_retryable:
             wait = backoff(policy, lease.attempts)
             return waits, unit.now + wait if wait and waits is State.PENDING else None
     return State(command.outcome.value), None
+
+
+def _ran_out(unit: Unit, lease: Held, command: Settle) -> bool:
+    """Whether a worker stopped because the time in all was over."""
+    over = lease.total_at is not None and lease.total_at <= unit.now
+    return over and command.outcome is Outcome.FAILED and lease.state != State.CANCELLING
 
 
 def backoff(policy: RetryPolicy, attempts: int) -> Micros:

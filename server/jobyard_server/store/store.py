@@ -15,6 +15,7 @@ from jobyard_server.store.delivering import claim, forget, hold, release, settle
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.fire import fire, forget_fires
 from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.overdue import end_overdue
 from jobyard_server.store.owing import DELIVERIES
 from jobyard_server.store.query import JobQueries
 from jobyard_server.store.reader import Reader
@@ -247,6 +248,11 @@ class Store:
         """Take away a step of what was told to stop so long ago and goes on."""
         grace = round(grace_seconds * MICROS)
         return await self._step(lambda unit: force_cancels(unit, grace))
+
+    async def end_overdue(self, grace_seconds: float) -> int:
+        """End a step of what is late; workers have so long to report an attempt whose time is over."""
+        grace = round(grace_seconds * MICROS)
+        return await self._step(lambda unit: end_overdue(unit, grace, self._writer.reachable_for))
 
     async def forget_jobs(self) -> int:
         """Remove a step of the jobs whose time to be kept is over."""

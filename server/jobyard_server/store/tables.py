@@ -33,6 +33,15 @@ RUNNING = "state IN ('RUNNING', 'CANCELLING')"
 CANCELLING = "state = 'CANCELLING'"
 """A subjob whose worker has been told to stop."""
 
+LIMITED = "limit_at IS NOT NULL AND state IN ('PENDING', 'RUNNING')"
+"""A subjob that has until ``limit_at`` to be started, or to end its attempt."""
+
+HEARD = "silence_at IS NOT NULL AND state = 'RUNNING'"
+"""A subjob whose worker has to be heard of until ``silence_at``."""
+
+LIMITED_IN_ALL = "total_at IS NOT NULL AND finished_at IS NULL"
+"""A subjob that has until ``total_at`` to end for good."""
+
 LIVE_CHILD = "parent IS NOT NULL AND finished_at IS NULL"
 """A job that a schedule made and that has not ended."""
 
@@ -102,6 +111,8 @@ class JobRow(Row, table=True):
     """Whether a FAILED end may be resumed."""
     retry: str = text()
     """The retry policy as JSON; empty for the default one."""
+    limits: str = text()
+    """The time limits as JSON; empty for none."""
     on_lease_loss: str = text()
     created_by: str = text()
     created_at: int = big()
@@ -125,11 +136,14 @@ class SubjobRow(Row, table=True):
     __table_args__: ClassVar[Any] = (
         Index("uq_subjobs_job", "job", "ordinal", unique=True),
         partial("ix_subjobs_ready", "queue", *_FIRST, where=READY),
-        partial("ix_subjobs_ready_tenant", "tenant", "queue", *_FIRST, where=READY),
+        partial("ix_subjobs_ready_tenant", "queue", "tenant", *_FIRST, where=READY),
         partial("ix_subjobs_ready_fair", "queue", "priority", "fair_key", "job", "id", where=READY),
-        partial("ix_subjobs_running", "queue", where=RUNNING),
+        partial("ix_subjobs_running", "queue", "tenant", where=RUNNING),
         partial("ix_subjobs_wake_at", "wake_at", where="wake_at IS NOT NULL"),
         partial("ix_subjobs_cancelling", "updated_at", where=CANCELLING),
+        partial("ix_subjobs_limit_at", "limit_at", where=LIMITED),
+        partial("ix_subjobs_silence_at", "silence_at", where=HEARD),
+        partial("ix_subjobs_total_at", "total_at", where=LIMITED_IN_ALL),
         {"sqlite_autoincrement": True},
     )
 
@@ -154,6 +168,12 @@ class SubjobRow(Row, table=True):
     updated_at: int = big()
     started_at: int | None = optional_big()
     finished_at: int | None = optional_big()
+    limit_at: int | None = optional_big()
+    """When it has to be started, or its attempt to be over."""
+    silence_at: int | None = optional_big()
+    """When its worker has to be heard of."""
+    total_at: int | None = optional_big()
+    """When it has to be over for good."""
 
 
 class AttemptRow(Row, table=True):

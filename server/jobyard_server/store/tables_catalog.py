@@ -9,6 +9,7 @@ from jobyard_server.store.columns import (
     Row,
     big,
     part_of_key,
+    real,
     text,
 )
 
@@ -32,6 +33,8 @@ class DefinitionRow(Row, table=True):
     attributes: str = text()
     retry: str = text()
     """The retry policy as JSON; empty for the default one."""
+    limits: str = text()
+    """The time limits as JSON; empty for none."""
     on_lease_loss: str = text()
     resumable: bool
     revision: int = big()
@@ -92,6 +95,12 @@ class QueueRow(Row, table=True):
     """JSON list of [start, end] minutes."""
     time_zone: str = text()
     max_running: int
+    max_running_per_tenant: int
+    rate: float = real()
+    """Subjobs handed out in a second; 0 means without limit."""
+    burst: int
+    tenant_rate: float = real()
+    tenant_burst: int
     last_served: str = text()
     """The fair key served last; the next turn starts behind it."""
     revision: int = big()
@@ -99,13 +108,16 @@ class QueueRow(Row, table=True):
 
 
 class LaneRow(Row, table=True):
-    """The lock of a capped queue: taken by whoever counts what runs on it."""
+    """How much of its rate a queue, or one tenant on it, has used up; also the lock of whoever counts there."""
 
     __tablename__ = "lanes"
     __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
 
     queue: str = part_of_key()
-    running: int
+    tenant: str = part_of_key()
+    """Empty for the queue as a whole."""
+    used_until: int = big()
+    """The instant up to which what was handed out has used the rate up."""
 
 
 class RecordRow(Row, table=True):

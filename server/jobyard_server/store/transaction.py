@@ -12,6 +12,7 @@ from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.state import Actor, State, may_change
 from jobyard_server.store import rows
 from jobyard_server.store.changing import apply, changed, said_of
+from jobyard_server.store.hearing import heard
 from jobyard_server.store.importing import import_job
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.logs import append_log
@@ -26,7 +27,7 @@ from jobyard_server.store.transaction_schedules import ScheduleTransaction
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob
+    from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob, TimeLimits
     from jobyard_server.domain.state import Control
     from jobyard_server.store.ledger import Entry
     from jobyard_server.store.unit import Unit
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _SUBJOBS: Final = f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs WHERE job = ? ORDER BY ordinal"  # noqa: S608 - our own names
 _MOVED: Final = (
     *("state", "reason", "message", "result", "generation", "attempts", "wake_at", "updated_at", "finished_at"),
+    *("limit_at", "silence_at", "total_at"),
 )
 _HELD: Final = frozenset({State.RUNNING, State.CANCELLING})
 _IS_HELD: Final = "SELECT 1 FROM attempts WHERE subjob = ? AND number = ? AND outcome = 'OPEN'"
@@ -42,6 +44,7 @@ _FENCE: Final = (
     "UPDATE attempts SET outcome = 'FENCED', reason = ?, message = ?, ended_at = ? "
     "WHERE subjob = ? AND number = ? AND outcome = 'OPEN'"
 )
+_WHOLE_JOB_ROW: Final = f"SELECT {', '.join(rows.NEW_JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
 _JOB_ROW: Final = f"SELECT {', '.join(rows.JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
 
 
@@ -103,6 +106,12 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
                 found += [rows.job(row) for row in rest]
         return found
 
+    def held_until(self, job: int) -> Micros | None:
+        """Until when the worker that runs a job need not be heard of again; ``None`` when none runs it."""
+        self._flush_subjobs()
+        found = heard(self._unit.sets, (job,)).get(job)
+        return None if found is None else found[1]
+
     # --- writing ---------------------------------------------------------------------------------------------------
 
     @override
@@ -123,7 +132,7 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         if entry.cancel_requested or entry.finished_as:
             raise _conflict(job, f"Job {job.number} is being ended; nothing can be added to it.")
         state = State.SUSPENDED if entry.suspended else State.PENDING
-        (row,) = self._unit.sets.all(_JOB_ROW, (job.number,))
+        (row,) = self._unit.sets.all(_WHOLE_JOB_ROW, (job.number,))
         first, ordinal = self._unit.numbers("subjobs", len(subjobs)), len(self.subjobs(job.number))
         made = [
             rows.new_subjob(piece, first + index, ordinal + index, self.now, row, state)
@@ -167,7 +176,8 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         place = (subjob.ordinal, state, attempt)
         self._tell(entry, type_, place, reason=reason, message=message, by=by, request_id=request_id)
         self._unfolded.add(subjob.job)
-        return self._keep(_after(subjob, state, self.now, reason=reason, message=message, result=result))
+        limits = rows.time_limits(entry.limits)
+        return self._keep(_after(subjob, state, self.now, limits, reason=reason, message=message, result=result))
 
     def accept_subjob(self, subjob: Subjob, generation: int, *, by: str = "", request_id: str = "") -> Subjob:
         """Note that an executor reached by push runs a subjob, and at which generation of its job."""
@@ -180,7 +190,8 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
             place = (subjob.ordinal, subjob.state, None)
             self._tell(entry, EventType.SUBJOB_CHANGED, place, reason="", message="", by=by, request_id=request_id)
             self._unfolded.add(subjob.job)
-        return self._keep(replace(accepted, updated_at=self.now))
+        heartbeat = rows.time_limits(entry.limits).heartbeat
+        return self._keep(replace(accepted, updated_at=self.now, silence_at=rows.after(self.now, heartbeat)))
 
     def change_job(
         self,
@@ -293,6 +304,7 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self._moved[subjob.id] = (
             *(subjob.id, subjob.state.value, kept(subjob.reason), kept(subjob.message), subjob.result),
             *(subjob.generation, subjob.attempts, subjob.wake_at, self.now, subjob.finished_at),
+            *(subjob.limit_at, subjob.silence_at, subjob.total_at),
         )
         return subjob
 
@@ -317,9 +329,12 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         return self._unit.sets.run(_FENCE, values) > 0
 
 
-def _after(subjob: Subjob, state: State, now: Micros, *, reason: str, message: str, result: str | None) -> Subjob:
+def _after(
+    subjob: Subjob, state: State, now: Micros, limits: TimeLimits, *, reason: str, message: str, result: str | None
+) -> Subjob:
     """The subjob in its new state; one that begins anew keeps nothing of what it did."""
     anew = subjob.state.terminal and state is State.PENDING
+    limit = {State.PENDING: limits.start, State.RUNNING: limits.attempt}.get(state)
     return replace(
         subjob,
         state=state,
@@ -330,6 +345,9 @@ def _after(subjob: Subjob, state: State, now: Micros, *, reason: str, message: s
         wake_at=subjob.wake_at if state is State.PENDING and not anew else None,
         updated_at=now,
         finished_at=now if state.terminal else None,
+        limit_at=rows.after(now, limit),
+        silence_at=rows.after(now, limits.heartbeat) if state is State.RUNNING else None,
+        total_at=rows.after(now, limits.total) if anew else subjob.total_at,
     )
 
 

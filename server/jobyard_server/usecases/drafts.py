@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.job import IdempotencyKey, LeaseLoss, NewJob, NewSubjob, RetryPolicy
+from jobyard_server.domain.job import IdempotencyKey, LeaseLoss, NewJob, NewSubjob, RetryPolicy, TimeLimits
 from jobyard_server.domain.json_text import member
 from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.domain.schedule import NewSchedule, Progress, check_schedule, first_due
@@ -64,6 +64,7 @@ class JobDraft:
     fair_key: str = ""
     """Empty: the caller's user."""
     retry: RetryPolicy | None = None
+    limits: TimeLimits | None = None
     on_lease_loss: LeaseLoss | None = None
     resumable: bool | None = None
     expires_after: float | None = None
@@ -109,6 +110,7 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         subjobs=subjobs if schedule is None else (),
         split_complete=draft.split_complete,
         retry=draft.retry or (definition.retry if definition is not None else RetryPolicy()),
+        limits=draft.limits or (definition.limits if definition is not None else TimeLimits()),
         on_lease_loss=draft.on_lease_loss
         or (definition.on_lease_loss if definition is not None else LeaseLoss.REQUEUE),
         resumable=_first(draft.resumable, definition.resumable if definition is not None else False),
@@ -170,8 +172,8 @@ def _request_key(call: Call, draft: JobDraft) -> IdempotencyKey | None:
         draft.definition, draft.definition_version, draft.mode, draft.external_id, draft.queue, draft.payload,
         None if draft.subjobs is None else [[piece.key, piece.queue, piece.payload] for piece in draft.subjobs],
         draft.spec, sorted(draft.attributes.items()), sorted(draft.labels.items()), draft.display_name,
-        draft.priority, draft.fair_key, repr(draft.retry), draft.on_lease_loss, draft.resumable, draft.expires_after,
-        repr(draft.schedule),
+        draft.priority, draft.fair_key, repr((draft.retry, draft.limits)), draft.on_lease_loss, draft.resumable,
+        draft.expires_after, repr(draft.schedule),
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(said, ensure_ascii=True).encode(), digest_size=16).hexdigest()
     return IdempotencyKey(key=f"{len(call.user)}:{call.user}:{draft.request_key}", fingerprint=digest)

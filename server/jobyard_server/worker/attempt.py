@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
 from jobyard_server.client.failure import of_status
-from jobyard_server.worker import environment
+from jobyard_server.worker import environment, payload
 from jobyard_server.worker.calls import Calls, FailedError
 from jobyard_server.worker.ending import GIVES_BACK, Report, Stop, report
 from jobyard_server.worker.output import Output
@@ -117,10 +117,8 @@ class Attempt:
             await self._settle(ended, folder)
 
     async def _run_program(self, folder: Path) -> Ended:
-        payload = folder / "payload.json"
-        payload.write_text(self.lease.subjob.payload, encoding="utf-8")
         self._progress = folder / "progress.txt"
-        with payload.open("rb") as stdin:
+        with payload.write(self.lease, folder).open("rb") as stdin:
             reading, writing = os.pipe()
             copy = asyncio.create_task(self._output.read(reading))
             try:
@@ -149,6 +147,8 @@ class Attempt:
                 self._end_program(self._stop)
             if self._plan.limits.timeout_seconds is not None:
                 self._later(self._plan.limits.timeout_seconds, lambda: self.stop(Stop.TIMED_OUT))
+            if self.lease.HasField("time_limit"):
+                self._later(self.lease.time_limit.ToTimedelta().total_seconds(), lambda: self.stop(Stop.LATE))
             ended = await program.ended
             _log.info("%s: ended, %s", self.name, ended.signal_name or f"exit code {ended.exit_code}")
             self._stopped_by = self._stop

@@ -28,6 +28,8 @@ class Stop(StrEnum):
     """The lease is not held any more; nothing is reported."""
     TIMED_OUT = "TIMED_OUT"
     """A limit of the worker."""
+    LATE = "ATTEMPT_TIMED_OUT"
+    """The time limit of the job."""
     MEMORY = "MEMORY"
     """A limit of the worker."""
 
@@ -72,6 +74,8 @@ def report(ended: Ended, stop: Stop | None, limits: Limits, output: bytes, resul
 def _failure(ended: Ended, stop: Stop | None, limits: Limits) -> tuple[str, str]:
     if stop is Stop.TIMED_OUT:
         return "TIMED_OUT", f"stopped after {limits.timeout_seconds:g} s"
+    if stop is Stop.LATE:
+        return Stop.LATE.value, "stopped at the time limit of the job"
     if limits.memory_bytes and (stop is Stop.MEMORY or ended.memory_bytes >= limits.memory_bytes):
         return "MEMORY", f"used more than {limits.memory_bytes / MIB:g} MiB of memory"
     # A program that catches SIGXCPU is killed a little later.

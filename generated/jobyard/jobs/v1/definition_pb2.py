@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/definition.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xf5\x03\n\nDefinition\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x14\n\x03\x61pi\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x15\n\x04kind\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x04\x62\x61se\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12\x17\n\x05queue\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x14\n\x04spec\x18\n \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12+\n\x05retry\x18\x0b \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12;\n\ron_lease_loss\x18\x0c \x01(\x0e\x32\x1a.jobyard.jobs.v1.LeaseLossB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\tresumable\x18\r \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12\x12\n\ncreated_by\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x02\n\x0bRetryPolicy\x12 \n\x0cmax_attempts\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x42\n\x0finitial_backoff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12-\n\nmultiplier\x18\x03 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12>\n\x0bmax_backoff\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12/\n\x15non_retryable_reasons\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01\x18@*X\n\tLeaseLoss\x12\x1a\n\x16LEASE_LOSS_UNSPECIFIED\x10\x00\x12\x16\n\x12LEASE_LOSS_REQUEUE\x10\x01\x12\x17\n\x13LEASE_LOSS_TIME_OUT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/definition.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa2\x04\n\nDefinition\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x14\n\x03\x61pi\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x15\n\x04kind\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x04\x62\x61se\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12\x17\n\x05queue\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x14\n\x04spec\x18\n \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12+\n\x05retry\x18\x0b \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12;\n\ron_lease_loss\x18\x0c \x01(\x0e\x32\x1a.jobyard.jobs.v1.LeaseLossB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\tresumable\x18\r \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12\x12\n\ncreated_by\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06limits\x18\x12 \x01(\x0b\x32\x1b.jobyard.jobs.v1.TimeLimits\"\x82\x02\n\nTimeLimits\x12:\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01*\x00\x12<\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01*\x00\x12>\n\theartbeat\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01*\x00\x12:\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01*\x00\"\x93\x02\n\x0bRetryPolicy\x12 \n\x0cmax_attempts\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x42\n\x0finitial_backoff\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12-\n\nmultiplier\x18\x03 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12>\n\x0bmax_backoff\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12/\n\x15non_retryable_reasons\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01\x18@*X\n\tLeaseLoss\x12\x1a\n\x16LEASE_LOSS_UNSPECIFIED\x10\x00\x12\x16\n\x12LEASE_LOSS_REQUEUE\x10\x01\x12\x17\n\x13LEASE_LOSS_TIME_OUT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEFINITION'].fields_by_name['spec']._serialized_options = b'\322\366\030\002 \002'
   _globals['_DEFINITION'].fields_by_name['on_lease_loss']._loaded_options = None
   _globals['_DEFINITION'].fields_by_name['on_lease_loss']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TIMELIMITS'].fields_by_name['start']._loaded_options = None
+  _globals['_TIMELIMITS'].fields_by_name['start']._serialized_options = b'\272H\r\252\001\n\"\006\010\200\206\260\226\001*\000'
+  _globals['_TIMELIMITS'].fields_by_name['attempt']._loaded_options = None
+  _globals['_TIMELIMITS'].fields_by_name['attempt']._serialized_options = b'\272H\r\252\001\n\"\006\010\200\206\260\226\001*\000'
+  _globals['_TIMELIMITS'].fields_by_name['heartbeat']._loaded_options = None
+  _globals['_TIMELIMITS'].fields_by_name['heartbeat']._serialized_options = b'\272H\r\252\001\n\"\006\010\200\206\260\226\001*\000'
+  _globals['_TIMELIMITS'].fields_by_name['total']._loaded_options = None
+  _globals['_TIMELIMITS'].fields_by_name['total']._serialized_options = b'\272H\r\252\001\n\"\006\010\200\206\260\226\001*\000'
   _globals['_RETRYPOLICY'].fields_by_name['max_attempts']._loaded_options = None
   _globals['_RETRYPOLICY'].fields_by_name['max_attempts']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_RETRYPOLICY'].fields_by_name['initial_backoff']._loaded_options = None
@@ -63,10 +71,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYPOLICY'].fields_by_name['max_backoff']._serialized_options = b'\272H\013\252\001\010\"\004\010\200\365$2\000'
   _globals['_RETRYPOLICY'].fields_by_name['non_retryable_reasons']._loaded_options = None
   _globals['_RETRYPOLICY'].fields_by_name['non_retryable_reasons']._serialized_options = b'\272H\r\222\001\n\020@\"\006r\004\020\001\030@'
-  _globals['_LEASELOSS']._serialized_start=964
-  _globals['_LEASELOSS']._serialized_end=1052
+  _globals['_LEASELOSS']._serialized_start=1270
+  _globals['_LEASELOSS']._serialized_end=1358
   _globals['_DEFINITION']._serialized_start=183
-  _globals['_DEFINITION']._serialized_end=684
-  _globals['_RETRYPOLICY']._serialized_start=687
-  _globals['_RETRYPOLICY']._serialized_end=962
+  _globals['_DEFINITION']._serialized_end=729
+  _globals['_TIMELIMITS']._serialized_start=732
+  _globals['_TIMELIMITS']._serialized_end=990
+  _globals['_RETRYPOLICY']._serialized_start=993
+  _globals['_RETRYPOLICY']._serialized_end=1268
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,7 @@ class Definition(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required. Identifier within the API and tenant."""
     version: _builtins.int
@@ -116,6 +117,10 @@ class Definition(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it last changed."""
 
+    @_builtins.property
+    def limits(self) -> Global___TimeLimits:
+        """How long its jobs may take."""
+
     def __init__(
         self,
         *,
@@ -136,14 +141,67 @@ class Definition(_message.Message):
         created_by: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        limits: Global___TimeLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "retry", b"retry", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "limits", b"limits", "retry", b"retry", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api", b"api", "base", b"base", "create_time", b"create_time", "created_by", b"created_by", "disabled", b"disabled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "kind", b"kind", "on_lease_loss", b"on_lease_loss", "queue", b"queue", "resumable", b"resumable", "retry", b"retry", "spec", b"spec", "tenant", b"tenant", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api", b"api", "base", b"base", "create_time", b"create_time", "created_by", b"created_by", "disabled", b"disabled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "kind", b"kind", "limits", b"limits", "on_lease_loss", b"on_lease_loss", "queue", b"queue", "resumable", b"resumable", "retry", b"retry", "spec", b"spec", "tenant", b"tenant", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Definition: _TypeAlias = Definition  # noqa: Y015
+
+@_typing.final
+class TimeLimits(_message.Message):
+    """TimeLimits say how long things may take. A limit that is absent is none. The time a server is down counts, but a
+    worker is always given the chance to report first.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """How long a subjob may wait for a worker, each time anew; the wait between two attempts does not count. Then it
+        fails with the reason `START_TIMED_OUT`.
+        """
+
+    @_builtins.property
+    def attempt(self) -> _duration_pb2.Duration:
+        """How long one attempt may take. The worker is told and stops it; otherwise the server does a little later. The
+        attempt ends with the reason `ATTEMPT_TIMED_OUT` and is followed by another one as the RetryPolicy says.
+        """
+
+    @_builtins.property
+    def heartbeat(self) -> _duration_pb2.Duration:
+        """How long a worker may be silent about a lease, though it is alive itself; longer than its session lives it may not
+        be in any case. Then the lease is lost with the reason `HEARTBEAT_TIMED_OUT`, as `on_lease_loss` says.
+        """
+
+    @_builtins.property
+    def total(self) -> _duration_pb2.Duration:
+        """How long a subjob may take in all, waits and attempts together, from the submit or from when a user had it
+        retried. Then it fails with the reason `TOTAL_TIMED_OUT`.
+        """
+
+    def __init__(
+        self,
+        *,
+        start: _duration_pb2.Duration | None = ...,
+        attempt: _duration_pb2.Duration | None = ...,
+        heartbeat: _duration_pb2.Duration | None = ...,
+        total: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "heartbeat", b"heartbeat", "start", b"start", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "heartbeat", b"heartbeat", "start", b"start", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeLimits: _TypeAlias = TimeLimits  # noqa: Y015
 
 @_typing.final
 class RetryPolicy(_message.Message):

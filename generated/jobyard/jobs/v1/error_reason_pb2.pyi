@@ -186,6 +186,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No producer of the information type is alive.
     Metadata: `{"info_type": "pm_1.0.0"}`.
     """
+    ERROR_REASON_REQUEST_INVALID: _ErrorReason.ValueType  # 48
+    """The request makes no sense to its API; the message says why."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -360,4 +362,6 @@ ERROR_REASON_INFO_PRODUCER_INACTIVE: ErrorReason.ValueType  # 47
 """No producer of the information type is alive.
 Metadata: `{"info_type": "pm_1.0.0"}`.
 """
+ERROR_REASON_REQUEST_INVALID: ErrorReason.ValueType  # 48
+"""The request makes no sense to its API; the message says why."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -64,6 +64,7 @@ class SubmitJobRequest(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     EXPIRES_AFTER_FIELD_NUMBER: _builtins.int
     SCHEDULE_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     definition: _builtins.str
     """Identifier of the Definition to run; empty for a job that carries everything itself."""
     definition_version: _builtins.int
@@ -106,6 +107,10 @@ class SubmitJobRequest(_message.Message):
         this request and by the Definition as it is when they are made.
         """
 
+    @_builtins.property
+    def limits(self) -> _definition_pb2.TimeLimits:
+        """How long things may take; absent means as the Definition says."""
+
     def __init__(
         self,
         *,
@@ -123,10 +128,11 @@ class SubmitJobRequest(_message.Message):
         retry: _definition_pb2.RetryPolicy | None = ...,
         expires_after: _duration_pb2.Duration | None = ...,
         schedule: _schedule_pb2.Schedule | None = ...,
+        limits: _definition_pb2.TimeLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "retry", b"retry", "schedule", b"schedule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "limits", b"limits", "retry", b"retry", "schedule", b"schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "expires_after", b"expires_after", "fair_key", b"fair_key", "idempotency_key", b"idempotency_key", "labels", b"labels", "mode", b"mode", "payload", b"payload", "priority", b"priority", "queue", b"queue", "retry", b"retry", "schedule", b"schedule", "subjobs", b"subjobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "definition_version", b"definition_version", "display_name", b"display_name", "expires_after", b"expires_after", "fair_key", b"fair_key", "idempotency_key", b"idempotency_key", "labels", b"labels", "limits", b"limits", "mode", b"mode", "payload", b"payload", "priority", b"priority", "queue", b"queue", "retry", b"retry", "schedule", b"schedule", "subjobs", b"subjobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,7 +65,8 @@ class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType
     """
     STATE_SUSPENDED: _State.ValueType  # 3
     """Held back: no worker gets it. Entered by a user, or when running work that a user suspended is given back. A user
-    takes it to STATE_PENDING or STATE_CANCELLED. A standing job is STATE_SUSPENDED while nobody serves it.
+    takes it to STATE_PENDING or STATE_CANCELLED, the engine to STATE_FAILED when its time in all runs out. A standing
+    job is STATE_SUSPENDED while nobody serves it.
     """
     STATE_CANCELLING: _State.ValueType  # 4
     """A user asked to cancel work that was running. Its worker is told with the next heartbeat. The worker takes it to
@@ -109,7 +110,8 @@ runs out.
 """
 STATE_SUSPENDED: State.ValueType  # 3
 """Held back: no worker gets it. Entered by a user, or when running work that a user suspended is given back. A user
-takes it to STATE_PENDING or STATE_CANCELLED. A standing job is STATE_SUSPENDED while nobody serves it.
+takes it to STATE_PENDING or STATE_CANCELLED, the engine to STATE_FAILED when its time in all runs out. A standing
+job is STATE_SUSPENDED while nobody serves it.
 """
 STATE_CANCELLING: State.ValueType  # 4
 """A user asked to cancel work that was running. Its worker is told with the next heartbeat. The worker takes it to

@@ -42,7 +42,9 @@ class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Attemp
     ATTEMPT_OUTCOME_LOST: _AttemptOutcome.ValueType  # 7
     """The worker stopped heartbeating and its lease ran out."""
     ATTEMPT_OUTCOME_FENCED: _AttemptOutcome.ValueType  # 8
-    """The lease was taken away: the cancel was forced, or an authority ended the job."""
+    """The lease was taken away: the cancel was forced, a time limit ran out, or an authority ended the
+    job.
+    """
 
 class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
     """How an Attempt ended."""
@@ -64,7 +66,9 @@ ATTEMPT_OUTCOME_RELEASED: AttemptOutcome.ValueType  # 6
 ATTEMPT_OUTCOME_LOST: AttemptOutcome.ValueType  # 7
 """The worker stopped heartbeating and its lease ran out."""
 ATTEMPT_OUTCOME_FENCED: AttemptOutcome.ValueType  # 8
-"""The lease was taken away: the cancel was forced, or an authority ended the job."""
+"""The lease was taken away: the cancel was forced, a time limit ran out, or an authority ended the
+job.
+"""
 Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
 @_typing.final
@@ -89,6 +93,7 @@ class Subjob(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
     job: _builtins.int
     """Output only. Number of the Job it belongs to."""
     ordinal: _builtins.int
@@ -133,6 +138,12 @@ class Subjob(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the subjob ended; absent before."""
 
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When a time limit ends what it does now: its wait for a worker, its attempt, or all of it; absent
+        when no limit does.
+        """
+
     def __init__(
         self,
         *,
@@ -152,10 +163,11 @@ class Subjob(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "next_attempt_time", b"next_attempt_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "next_attempt_time", b"next_attempt_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "end_time", b"end_time", "generation", b"generation", "job", b"job", "key", b"key", "message", b"message", "next_attempt_time", b"next_attempt_time", "ordinal", b"ordinal", "payload", b"payload", "queue", b"queue", "reason", b"reason", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "generation", b"generation", "job", b"job", "key", b"key", "message", b"message", "next_attempt_time", b"next_attempt_time", "ordinal", b"ordinal", "payload", b"payload", "queue", b"queue", "reason", b"reason", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

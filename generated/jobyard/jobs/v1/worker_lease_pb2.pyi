@@ -144,6 +144,7 @@ class Lease(_message.Message):
     SUBJOB_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TIME_LIMIT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Proof of the lease. It is a secret of the worker and good for this attempt only."""
     attempt: _builtins.int
@@ -160,6 +161,12 @@ class Lease(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the lease ends if the worker is not heard of."""
 
+    @_builtins.property
+    def time_limit(self) -> _duration_pb2.Duration:
+        """How long the attempt may take from now on; absent when it has no limit. A worker stops what takes longer, and
+        reports it with the reason `ATTEMPT_TIMED_OUT`.
+        """
+
     def __init__(
         self,
         *,
@@ -168,10 +175,11 @@ class Lease(_message.Message):
         subjob: _subjob_pb2.Subjob | None = ...,
         attempt: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        time_limit: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job", b"job", "subjob", b"subjob"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job", b"job", "subjob", b"subjob", "time_limit", b"time_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "expire_time", b"expire_time", "job", b"job", "subjob", b"subjob", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "expire_time", b"expire_time", "job", b"job", "subjob", b"subjob", "time_limit", b"time_limit", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,7 +12,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from jobyard.jobs.v1 import definition_pb2, event_pb2, job_pb2, schedule_pb2, state_pb2, subjob_pb2
 from jobyard_server.domain.event import Event, EventType
-from jobyard_server.domain.job import Attempt, Attribute, Job, LeaseLoss, Micros, Outcome, RetryPolicy, Subjob
+from jobyard_server.domain.job import (
+    Attempt,
+    Attribute,
+    Job,
+    LeaseLoss,
+    Micros,
+    Outcome,
+    RetryPolicy,
+    Subjob,
+    TimeLimits,
+)
 from jobyard_server.domain.reason import Reason, Violation, invalid, refuse
 from jobyard_server.domain.state import Counters, Mode, State
 
@@ -73,6 +83,11 @@ def duration(seconds: float) -> Duration:
     """A duration of so many seconds."""
     whole = round(seconds * 1_000_000)
     return Duration(seconds=whole // 1_000_000, nanos=whole % 1_000_000 * 1000)
+
+
+def duration_or_none(seconds: float | None) -> Duration | None:
+    """A duration; ``None`` leaves the field absent."""
+    return None if seconds is None else duration(seconds)
 
 
 def seconds(message: Duration) -> float:
@@ -232,6 +247,7 @@ def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
         update_time=timestamp(subjob.updated_at),
         start_time=timestamp(subjob.started_at),
         end_time=timestamp(subjob.finished_at),
+        deadline=timestamp(subjob.deadline),
     )
 
 
@@ -271,7 +287,7 @@ def event_message(event: Event) -> event_pb2.Event:
     )
 
 
-# --- retry policies ----------------------------------------------------------------------------------------------
+# --- time limits and retry policies -------------------------------------------------------------------------------
 
 
 def retry_policy(message: definition_pb2.RetryPolicy) -> RetryPolicy:
@@ -296,4 +312,25 @@ def retry_message(policy: RetryPolicy) -> definition_pb2.RetryPolicy:
         multiplier=policy.multiplier,
         max_backoff=duration(policy.max_backoff),
         non_retryable_reasons=sorted(policy.non_retryable),
+    )
+
+
+def time_limits(message: definition_pb2.TimeLimits) -> TimeLimits:
+    """Time limits; what is not said is none."""
+    said = (
+        seconds(getattr(message, name)) if message.HasField(name) else None
+        for name in ("start", "attempt", "heartbeat", "total")
+    )
+    return TimeLimits(*said)
+
+
+def limits_message(limits: TimeLimits) -> definition_pb2.TimeLimits | None:
+    """Time limits as clients see them; absent when there are none."""
+    if limits == TimeLimits():
+        return None
+    return definition_pb2.TimeLimits(
+        start=duration_or_none(limits.start),
+        attempt=duration_or_none(limits.attempt),
+        heartbeat=duration_or_none(limits.heartbeat),
+        total=duration_or_none(limits.total),
     )

@@ -10,10 +10,12 @@ from jobyard_server.apis.jobs.mapping import (
     LEASE_LOSS,
     any_json,
     etag,
+    limits_message,
     numbers,
     object_json,
     retry_message,
     retry_policy,
+    time_limits,
     timestamp,
     word,
 )
@@ -58,6 +60,7 @@ def new_definition(message: definition_pb2.Definition, call: Call, options: Opti
         spec=spec,
         attributes=_checked(options, api, message.kind, spec),
         retry=retry_policy(message.retry) if message.HasField("retry") else usual.retry,
+        limits=time_limits(message.limits),
         on_lease_loss=word(LEASE_LOSS, message.on_lease_loss, LeaseLoss.REQUEUE, "definition.on_lease_loss"),
         resumable=message.resumable,
     )
@@ -77,6 +80,7 @@ def definition_message(definition: Definition) -> definition_pb2.Definition:
         queue=definition.queue,
         spec=definition.spec,
         retry=retry_message(definition.retry),
+        limits=limits_message(definition.limits),
         on_lease_loss=LEASE_LOSS[definition.on_lease_loss],
         resumable=definition.resumable,
         etag=etag(definition.revision),

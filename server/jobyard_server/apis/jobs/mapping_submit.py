@@ -14,6 +14,7 @@ from jobyard_server.apis.jobs.mapping import (
     object_json,
     retry_policy,
     seconds,
+    time_limits,
     word,
 )
 from jobyard_server.apis.jobs.mapping_schedule import schedule_draft
@@ -44,6 +45,7 @@ def draft(message: job_submit_pb2.SubmitJobRequest) -> JobDraft:
         priority=message.priority,
         fair_key=message.fair_key,
         retry=retry_policy(message.retry) if message.HasField("retry") else None,
+        limits=time_limits(message.limits) if message.HasField("limits") else None,
         expires_after=seconds(message.expires_after) if message.HasField("expires_after") else None,
         request_key=message.idempotency_key,
     )
@@ -51,7 +53,12 @@ def draft(message: job_submit_pb2.SubmitJobRequest) -> JobDraft:
         return said
     # The rest of the request is what is made when the schedule is due; the schedule itself is kept like any other job.
     return replace(
-        said, spec=template_text(said), schedule=schedule_draft(message.schedule), retry=None, expires_after=None
+        said,
+        spec=template_text(said),
+        schedule=schedule_draft(message.schedule),
+        retry=None,
+        limits=None,
+        expires_after=None,
     )
 
 

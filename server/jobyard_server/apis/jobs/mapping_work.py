@@ -7,7 +7,16 @@ from typing import Final
 from google.rpc import status_pb2
 
 from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
-from jobyard_server.apis.jobs.mapping import STATE, any_json, job_message, numbers, seconds, subjob_message, timestamp
+from jobyard_server.apis.jobs.mapping import (
+    STATE,
+    any_json,
+    duration_or_none,
+    job_message,
+    numbers,
+    seconds,
+    subjob_message,
+    timestamp,
+)
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Refusal
@@ -39,6 +48,7 @@ def lease_message(lease: Lease) -> worker_lease_pb2.Lease:
         subjob=subjob_message(lease.subjob),
         attempt=lease.attempt,
         expire_time=timestamp(lease.expires_at),
+        time_limit=duration_or_none(lease.seconds),
     )
 
 

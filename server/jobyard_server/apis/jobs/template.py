@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from jobyard_server.domain.catalog import Definition
-from jobyard_server.domain.job import NewJob, NewSubjob, RetryPolicy
+from jobyard_server.domain.job import NewJob, NewSubjob, RetryPolicy, TimeLimits
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Refusal, Refused
 from jobyard_server.usecases.call import Call
@@ -36,6 +36,15 @@ class _Retry(msgspec.Struct):
     non_retryable_reasons: list[str]
 
 
+class _Limits(msgspec.Struct, omit_defaults=True):
+    """Time limits, in seconds."""
+
+    start: float | None = None
+    attempt: float | None = None
+    heartbeat: float | None = None
+    total: float | None = None
+
+
 class _Template(msgspec.Struct, omit_defaults=True):
     """The spec of a scheduled job."""
 
@@ -47,6 +56,7 @@ class _Template(msgspec.Struct, omit_defaults=True):
     fair_key: str = ""
     labels: dict[str, str] = {}
     retry: _Retry | None = None
+    limits: _Limits | None = None
     expires_after: float | None = None
     payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     subjobs: list[_Piece] | None = None
@@ -67,6 +77,7 @@ def template_text(draft: JobDraft) -> str:
         fair_key=draft.fair_key,
         labels=dict(draft.labels),
         retry=None if draft.retry is None else _retry(draft.retry),
+        limits=None if draft.limits is None else _limits(draft.limits),
         expires_after=draft.expires_after,
         payload=msgspec.UNSET if draft.payload is None else msgspec.Raw(draft.payload),
         subjobs=None if draft.subjobs is None else [_piece(piece) for piece in draft.subjobs],
@@ -76,6 +87,10 @@ def template_text(draft: JobDraft) -> str:
 
 def _piece(piece: NewSubjob) -> _Piece:
     return _Piece(piece.key, piece.queue, msgspec.Raw(piece.payload))
+
+
+def _limits(limits: TimeLimits) -> _Limits:
+    return _Limits(limits.start, limits.attempt, limits.heartbeat, limits.total)
 
 
 def _retry(policy: RetryPolicy) -> _Retry:
@@ -129,7 +144,7 @@ class _Making:
 
 
 def _draft(said: _Template, time: DueTime, definition: Definition | None) -> JobDraft:
-    retry = said.retry
+    retry, limits = said.retry, said.limits
     return JobDraft(
         definition=said.definition,
         definition_version=said.definition_version,
@@ -152,6 +167,7 @@ def _draft(said: _Template, time: DueTime, definition: Definition | None) -> Job
             retry.max_backoff,
             frozenset(retry.non_retryable_reasons),
         ),
+        limits=None if limits is None else TimeLimits(limits.start, limits.attempt, limits.heartbeat, limits.total),
         expires_after=said.expires_after,
         parent=time.job.number,
         due_at=time.due_at,

@@ -52,6 +52,8 @@ class Lease:
     subjob: Subjob
     attempt: int
     expires_at: Micros
+    seconds: float | None = None
+    """How long the attempt may take; ``None``: without limit."""
 
 
 @dataclass(frozen=True, slots=True)

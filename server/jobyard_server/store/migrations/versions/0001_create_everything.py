@@ -17,6 +17,7 @@ TYPES: dict[str, Any] = {
     "big": sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
     "int": sa.Integer(),
     "flag": sa.Boolean(),
+    "real": sa.Double(),
     "data": sa.LargeBinary(),
 }
 
@@ -45,7 +46,8 @@ def upgrade() -> None:
         "definitions",
         """
         api:text tenant:text id:text version:big kind:text base:text display_name:text enabled:flag
-        queue:text spec:text attributes:text retry:text on_lease_loss:text resumable:flag revision:big
+        queue:text spec:text attributes:text retry:text limits:text on_lease_loss:text resumable:flag
+        revision:big
         created_by:text created_at:big updated_at:big
         """,
         key="api tenant id version",
@@ -73,7 +75,8 @@ def upgrade() -> None:
         "queues",
         """
         name:text priority:int ordering:text status:text slots:text time_zone:text max_running:int
-        last_served:text revision:big updated_at:big
+        max_running_per_tenant:int rate:real burst:int tenant_rate:real tenant_burst:int last_served:text
+        revision:big updated_at:big
         """,
         key="name",
         sqlite_with_rowid=False,
@@ -81,9 +84,9 @@ def upgrade() -> None:
     table(
         "lanes",
         """
-        queue:text running:int
+        queue:text tenant:text used_until:big
         """,
-        key="queue",
+        key="queue tenant",
         sqlite_with_rowid=False,
     )
     table(
@@ -103,8 +106,8 @@ def upgrade() -> None:
         running_now:int finished_as:text? n_pending:int n_running:int n_suspended:int n_cancelling:int
         n_succeeded:int n_failed:int n_partially_failed:int n_cancelled:int generation:int revision:big
         definition:text definition_version:int queue:text priority:int fair_key:text display_name:text
-        spec:text attributes:text labels:text resumable:flag retry:text on_lease_loss:text
-        created_by:text created_at:big updated_at:big started_at:big? finished_at:big?
+        spec:text attributes:text labels:text resumable:flag retry:text limits:text
+        on_lease_loss:text created_by:text created_at:big updated_at:big started_at:big? finished_at:big?
         expires_after:big? expires_at:big? last_event:big parent:big? due_at:big?
         """,
         key="number",
@@ -121,6 +124,7 @@ def upgrade() -> None:
         id:big job:big ordinal:int tenant:text key:text queue:text priority:int fair_key:text state:text
         reason:text message:text generation:int payload:text result:text attempts:int attempt_no:int
         wake_at:big? created_at:big updated_at:big started_at:big? finished_at:big?
+        limit_at:big? silence_at:big? total_at:big?
         """,
         key="id",
         sqlite_autoincrement=True,
@@ -135,10 +139,15 @@ def upgrade() -> None:
     index(
         "ix_subjobs_ready_tenant",
         "subjobs",
-        "tenant, queue, priority DESC, job, id",
+        "queue, tenant, priority DESC, job, id",
         where="state = 'PENDING' AND wake_at IS NULL",
     )
-    index("ix_subjobs_running", "subjobs", "queue", where="state IN ('RUNNING', 'CANCELLING')")
+    index("ix_subjobs_running", "subjobs", "queue, tenant", where="state IN ('RUNNING', 'CANCELLING')")
+    index(
+        "ix_subjobs_limit_at", "subjobs", "limit_at", where="limit_at IS NOT NULL AND state IN ('PENDING', 'RUNNING')"
+    )
+    index("ix_subjobs_silence_at", "subjobs", "silence_at", where="silence_at IS NOT NULL AND state = 'RUNNING'")
+    index("ix_subjobs_total_at", "subjobs", "total_at", where="total_at IS NOT NULL AND finished_at IS NULL")
     index("ix_subjobs_wake_at", "subjobs", "wake_at", where="wake_at IS NOT NULL")
     index("ix_subjobs_cancelling", "subjobs", "updated_at", where="state = 'CANCELLING'")
     index("uq_subjobs_job", "subjobs", "job, ordinal", unique=True)
