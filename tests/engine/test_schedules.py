@@ -269,7 +269,9 @@ async def test_a_crash_after_the_cancel_loses_nothing(store, clock, scheduler, h
 
 async def test_two_engines_on_one_database_make_each_job_once(open_store, clock):
     async with open_store() as one, open_store() as other:
-        jobs = [(await one.submit(scheduled(Schedule(cron="* * * * *", overlap=Overlap.ALLOW)))).job for _ in range(150)]
+        jobs = [
+            (await one.submit(scheduled(Schedule(cron="* * * * *", overlap=Overlap.ALLOW)))).job for _ in range(150)
+        ]
         engines = [Scheduler(one, {"jobs": make}), Scheduler(other, {"jobs": make})]
 
         async def work(engine):
