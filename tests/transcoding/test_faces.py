@@ -304,6 +304,22 @@ async def test_faults_in_the_words_of_the_api(cron: Client, body, text: str) -> 
     assert answer.status == 400
 
 
+async def test_a_form_may_hold_what_its_message_ignores(cron: Client, backend: Recording) -> None:
+    backend.handlers["Replace"] = lambda request: make("cron.ReplaceResponse", name=request.name)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await cron("PUT", "/cron/v1/functions", b"name=a&nope=1", headers=form)).json == {"name": "a"}
+    assert (await cron("PUT", "/cron/v1/functions?nope=1", b"name=a", headers=form)).status == 400
+
+
+async def test_a_suffix_is_no_part_of_an_id(cron: Client, backend: Recording) -> None:
+    backend.handlers["Update"] = lambda request: make("cron.UpdateResponse", cron=request.cron)
+    for path in ("/cron/v1/jobs/7", "/cron/v1/jobs/7.json", "/cron/v1/jobs/7.json/"):
+        assert (await cron("PUT", path, {})).status == 200
+        assert backend.request.cron_id == "7"
+    await cron("PUT", "/cron/v1/jobs/7.xml", {})
+    assert backend.request.cron_id == "7.xml"
+
+
 async def test_the_other_kind_of_error(cron: Client, backend: Recording) -> None:
     unknown = await cron("GET", "/cron/v9")
     assert unknown.json == {"code": 404, "title": "Not Found", "description": "nothing is found at /cron/v9"}

@@ -124,7 +124,7 @@ class _FormReader:
     """Reads HTML forms: like a query, with files into bytes."""
 
     def __init__(self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners) -> None:
-        self._table = QueryTable(message, dialect, manners)
+        self._table = QueryTable(message, dialect, manners.for_form(message))
         self._limits = limits
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:

@@ -25,6 +25,8 @@ class Plan:
     """Faces by the prefixes of their paths, longest first."""
     bare: FacePlan
     """Answers for paths of no face."""
+    suffixes: tuple[str, ...]
+    """Of all faces."""
 
     def face_of(self, path: str) -> FacePlan | None:
         """Find the face that owns the errors of a path."""
@@ -35,13 +37,14 @@ class Plan:
 
     def find(self, verb: str, path: str) -> Found[Operation] | Missed:
         """Look a request up, as strictly as the faces say: HEAD, trailing slash and suffixes."""
-        found = self._find_verb(verb, path)
+        # A suffix goes before a variable at the end could take it for a part of its value.
+        suffixed = path.endswith(self.suffixes)
+        found: Found[Operation] | Missed = Missed(frozenset()) if suffixed else self._find_verb(verb, path)
         if isinstance(found, Found) or found.allowed:
             return found
         face = self.face_of(path)
-        if face is None:
-            return found
-        for other in _variants(path, face):
+        others = () if face is None else _variants(path, face)
+        for other in (*others, path) if suffixed else others:
             again = self._find_verb(verb, other)
             if isinstance(again, Found) or again.allowed:
                 return again
@@ -79,7 +82,8 @@ def compile_plan(
             operation = Operation(spec, route, plan, settings)
             operations.append(operation)
             routes.append(_route(operation, plan))
-    return Plan(surface, Router(routes), tuple(operations), _by_prefix(faces.values()), faces[BARE_FACE.name])
+    suffixes = tuple(sorted({suffix for plan in faces.values() for suffix in plan.face.suffixes}))
+    return Plan(surface, Router(routes), tuple(operations), _by_prefix(faces.values()), faces[BARE_FACE.name], suffixes)
 
 
 def _route(operation: Operation, plan: FacePlan) -> Route[Operation]:
@@ -106,11 +110,8 @@ def _by_prefix(plans: Iterable[FacePlan]) -> tuple[tuple[str, FacePlan], ...]:
 
 
 def _variants(path: str, plan: FacePlan) -> Sequence[str]:
-    """Give the other spellings of a path that its face takes."""
-    variants: list[str] = []
-    bare = path
-    if plan.face.trailing_slash and path.endswith("/") and len(path) > 1:
-        bare = path[:-1]
-        variants.append(bare)
-    variants += [bare.removesuffix(suffix) for suffix in plan.face.suffixes if bare.endswith(suffix)]
-    return variants
+    """Give the other spellings of a path that its face takes, the barest first."""
+    slashed = plan.face.trailing_slash and path.endswith("/") and len(path) > 1
+    bare = path[:-1] if slashed else path
+    variants = [bare.removesuffix(suffix) for suffix in plan.face.suffixes if bare.endswith(suffix)]
+    return [*variants, bare] if slashed else variants

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -39,6 +39,13 @@ class Manners:
     def of(cls, face: face_pb2.Face, most: int) -> Manners:
         """Read them from a face."""
         return cls(face.unknown_query == json_pb2.STRICTNESS_IGNORE, face.blank, most)
+
+    def for_form(self, message: Descriptor) -> Manners:
+        """The same for a form: what it must not hold is for its message to say, as with any body."""
+        unknown = message.GetOptions().Extensions[rest.object].unknown
+        if not unknown:
+            return self
+        return replace(self, unknown_ignored=unknown == json_pb2.STRICTNESS_IGNORE)
 
 
 class QueryTable:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobyard/jobs/v1/queue.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x02\n\x05Queue\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1b\n\x08priority\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\n(\x00\x12\x34\n\x05order\x18\x03 \x01(\x0e\x32\x1b.jobyard.jobs.v1.QueueOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x06status\x18\x04 \x01(\x0e\x32\x1c.jobyard.jobs.v1.QueueStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\ntime_slots\x18\x05 \x03(\x0b\x32\x19.jobyard.jobs.v1.TimeSlotB\x08\xbaH\x05\x92\x01\x02\x10\x30\x12\x1a\n\ttime_zone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x0bmax_running\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x08TimeSlot\x12\x35\n\x05start\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12;\n\x03\x65nd\x18\x02 \x01(\tB.\xbaH+r)2\'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$*U\n\nQueueOrder\x12\x1b\n\x17QUEUE_ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_ORDER_FIFO\x10\x01\x12\x14\n\x10QUEUE_ORDER_FAIR\x10\x02*|\n\x0bQueueStatus\x12\x1c\n\x18QUEUE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14QUEUE_STATUS_ENABLED\x10\x01\x12\x1a\n\x16QUEUE_STATUS_SCHEDULED\x10\x02\x12\x19\n\x15QUEUE_STATUS_DISABLED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobyard/jobs/v1/queue.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x03\n\x05Queue\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1b\n\x08priority\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\n(\x00\x12\x34\n\x05order\x18\x03 \x01(\x0e\x32\x1b.jobyard.jobs.v1.QueueOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x06status\x18\x04 \x01(\x0e\x32\x1c.jobyard.jobs.v1.QueueStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\ntime_slots\x18\x05 \x03(\x0b\x32\x19.jobyard.jobs.v1.TimeSlotB\x08\xbaH\x05\x92\x01\x02\x10\x30\x12\x1a\n\ttime_zone\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x0bmax_running\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x16max_running_per_tenant\x18\n \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12#\n\x04rate\x18\x0b \x01(\x0b\x32\x15.jobyard.jobs.v1.Rate\x12*\n\x0btenant_rate\x18\x0c \x01(\x0b\x32\x15.jobyard.jobs.v1.Rate\"Q\n\x04Rate\x12-\n\nper_second\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x80\x84.A!\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1a\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"~\n\x08TimeSlot\x12\x35\n\x05start\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12;\n\x03\x65nd\x18\x02 \x01(\tB.\xbaH+r)2\'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$*U\n\nQueueOrder\x12\x1b\n\x17QUEUE_ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_ORDER_FIFO\x10\x01\x12\x14\n\x10QUEUE_ORDER_FAIR\x10\x02*|\n\x0bQueueStatus\x12\x1c\n\x18QUEUE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14QUEUE_STATUS_ENABLED\x10\x01\x12\x1a\n\x16QUEUE_STATUS_SCHEDULED\x10\x02\x12\x19\n\x15QUEUE_STATUS_DISABLED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,16 +47,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUE'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@'
   _globals['_QUEUE'].fields_by_name['max_running']._loaded_options = None
   _globals['_QUEUE'].fields_by_name['max_running']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_QUEUE'].fields_by_name['max_running_per_tenant']._loaded_options = None
+  _globals['_QUEUE'].fields_by_name['max_running_per_tenant']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_RATE'].fields_by_name['per_second']._loaded_options = None
+  _globals['_RATE'].fields_by_name['per_second']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\200\204.A!\000\000\000\000\000\000\000\000@\001'
+  _globals['_RATE'].fields_by_name['burst']._loaded_options = None
+  _globals['_RATE'].fields_by_name['burst']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_TIMESLOT'].fields_by_name['start']._loaded_options = None
   _globals['_TIMESLOT'].fields_by_name['start']._serialized_options = b'\272H#r!2\037^([01][0-9]|2[0-3]):[0-5][0-9]$'
   _globals['_TIMESLOT'].fields_by_name['end']._loaded_options = None
   _globals['_TIMESLOT'].fields_by_name['end']._serialized_options = b'\272H+r)2\'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$'
-  _globals['_QUEUEORDER']._serialized_start=591
-  _globals['_QUEUEORDER']._serialized_end=676
-  _globals['_QUEUESTATUS']._serialized_start=678
-  _globals['_QUEUESTATUS']._serialized_end=802
+  _globals['_QUEUEORDER']._serialized_start=796
+  _globals['_QUEUEORDER']._serialized_end=881
+  _globals['_QUEUESTATUS']._serialized_start=883
+  _globals['_QUEUESTATUS']._serialized_end=1007
   _globals['_QUEUE']._serialized_start=111
-  _globals['_QUEUE']._serialized_end=461
-  _globals['_TIMESLOT']._serialized_start=463
-  _globals['_TIMESLOT']._serialized_end=589
+  _globals['_QUEUE']._serialized_end=583
+  _globals['_RATE']._serialized_start=585
+  _globals['_RATE']._serialized_end=666
+  _globals['_TIMESLOT']._serialized_start=668
+  _globals['_TIMESLOT']._serialized_end=794
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,9 @@ class Queue(_message.Message):
     MAX_RUNNING_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    MAX_RUNNING_PER_TENANT_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    TENANT_RATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. Name, unique on the server."""
     priority: _builtins.int
@@ -103,6 +106,8 @@ class Queue(_message.Message):
     """How many subjobs of the queue may run at once; 0 means without limit."""
     etag: _builtins.str
     """Output only. Changes with every change of the queue."""
+    max_running_per_tenant: _builtins.int
+    """How many subjobs of one tenant may run at once; 0 means without limit."""
     @_builtins.property
     def time_slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSlot]:
         """The daily openings of a queue with QUEUE_STATUS_SCHEDULED."""
@@ -110,6 +115,14 @@ class Queue(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the queue last changed."""
+
+    @_builtins.property
+    def rate(self) -> Global___Rate:
+        """How fast subjobs leave the queue; absent means without limit."""
+
+    @_builtins.property
+    def tenant_rate(self) -> Global___Rate:
+        """How fast subjobs of one tenant leave the queue; absent means without limit."""
 
     def __init__(
         self,
@@ -123,14 +136,43 @@ class Queue(_message.Message):
         max_running: _builtins.int = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        max_running_per_tenant: _builtins.int = ...,
+        rate: Global___Rate | None = ...,
+        tenant_rate: Global___Rate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tenant_rate", b"tenant_rate", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "max_running", b"max_running", "name", b"name", "order", b"order", "priority", b"priority", "status", b"status", "time_slots", b"time_slots", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "max_running", b"max_running", "max_running_per_tenant", b"max_running_per_tenant", "name", b"name", "order", b"order", "priority", b"priority", "rate", b"rate", "status", b"status", "tenant_rate", b"tenant_rate", "time_slots", b"time_slots", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class Rate(_message.Message):
+    """A Rate limits how often something happens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PER_SECOND_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    per_second: _builtins.float
+    """Required. So many in a second, on average; 0.5 is one every two seconds."""
+    burst: _builtins.int
+    """So many at once after a pause; 0 means 1, or what one second allows if that is more."""
+    def __init__(
+        self,
+        *,
+        per_second: _builtins.float = ...,
+        burst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst", b"burst", "per_second", b"per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rate: _TypeAlias = Rate  # noqa: Y015
 
 @_typing.final
 class TimeSlot(_message.Message):

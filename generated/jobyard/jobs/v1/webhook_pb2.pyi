@@ -26,7 +26,8 @@ class Webhook(_message.Message):
     """A Webhook is a URL that is called with POST for the events of the jobs of its tenant that match it. Every call is a
     CloudEvent in binary mode, whose `ce-id` is the same at every attempt, with a WebhookCall for its body. The events of
     one Job arrive in their order. A call that is not answered with 2xx is repeated, and in the end kept as a dead
-    letter; an answer of 410 is taken for good.
+    letter; an answer of 410 is taken for good. Where the API of the Job words routing keys for its events, the call bears
+    one in `ce-routingkey`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

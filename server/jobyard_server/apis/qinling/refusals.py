@@ -24,7 +24,7 @@ __all__ = [
 
 def wrong(field: str, sentence: str) -> Refused:
     """A field that breaks a rule; the sentence is all that clients over REST are told."""
-    return refuse(Reason.INVALID_FIELD, f"{field}: {sentence}", Violation(field, sentence))
+    return refuse(Reason.REQUEST_INVALID, f"{field}: {sentence}", Violation(field, sentence))
 
 
 def no_uuid(text: str) -> Refused:

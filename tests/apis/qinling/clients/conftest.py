@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from apis.qinling.clients.real import Clients
+
 ENVIRONMENT = os.environ.get("QINLING_CLIENT", "")
 
 if not ENVIRONMENT:
@@ -15,9 +17,7 @@ if not ENVIRONMENT:
 
 
 @pytest.fixture(scope="package")
-def clients(tmp_path_factory) -> Iterator:
-    from apis.qinling.clients.real import Clients
-
+def clients(tmp_path_factory) -> Iterator[Clients]:
     found = Clients(tmp_path_factory.mktemp("clients"), ENVIRONMENT)
     found.start()
     try:

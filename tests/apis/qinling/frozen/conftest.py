@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from apis.qinling.frozen.field import Field
+
 LIBRARY = os.environ.get("FAKETIME_LIBRARY", "")
 
 if not LIBRARY:
@@ -12,9 +14,7 @@ if not LIBRARY:
 
 
 @pytest.fixture(scope="package")
-def running_field(tmp_path_factory) -> Iterator:
-    from apis.qinling.frozen.field import Field
-
+def running_field(tmp_path_factory) -> Iterator[Field]:
     found = Field(tmp_path_factory.mktemp("qinling"), LIBRARY)
     found.start()
     try:

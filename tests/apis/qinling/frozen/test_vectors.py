@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,7 +88,7 @@ def check_tick(field: Field, expect: Mapping[str, Any]) -> None:
     """What has to hold after a tick; executions take a moment to succeed."""
     assert expect.keys() <= {"jobs", "executions", "execution_order"}
     for id_, members in expect["jobs"].items():
-        assert until(lambda: shown(field, id_, members), members) == members
+        assert until(partial(shown, field, id_, members), members) == members
     for wanted in expect["executions"]:
         check_executions(field, wanted)
     if "execution_order" in expect:
