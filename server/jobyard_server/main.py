@@ -129,6 +129,9 @@ def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Sch
     retention = Retention(
         settings.delivery_retention_seconds, settings.dead_letter_retention_seconds, settings.retention_check_seconds
     )
+    teller = WebhookTeller(
+        store, routing_keys={api.name: api.routing_key for api in APIS if api.routing_key is not None}
+    )
     return Supervisor(
         [
             *loops(store, _periods(settings), Grace(settings.cancel_grace_seconds, settings.attempt_report_seconds)),
@@ -138,7 +141,7 @@ def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Sch
                 settings.retention_check_seconds,
                 settings.fire_retention_seconds,
             ),
-            *delivery_loops(sender, WebhookTeller(store).step, store, settings.delivery_check_seconds, retention),
+            *delivery_loops(sender, teller.step, store, settings.delivery_check_seconds, retention),
         ]
     )
 

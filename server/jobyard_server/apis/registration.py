@@ -12,7 +12,7 @@ from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
-from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, Store
+from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, RoutingKey, Store
 
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
@@ -97,5 +97,9 @@ class Api:
     """The same for kinds that depend on settings."""
     ended: JobEnded | None = None
     """What follows when a job of its ends, or is removed before its end."""
+    started: Callable[[Store, Options], Awaitable[None]] | None = None
+    """What it does when a server begins, before that serves."""
+    routing_key: RoutingKey | None = None
+    """How it words the routing keys of the events of its jobs; ``None`` for an API whose events have none."""
     make_jobs: MakeJobs | None = None
     """How it makes the jobs of its schedules; ``None`` for an API without schedules."""

@@ -92,16 +92,34 @@ def secret_of(key: bytes) -> str:
     return SECRET_PREFIX + base64.b64encode(key).decode()
 
 
-def event_facts(webhook: Webhook, event: Event) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, and who is told of it."""
+
+    webhook: str
+    include_job: bool
+    """Whether it wants to see the job."""
+    event: Event
+    routing_key: str
+    """By which its receiver may pass it on; empty where the API of the job has no such keys."""
+
+
+def event_facts(webhook: Webhook, event: Event, routing_key: str = "") -> str:
     """What has to be known to tell a webhook of an event later."""
     said = {name: getattr(event, name) for name in Event.__slots__}
-    return json.dumps({"webhook": webhook.id, "include_job": webhook.include_job, "event": said})
+    facts = {"webhook": webhook.id, "include_job": webhook.include_job, "event": said}
+    return json.dumps({**facts, "routing_key": routing_key} if routing_key else facts)
 
 
-def event_of(facts: str) -> tuple[str, bool, Event]:
-    """The webhook, whether it wants to see the job, and the event."""
+def event_of(facts: str) -> Told:
+    """What is to be told, and to whom."""
     said = json.loads(facts)
     event = said["event"]
     words = {"type": EventType(event["type"]), "state": State(event["state"])}
     subjob_state = None if event["subjob_state"] is None else State(event["subjob_state"])
-    return said["webhook"], said["include_job"], Event(**{**event, **words, "subjob_state": subjob_state})
+    return Told(
+        webhook=said["webhook"],
+        include_job=said["include_job"],
+        event=Event(**{**event, **words, "subjob_state": subjob_state}),
+        routing_key=said.get("routing_key", ""),
+    )

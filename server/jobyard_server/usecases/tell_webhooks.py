@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.filter import Expression
     from jobyard_server.domain.job import Job
     from jobyard_server.domain.webhook import Webhook
-    from jobyard_server.usecases.ports import Store, Tx
+    from jobyard_server.usecases.ports import RoutingKey, Store, Tx
 
 PAGE: Final = 500
 MOST_DELIVERIES: Final = 200
@@ -60,8 +60,12 @@ class WebhookTeller:
     that does the same is noticed by the position having moved, and then nothing is owed twice.
     """
 
-    def __init__(self, store: Store, period: float = 1.0) -> None:
+    def __init__(
+        self, store: Store, period: float = 1.0, routing_keys: Mapping[str, RoutingKey] | None = None
+    ) -> None:
+        """``routing_keys``: how an API words the keys of the events of its jobs, by API."""
         self._store = store
+        self._routing_keys = routing_keys or {}
         self._period = period
         self._written = -1
         """The position as it was last seen in the store; -1 before it was."""
@@ -101,7 +105,8 @@ class WebhookTeller:
         last = start
         for event in events:
             job = jobs.get(event.job)
-            owed += [_owed(one.webhook, event) for one in listeners if one.wants(event, job)]
+            key = self._routing_key(event, job)
+            owed += [_owed(one.webhook, event, key) for one in listeners if one.wants(event, job)]
             last = event.position
             if len(owed) >= MOST_DELIVERIES:
                 break
@@ -111,11 +116,16 @@ class WebhookTeller:
         return len(events)
 
     async def _jobs(self, listeners: Sequence[_Listener], events: Sequence[Event]) -> Mapping[int, Job]:
-        if all(one.where is None for one in listeners):
+        filtered = any(one.where is not None for one in listeners)
+        numbers = tuple({event.job for event in events if filtered or event.api in self._routing_keys})
+        if not numbers:
             return {}
-        numbers = tuple({event.job for event in events})
         query = JobQuery(None, None, Comparison("number", Op.IN, numbers), limit=len(numbers))
         return {job.number: job for job in await self._store.read.jobs(query)}
+
+    def _routing_key(self, event: Event, job: Job | None) -> str:
+        words = self._routing_keys.get(event.api)
+        return "" if words is None or job is None else words(job, event)
 
     async def _owe(self, owed: Sequence[NewDelivery], position: int) -> int:
         """Write deliveries and position together; 1, or 0 when somebody else was faster."""
@@ -139,13 +149,13 @@ class WebhookTeller:
         self._written = self._position = 0 if kept is None else int(kept.body)
 
 
-def _owed(webhook: Webhook, event: Event) -> NewDelivery:
+def _owed(webhook: Webhook, event: Event, routing_key: str) -> NewDelivery:
     return NewDelivery(
         api=API,
         tenant=event.tenant,
         kind=KIND,
         address=webhook.url,
-        facts=event_facts(webhook, event),
+        facts=event_facts(webhook, event, routing_key),
         job=event.job,
         lane=f"{webhook.id}/{event.job}",
     )

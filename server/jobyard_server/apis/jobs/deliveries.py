@@ -8,10 +8,9 @@ from typing import Final
 from jobyard.jobs.v1 import webhook_pb2
 from jobyard_server.apis.jobs.mapping import event_message, job_message
 from jobyard_server.domain.delivery import Delivery, DeliveryPolicy, HttpCall
-from jobyard_server.domain.event import Event
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import Reason, invalid, refuse
-from jobyard_server.domain.webhook import event_of, secret_key, webhook_of
+from jobyard_server.domain.webhook import Told, event_of, secret_key, webhook_of
 from jobyard_server.usecases.ports import DeliveryKind, Rendering
 from jobyard_server.usecases.webhooks import API, KIND
 
@@ -22,28 +21,32 @@ TYPE: Final = "jobyard.jobs.v1"
 
 async def render_webhook(delivery: Delivery, context: Rendering) -> HttpCall | None:
     """The call that tells a webhook of an event; none when the webhook is gone or switched off."""
-    id_, include_job, event = event_of(delivery.facts)
-    record = await context.read.record(API, delivery.tenant, KIND, id_)
+    told = event_of(delivery.facts)
+    event = told.event
+    record = await context.read.record(API, delivery.tenant, KIND, told.webhook)
     webhook = None if record is None else webhook_of(record)
     if webhook is None or webhook.disabled:
         return None
     message = webhook_pb2.WebhookCall(event=event_message(event))
-    if include_job:
+    if told.include_job:
         job = await context.read.job(event.job, api=None, tenant=delivery.tenant)
         if job is not None:
             message.job.CopyFrom(job_message(job))
     return HttpCall(
         method="POST",
         url=delivery.address,
-        headers=_cloud_event(event, message),
+        headers=_cloud_event(told, message),
         body=context.json(message, FACE),
         signing_secret=_key(context, webhook.sealed_secret),
     )
 
 
-def _cloud_event(event: Event, message: webhook_pb2.WebhookCall) -> Mapping[str, str]:
+def _cloud_event(told: Told, message: webhook_pb2.WebhookCall) -> Mapping[str, str]:
     """The attributes of a CloudEvent, as headers."""
+    event = told.event
+    routing = {"ce-routingkey": told.routing_key} if told.routing_key else {}
     return {
+        **routing,
         "ce-specversion": "1.0",
         "ce-id": f"{event.job_uid}.{event.job_seq}",
         "ce-source": SOURCE,

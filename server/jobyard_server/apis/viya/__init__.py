@@ -29,6 +29,7 @@ from jobyard.viya.v1 import (
 from jobyard_server.apis.registration import Api, Service
 from jobyard_server.apis.viya import names, states
 from jobyard_server.apis.viya.definition_service import JobDefinitionService
+from jobyard_server.apis.viya.events import routing_key
 from jobyard_server.apis.viya.fields import FIELDS
 from jobyard_server.apis.viya.file_service import FileService
 from jobyard_server.apis.viya.heartbeats import DELIVERIES, ended
@@ -92,4 +93,5 @@ API = Api(
     },
     deliveries=DELIVERIES,
     ended=ended,
+    routing_key=routing_key,
 )

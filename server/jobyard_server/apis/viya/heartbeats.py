@@ -41,6 +41,7 @@ def listen(tx: Tx, job: Job, at: Micros | None = None) -> None:
                 facts=f'"{job.uid}"',
                 job=job.number,
                 lane=_lane(job.number),
+                channel=names.HEARTBEAT,
                 not_before=tx.now + interval * SECOND if at is None else at,
             )
         )

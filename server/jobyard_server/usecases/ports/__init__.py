@@ -14,6 +14,7 @@ from jobyard_server.usecases.ports.deliveries import (
     Judge,
     Render,
     Rendering,
+    RoutingKey,
     nothing_follows,
 )
 from jobyard_server.usecases.ports.reading import JobQuery, Order, Reader
@@ -66,6 +67,7 @@ __all__ = [
     "Reader",
     "Render",
     "Rendering",
+    "RoutingKey",
     "Settle",
     "Settled",
     "Store",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobyard_server.domain.delivery import Delivery, HttpCall
+    from jobyard_server.domain.event import Event
+    from jobyard_server.domain.job import Job
     from jobyard_server.usecases.ports.reading import Reader
     from jobyard_server.usecases.ports.transactions import Tx
 
@@ -51,6 +53,10 @@ Judge: TypeAlias = Callable[[Answer], Verdict]
 Settled: TypeAlias = "Callable[[Tx, Delivery, Answer], None]"
 """Runs in the transaction that ends a delivery, whose ``state`` is DELIVERED or DEAD by then. It may change jobs and
 records, owe further deliveries, and must not fail for what a peer answered."""
+
+
+RoutingKey: TypeAlias = "Callable[[Job, Event], str]"
+"""Words the key by which the receiver of an event may pass it on; empty for an event that has none."""
 
 
 def nothing_follows(_tx: Tx, _delivery: Delivery, _answer: Answer) -> None:

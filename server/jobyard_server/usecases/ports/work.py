@@ -61,6 +61,8 @@ class Acquired:
     """The answer to an acquire."""
 
     leases: tuple[Lease, ...] = ()
+    again_in: float | None = None
+    """Seconds after which the rate of a queue lets out more; nobody is told of that."""
 
 
 class Directive(StrEnum):
