@@ -6,7 +6,7 @@ import pytest
 
 from jobyard_server.domain.catalog import Queue, QueueOrder
 from jobyard_server.domain.job import NewSubjob
-from jobyard_server.store import fair, lines
+from jobyard_server.store import fair, lines, rooms
 from support.storing import Hand, key, new_job, pieces
 
 WAITING = 2_000
@@ -105,7 +105,9 @@ async def test_a_batch_of_submits_is_a_few_statements(store):
     [
         (lines._OF_ANY, (0, "q", 5), "ix_subjobs_ready "),
         (lines._OF_TENANT, (0, "q", "acme", 5), "ix_subjobs_ready_tenant "),
-        (lines._BUSY, (0, "q", 5), "ix_subjobs_running "),
+        (rooms._BUSY, (0, "q", 5), "ix_subjobs_running "),
+        (rooms._BUSY_TENANT, (0, 0, "q", "acme", 5), "ix_subjobs_running "),
+        (rooms._TENANTS, ("q", "acme", "q", 5), "ix_subjobs_ready_tenant "),
         (fair._LEVEL, ("q", 5), "ix_subjobs_ready"),
         (fair._KEYS, ("q", 1, "k", "q", 1, 5), "ix_subjobs_ready_fair "),
         (fair._OF_KEY + fair._LIMIT, ("q", 1, "k", 5), "ix_subjobs_ready_fair "),

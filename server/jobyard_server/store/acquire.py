@@ -11,7 +11,8 @@ from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.ledger import CHANGING, HOT_COLUMNS, Entry, Ledger
-from jobyard_server.store.lines import Line, Turn, read_lines
+from jobyard_server.store.lines import Line, Turn, limited_queues, read_lines
+from jobyard_server.store.rooms import limited, use
 from jobyard_server.store.rows import MICROS, NEW_JOB_COLUMNS, SUBJOB_COLUMNS, after, kept, time_limits
 from jobyard_server.store.rows import job as job_of
 from jobyard_server.store.rows import subjob as subjob_of
@@ -19,7 +20,7 @@ from jobyard_server.store.tokens import Token, digest_of
 from jobyard_server.usecases.ports import Acquire, Acquired, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jobyard_server.domain.job import Micros, Subjob
     from jobyard_server.store.sets import Sets
@@ -66,16 +67,29 @@ def acquire(unit: Unit, commands: Sequence[Acquire]) -> list[Acquired | Refusal]
     gone: set[int] = set()
     picks: list[tuple[int, Turn]] = []
     served: dict[str, str] = {}
+    taken: dict[str, dict[str, int]] = {}
     for index, command in enumerate(commands):
         keys = [(queue, command.tenant) for queue in dict.fromkeys(command.queues)]
         own = [lines[key] for key in keys if key in lines]
         for line, turn in _pick(own, command.limit, gone):
             picks.append((index, turn))
-            served[line.queue.name] = turn.fair_key
+            served[line.queue.name] = turn.fair_key if line.queue.order is QueueOrder.FAIR else turn.tenant
+            if limited(line.queue):
+                counts = taken.setdefault(kept(line.queue.name), {})
+                counts[turn.tenant] = counts.get(turn.tenant, 0) + 1
     if not picks:
-        return [Acquired() for _ in commands]
+        return [Acquired(again_in=_again_in(unit, one, lines)) for one in commands]
     _remember(unit, served, lines)
+    if taken:
+        use(unit, limited_queues(lines.values()), taken)
     return _lease(unit, commands, picks)
+
+
+def _again_in(unit: Unit, command: Acquire, lines: Mapping[tuple[str, str | None], Line]) -> float | None:
+    """Seconds until a rate lets out more of what a command asked for."""
+    own = [lines[queue, command.tenant] for queue in command.queues if (queue, command.tenant) in lines]
+    found = [line.room.again_at for line in own if line.room.again_at is not None]
+    return max(0, min(found) - unit.now) / MICROS if found else None
 
 
 def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Turn]]:
@@ -94,11 +108,9 @@ def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Tur
         if line.room.left == 0:
             heappop(heads)
             continue
-        if turn.subjob not in gone:
+        if turn.subjob not in gone and line.room.takes(turn.tenant):
             gone.add(turn.subjob)
             picked.append((line, turn))
-            if line.room.left is not None:
-                line.room.left -= 1
         if at + 1 < len(line.turns):
             following = line.turns[at + 1]
             place = (-line.queue.priority, -following.priority, following.job, following.subjob, index, at + 1)
@@ -109,9 +121,13 @@ def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Tur
 
 
 def _remember(unit: Unit, served: dict[str, str], lines: dict[tuple[str, str | None], Line]) -> None:
-    """Keep whose turn it was on fair queues."""
-    fair = {line.queue.name for line in lines.values() if line.queue.order is QueueOrder.FAIR}
-    rows = [(kept(name), key) for name, key in sorted(served.items()) if name in fair]
+    """Keep whose turn it was where turns are taken."""
+    turning = {
+        line.queue.name
+        for line in lines.values()
+        if line.queue.order is QueueOrder.FAIR or line.room.tenants is not None
+    }
+    rows = [(kept(name), key) for name, key in sorted(served.items()) if name in turning]
     unit.sets.update("queues", ("name",), ("last_served",), rows)
 
 

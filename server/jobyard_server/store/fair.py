@@ -16,6 +16,8 @@ Found: TypeAlias = tuple[int, int, int, str]
 """(priority, job, subjob, fair key)."""
 
 MAX_ARMS: Final = 100
+MAX_KEYS: Final = 1000
+"""Keys looked at for one tenant."""
 
 _LEVEL: Final = (
     "SELECT max(priority) FROM subjobs "  # noqa: S608 - our own names
@@ -49,7 +51,8 @@ def fair_turns(sets: Sets, queue: str, tenant: str | None, last_served: str, dem
             break
         priority = level
         missing = demand - len(turns)
-        keys = _keys(sets, queue, priority, last_served, missing)
+        # Keys of other tenants wait among them, and are found to have nothing for this one.
+        keys = _keys(sets, queue, priority, last_served, missing if tenant is None else MAX_KEYS)
         turns += _rotate(_waiting(sets, queue, priority, keys, tenant, missing), missing)
     return turns
 
@@ -73,7 +76,7 @@ def _waiting(
     sets: Sets, queue: str, priority: int, keys: Sequence[str], tenant: str | None, most: int
 ) -> list[deque[Found]]:
     """The first subjobs of each key; one each where there are keys enough."""
-    depth = 1 if len(keys) >= most else most
+    depth = 1 if tenant is None and len(keys) >= most else most
     lines: dict[str, deque[Found]] = {key: deque() for key in keys}
     arm = _OF_KEY + ("AND tenant = ? " if tenant is not None else "") + _LIMIT
     for start in range(0, len(keys), MAX_ARMS):

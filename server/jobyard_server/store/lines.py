@@ -1,18 +1,19 @@
-"""Which ready subjobs are next on a set of queues: their settings, their caps, their order."""
+"""Which ready subjobs are next on a set of queues: their settings and their order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from jobyard_server.domain.catalog import Queue, QueueOrder, QueueStatus
 from jobyard_server.store.fair import fair_turns
+from jobyard_server.store.rooms import MAX_ARMS, Looked, Room, limited, read_rooms
 from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_catalog import QUEUE_COLUMNS
 from jobyard_server.store.rows_catalog import queue as queue_of
-from jobyard_server.store.tables import READY, RUNNING
+from jobyard_server.store.tables import READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.unit import Unit
 
-MAX_ARMS: Final = 100
-"""Queues looked at by one statement; SQLite takes at most 500 parts of a compound query."""
-
 _COLUMNS: Final = (*QUEUE_COLUMNS, "last_served")
 _QUEUES: Final = (
     f"SELECT {', '.join('q.' + name for name in _COLUMNS)} "  # noqa: S608 - our own names
     "FROM given CROSS JOIN queues AS q WHERE q.name = given.name"
 )
-_CAPPED: Final = "SELECT q.name FROM given CROSS JOIN queues AS q WHERE q.name = given.name AND q.max_running > 0"
+_CAPPED: Final = (
+    "SELECT q.name FROM given CROSS JOIN queues AS q "
+    "WHERE q.name = given.name AND (q.max_running > 0 OR q.max_running_per_tenant > 0)"
+)
 _ORDER: Final = "ORDER BY priority DESC, job, id LIMIT ?"
 _OF_ANY: Final = (
     "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
@@ -37,10 +38,6 @@ _OF_ANY: Final = (
 _OF_TENANT: Final = (
     "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
     f"WHERE queue = ? AND {READY} AND tenant = ? {_ORDER})"
-)
-_BUSY: Final = (
-    "SELECT ?, count(*) FROM (SELECT 1 FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND {RUNNING} LIMIT ?)"
 )
 
 
@@ -52,6 +49,8 @@ class Turn:
     job: int
     subjob: int
     fair_key: str
+    tenant: str = ""
+    """As it is stored; only where tenants are limited."""
 
 
 @dataclass(slots=True)
@@ -64,13 +63,6 @@ class Line:
     room: Room
     demand: int = 0
     turns: list[Turn] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Room:
-    """How many more subjobs of a queue may run; shared by all lines of the queue."""
-
-    left: int | None = None
 
 
 def capped(unit: Unit, names: Iterable[str]) -> set[str]:
@@ -103,7 +95,10 @@ def read_lines(unit: Unit, demands: Iterable[tuple[str, str | None, int]]) -> di
             # Another line of the same queue may take turns first, so each reads enough for all.
             lines[name, tenant] = Line(queue, tenant, last_served, rooms[name], total[name])
     found = list(lines.values())
-    _read_rooms(unit, found)
+    read_rooms(unit, limited_queues(found))
+    for line in found:
+        if line.room.left is not None:
+            line.demand = min(line.demand, line.room.left)
     _read_turns(unit, [line for line in found if line.demand > 0])
     return lines
 
@@ -114,43 +109,71 @@ def _read_queues(unit: Unit, names: Sequence[str]) -> dict[str, tuple[Queue, str
     return {queue.name: (queue, last_served) for queue, last_served in found}
 
 
-def _read_rooms(unit: Unit, lines: Sequence[Line]) -> None:
-    """Count what runs on capped queues, never beyond the cap."""
-    capped = {line.queue.name: line for line in lines if line.queue.max_running > 0}
-    names = list(capped)
-    for start in range(0, len(names), MAX_ARMS):
-        part = names[start : start + MAX_ARMS]
-        parameters: list[Any] = []
-        for name in part:
-            parameters += (name, kept(name), capped[name].queue.max_running)
-        for name, busy in unit.sets.all(" UNION ALL ".join([_BUSY] * len(part)), parameters):
-            capped[name].room.left = capped[name].queue.max_running - busy
+def limited_queues(lines: Iterable[Line]) -> list[Looked]:
+    """The queues of lines that limit what is handed out."""
+    looked: dict[str, Looked] = {}
     for line in lines:
-        if line.room.left is not None:
-            line.demand = min(line.demand, line.room.left)
+        if not limited(line.queue):
+            continue
+        one = looked.setdefault(line.queue.name, Looked(line.queue, line.room))
+        if line.tenant is None:
+            one.everybody = True
+        else:
+            one.tenants.add(kept(line.tenant))
+        if line.queue.order is QueueOrder.FIFO:
+            one.last_served = line.last_served
+    return list(looked.values())
 
 
 def _read_turns(unit: Unit, lines: Sequence[Line]) -> None:
-    fifo = [line for line in lines if line.queue.order is QueueOrder.FIFO]
-    for start in range(0, len(fifo), MAX_ARMS):
-        _read_fifo(unit, fifo[start : start + MAX_ARMS])
+    """Read turns; where tenants are limited, of each no more than it has room for."""
+    arms: list[tuple[Line, str | None, int]] = []
     for line in lines:
-        if line.queue.order is QueueOrder.FAIR:
-            _read_fair(unit, line)
+        for tenant, most in _shares(line):
+            if line.queue.order is QueueOrder.FAIR:
+                found = fair_turns(unit.sets, kept(line.queue.name), tenant, line.last_served, most)
+                line.turns += [Turn(*turn, tenant=_tenant_of(line, tenant)) for turn in found]
+            else:
+                arms.append((line, tenant, most))
+    for start in range(0, len(arms), MAX_ARMS):
+        _read_fifo(unit, arms[start : start + MAX_ARMS])
+    for line in lines:
+        if line.room.tenants is not None:
+            line.turns = _merged(line)
 
 
-def _read_fifo(unit: Unit, lines: Sequence[Line]) -> None:
-    arms, parameters = [], []
-    for index, line in enumerate(lines):
-        arms.append(_OF_ANY if line.tenant is None else _OF_TENANT)
-        tenant = () if line.tenant is None else (kept(line.tenant),)
-        parameters += [index, kept(line.queue.name), *tenant, line.demand]
-    for index, *turn in unit.sets.all(" UNION ALL ".join(arms), parameters):
-        lines[index].turns.append(Turn(*turn))
+def _shares(line: Line) -> list[tuple[str | None, int]]:
+    """(tenant as it is stored, most turns) of a line; one share where tenants are not limited."""
+    tenants = line.room.tenants
+    own = None if line.tenant is None else kept(line.tenant)
+    if tenants is None:
+        return [(own, line.demand)]
+    seen = tenants if own is None else {own: tenants[own]}
+    return [(tenant, min(left, line.demand)) for tenant, left in seen.items() if left > 0]
 
 
-def _read_fair(unit: Unit, line: Line) -> None:
-    tenant = None if line.tenant is None else kept(line.tenant)
-    name = kept(line.queue.name)
-    found = fair_turns(unit.sets, name, tenant, line.last_served, line.demand)
-    line.turns = [Turn(*turn) for turn in found]
+def _tenant_of(line: Line, tenant: str | None) -> str:
+    return tenant or "" if line.room.tenants is not None else ""
+
+
+def _read_fifo(unit: Unit, arms: Sequence[tuple[Line, str | None, int]]) -> None:
+    parts, parameters = [], []
+    for index, (line, tenant, most) in enumerate(arms):
+        parts.append(_OF_ANY if tenant is None else _OF_TENANT)
+        parameters += [index, kept(line.queue.name), *(() if tenant is None else (tenant,)), most]
+    for index, priority, job, subjob, fair_key in unit.sets.all(" UNION ALL ".join(parts), parameters):
+        line, tenant, _ = arms[index]
+        line.turns.append(Turn(priority, job, subjob, fair_key, _tenant_of(line, tenant)))
+
+
+def _merged(line: Line) -> list[Turn]:
+    """The turns of tenants in one line: by the order of the queue, or on a fair one by turns of the tenants."""
+    if line.queue.order is QueueOrder.FIFO:
+        return sorted(line.turns, key=lambda turn: (-turn.priority, turn.job, turn.subjob))
+    place: dict[tuple[str, int], int] = {}
+    ranked = []
+    for turn in line.turns:
+        rank = place[turn.tenant, turn.priority] = place.get((turn.tenant, turn.priority), 0) + 1
+        behind = turn.fair_key <= line.last_served
+        ranked.append((-turn.priority, rank, behind, turn.fair_key, turn.job, turn.subjob, turn))
+    return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])]

@@ -110,6 +110,7 @@ class CatalogTransaction:
     def delete_queue(self, name: str) -> bool:
         """Back to the defaults; whether it was put."""
         self._unit.woken.add(kept(name))
+        self._unit.sets.run("DELETE FROM lanes WHERE queue = ?", (kept(name),))
         return self._unit.sets.run("DELETE FROM queues WHERE name = ?", (kept(name),)) > 0
 
     def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:

@@ -54,7 +54,7 @@ async def acquire(store: Store, call: Call, request: WorkRequest) -> Acquired:
             acquired = await store.acquire(command)
             if acquired.leases:
                 return acquired
-            await ready
+            await asyncio.wait([ready], timeout=acquired.again_in)
         finally:
             ready.cancel()
 

@@ -29,6 +29,7 @@ from jobyard_server.domain.catalog import (
     Queue,
     QueueOrder,
     QueueStatus,
+    Rate,
     Reach,
     Record,
     TimeSlot,
@@ -137,6 +138,9 @@ def queue(message: queue_pb2.Queue) -> Queue:
         slots=tuple(TimeSlot(_minute(slot.start), _minute(slot.end)) for slot in message.time_slots),
         time_zone=message.time_zone or usual.time_zone,
         max_running=message.max_running,
+        max_running_per_tenant=message.max_running_per_tenant,
+        rate=_rate(message.rate),
+        tenant_rate=_rate(message.tenant_rate),
     )
 
 
@@ -150,9 +154,20 @@ def queue_message(found: Queue) -> queue_pb2.Queue:
         time_slots=[queue_pb2.TimeSlot(start=_clock(slot.start), end=_clock(slot.end)) for slot in found.slots],
         time_zone=found.time_zone,
         max_running=found.max_running,
+        max_running_per_tenant=found.max_running_per_tenant,
+        rate=_rate_message(found.rate),
+        tenant_rate=_rate_message(found.tenant_rate),
         etag=etag(found.revision),
         update_time=timestamp(found.updated_at),
     )
+
+
+def _rate(message: queue_pb2.Rate) -> Rate:
+    return Rate(message.per_second, message.burst or max(1, int(message.per_second)))
+
+
+def _rate_message(rate: Rate) -> queue_pb2.Rate | None:
+    return queue_pb2.Rate(per_second=rate.per_second, burst=rate.burst) if rate.per_second else None
 
 
 def _minute(clock: str) -> int:
