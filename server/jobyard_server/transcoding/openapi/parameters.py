@@ -34,9 +34,10 @@ def path_of(template: Template) -> tuple[str, list[tuple[str, tuple[str, ...]]]]
             continue
         owner = next((v for v in template.variables if v.start <= index and _within(v.end, index, template)), None)
         field = owner.field if owner else ()
-        name = ".".join(field) or f"part{index}"
+        # No dots: the names of path parameters are not on the wire, and tools that fill templates in trip over them.
+        name = "_".join(field) or f"part{index}"
         if any(name == taken for taken, _ in names):
-            name = f"{name}.{index}"
+            name = f"{name}_{index}"
         names.append((name, field))
         pieces.append(f"{{{name}}}")
     verb = f":{template.verb}" if template.verb else ""
