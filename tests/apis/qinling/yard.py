@@ -69,13 +69,7 @@ class Yard:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        connection = http.client.HTTPConnection(self.server.rest, timeout=PATIENCE)
-        try:
-            connection.request(method, path, body, {**sent, **(headers or {})})
-            answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+        return send(self.server, method, path, body, {**sent, **(headers or {})})
 
     def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """The same, which has to go well; what was answered."""
@@ -85,13 +79,7 @@ class Yard:
 
     def form(self, method: str, path: str, fields: Mapping[str, str], package: bytes = b"", **more: Any) -> Answer:
         """One form, as requests sends it."""
-        boundary = uuid.uuid4().hex
-        lead = f"--{boundary}\r\nContent-Disposition: form-data; name="
-        body = "".join(f'{lead}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()).encode()
-        if package:
-            body += f'{lead}"package"; filename="p.zip"\r\n\r\n'.encode() + package + b"\r\n"
-        body += f"--{boundary}--\r\n".encode()
-        kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        body, kind = form_of(fields, package)
         return self.ask(method, path, body, headers=kind, **more)
 
     def function(self, code: str = CODE, **fields: str) -> dict[str, Any]:
@@ -108,6 +96,27 @@ class Yard:
         body = {"function_id": function, "pattern": "0 21 * * *", **members}
         found: dict[str, Any] = self.ok("POST", "/v1/jobs", body, user=user)
         return found
+
+
+def send(server: Server, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    """One request over a connection of its own."""
+    connection = http.client.HTTPConnection(server.rest, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, dict(headers))
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def form_of(fields: Mapping[str, str], package: bytes) -> tuple[bytes, dict[str, str]]:
+    """A form as requests sends it: its body and headers."""
+    boundary = uuid.uuid4().hex
+    lead = f"--{boundary}\r\nContent-Disposition: form-data; name="
+    body = "".join(f'{lead}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()).encode()
+    if package:
+        body += f'{lead}"package"; filename="p.zip"\r\n\r\n'.encode() + package + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def packed(code: str, name: str = "main.py") -> bytes:

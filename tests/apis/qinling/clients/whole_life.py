@@ -5,12 +5,15 @@ import sys
 import time
 from pathlib import Path
 
+from keystoneauth1 import noauth, session
 from qinlingclient import client
 from qinlingclient.common import exceptions
 
 
 def main(url, package, changed):
     qinling = client.Client("1", url, token="anything")
+    # Without a session the library drops every answer that is no JSON, as logs are.
+    by_session = client.Client("1", url, session=session.Session(auth=noauth.NoAuth(endpoint=url)))
     runtime = next(each for each in qinling.runtimes.list() if each.image == "python")
     with Path(package).open("rb") as file:
         function = qinling.functions.create(
@@ -32,7 +35,7 @@ def main(url, package, changed):
         assert (one.status, one.function_version, one.sync) == ("success", 1, False), one.to_dict()
         assert json.loads(one.result)["output"] == "Hello, Ann"
         assert json.loads(one.input) == {"name": "Ann"}
-        assert "Greeting Ann" in qinling.function_executions.get_log(one.id).text
+        assert "Greeting Ann" in by_session.function_executions.get_log(one.id)
     with Path(changed).open("rb") as file:
         qinling.functions.update(function.id, package=file)
     assert qinling.function_versions.create(function.id).version_number == 2
