@@ -134,7 +134,12 @@ def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Sch
     )
     return Supervisor(
         [
-            *loops(store, _periods(settings), Grace(settings.cancel_grace_seconds, settings.attempt_report_seconds)),
+            *loops(
+                store,
+                _periods(settings),
+                Grace(settings.cancel_grace_seconds, settings.attempt_report_seconds),
+                settings.event_retention_seconds,
+            ),
             *schedule_loops(
                 scheduler,
                 settings.schedule_check_seconds,
@@ -147,12 +152,15 @@ def _supervisor(settings: Settings, store: Store, sender: Sender, scheduler: Sch
 
 
 def _store(settings: Settings) -> Store:
+    if strange := sorted(settings.retention.keys() - {api.name for api in APIS}):
+        raise SettingsError(f"retention: {strange[0]} is no API; there are {', '.join(sorted(a.name for a in APIS))}")
     try:
         return Store(
             settings.database,
             words={api.name: api.words for api in APIS},
             fields={api.name: api.fields for api in APIS},
             keep_seconds=settings.retention_seconds,
+            keep_by_api=settings.retention,
             ended={api.name: api.ended for api in APIS if api.ended is not None},
         )
     except DATABASE_TROUBLE as problem:

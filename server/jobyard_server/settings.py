@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     taken away. Longer than workers wait between SIGTERM and SIGKILL."""
     retention_seconds: PositiveFloat = 30 * 86400.0
     """How long jobs are kept after their end where they say nothing themselves."""
+    retention: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """The same for the jobs of one API, where it differs: ``{"dataone": 604800}``."""
+    event_retention_seconds: PositiveFloat = 30 * 86400.0
+    """How long events are kept. A watch that resumes behind older ones is told to list again."""
 
     # --- deliveries ----------------------------------------------------------------------------------------------
     outbound_allow: Words = frozenset()
@@ -186,7 +190,7 @@ class Settings(BaseSettings):
     cancel_check_seconds: PositiveFloat = 1.0
     """How often cancelled work that does not stop is looked for."""
     retention_check_seconds: PositiveFloat = 60.0
-    """How often jobs and idempotency keys whose time is over are looked for."""
+    """How often jobs, events and idempotency keys whose time is over are looked for."""
     checkpoint_seconds: PositiveFloat = 15.0
     """A watch that saw nothing for so long sends a checkpoint."""
 

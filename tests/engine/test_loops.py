@@ -133,7 +133,9 @@ async def test_the_engine_does_all_of_it_by_itself(store, clock):
     await cancel_job(store, CALL, stubborn.number)
     done = (await store.submit(new_job(queue="none", subjobs=pieces(0), expires_after=30.0))).job
     supervisor = Supervisor(
-        loops(store, Periods(leases=0.02, wakes=0.02, cancels=0.02, limits=0.02, retention=0.02), Grace(10.0, 10.0))
+        loops(
+            store, Periods(leases=0.02, wakes=0.02, cancels=0.02, limits=0.02, retention=0.02), Grace(10.0, 10.0), KEEP
+        )
     )
     supervisor.start()
     clock.pass_by(31)

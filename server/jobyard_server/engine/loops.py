@@ -26,6 +26,12 @@ class TimeKeeping(Protocol):
     async def forget_jobs(self) -> int:
         """Remove jobs whose time to be kept is over."""
 
+    async def forget_events(self, seconds: float) -> int:
+        """Forget events that are older."""
+
+    async def give_back(self) -> int:
+        """Give space that is not used any more back to the disk."""
+
     async def forget_keys(self) -> int:
         """Forget idempotency keys whose time is over."""
 
@@ -39,6 +45,7 @@ class Periods:
     cancels: float
     limits: float
     retention: float
+    """Of what is forgotten after some time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,8 @@ class Grace:
     """To report an attempt whose time is over."""
 
 
-def loops(store: TimeKeeping, periods: Periods, grace: Grace) -> list[Loop]:
-    """The loops that keep time for jobs."""
+def loops(store: TimeKeeping, periods: Periods, grace: Grace, keep_events: float) -> list[Loop]:
+    """The loops that keep time for jobs; events are kept for ``keep_events`` seconds."""
     return [
         Loop("leases", periods.leases, store.expire_leases),
         Loop("wakes", periods.wakes, store.wake_due),
@@ -60,4 +67,6 @@ def loops(store: TimeKeeping, periods: Periods, grace: Grace) -> list[Loop]:
         Loop("limits", periods.limits, lambda: store.end_overdue(grace.report)),
         Loop("jobs", periods.retention, store.forget_jobs),
         Loop("keys", periods.retention, store.forget_keys),
+        Loop("events", periods.retention, lambda: store.forget_events(keep_events)),
+        Loop("vacuum", periods.retention, store.give_back),
     ]

@@ -101,6 +101,8 @@ def _engine(url: URL, *, size: int, read_only: bool) -> Engine:
 
 def _pragmas(*, read_only: bool) -> tuple[str, ...]:
     shared = (
+        # Free pages can be given back to the disk. It counts for the first one that opens a new file, if said first.
+        "auto_vacuum = INCREMENTAL",
         f"busy_timeout = {BUSY_MILLISECONDS}",
         "journal_mode = WAL",
         f"cache_size = -{CACHE_KIBIBYTES}",
@@ -110,4 +112,9 @@ def _pragmas(*, read_only: bool) -> tuple[str, ...]:
         return (*shared, "query_only = ON")
     # FULL: a commit is on the disk before it is answered. In group commit it costs nothing
     # measurable against NORMAL. Checkpoints are made by the writer, between its batches.
-    return (*shared, "synchronous = FULL", "wal_autocheckpoint = 0", f"journal_size_limit = {KEPT_BYTES}")
+    return (
+        *shared,
+        "synchronous = FULL",
+        "wal_autocheckpoint = 0",
+        f"journal_size_limit = {KEPT_BYTES}",
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.state import Control, Counters, Mode, State, fold
-from jobyard_server.store.rows import NEW_JOB_COLUMNS, kept, new_job
+from jobyard_server.store.rows import NEW_JOB_COLUMNS, kept, micros, new_job
 from jobyard_server.store.words import word
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def job_row(unit: Unit, new: NewJob, number: int) -> Row:
         state=state,
         word=word(unit.words, new.api, state),
         last_event=2 if state.terminal else 1,
+        expires_at=unit.keep.until(new.api, unit.now, micros(new.expires_after)) if state.terminal else None,
     )
 
 

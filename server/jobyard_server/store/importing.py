@@ -104,9 +104,8 @@ def _row(unit: Unit, imported: ImportedJob, number: int, before: tuple[str, int,
         "updated_at": updated,
         "finished_at": updated if state.terminal else None,
     }
-    keep = unit.keep if row["expires_after"] is None else row["expires_after"]
-    if state.terminal and keep is not None:
-        row["expires_at"] = updated + keep
+    if state.terminal:
+        row["expires_at"] = unit.keep.until(new.api, updated, row["expires_after"])
     return row
 
 

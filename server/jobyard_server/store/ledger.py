@@ -266,8 +266,7 @@ class Ledger:
             entry.started_at = now
         if state.terminal:
             entry.finished_at = now
-            keep = self._unit.keep if entry.expires_after is None else entry.expires_after
-            entry.expires_at = None if keep is None else now + keep
+            entry.expires_at = self._unit.keep.until(entry.api, now, entry.expires_after)
         else:
             entry.finished_at = entry.expires_at = None
         self.tell(

@@ -20,6 +20,7 @@ from jobyard_server.store.reader_catalog import CatalogReader
 from jobyard_server.store.reader_deliveries import DeliveryReader
 from jobyard_server.store.reader_schedules import ScheduleReads
 from jobyard_server.store.sets import Sets
+from jobyard_server.store.trimming import EVENT_FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ _LOG: Final = (
     "WHERE subjob = ? AND attempt = ? AND offset > ? AND offset + length(data) > ? ORDER BY offset LIMIT 256"
 )
 _NEWEST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
-_FLOOR: Final = "SELECT value FROM meta WHERE name = 'event_floor'"
+_FLOOR: Final = f"SELECT value FROM meta WHERE name = '{EVENT_FLOOR}'"  # noqa: S608 - our own name
 
 _log = structlog.get_logger(__name__)
 

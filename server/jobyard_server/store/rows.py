@@ -214,7 +214,17 @@ NEW_JOB_COLUMNS: Final = (*JOB_COLUMNS, "retry", "on_lease_loss", "expires_after
 _LIMITS: Final = NEW_JOB_COLUMNS.index("limits")
 
 
-def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word: str, last_event: int) -> Row:
+def new_job(
+    new: NewJob,
+    number: int,
+    uid: str,
+    now: int,
+    *,
+    state: State,
+    word: str,
+    last_event: int,
+    expires_at: int | None = None,
+) -> Row:
     """The row of a job as it is submitted, in the order of :data:`NEW_JOB_COLUMNS`; its subjobs wait."""
     ended = now if state.terminal else None
     keep = micros(new.expires_after)
@@ -231,7 +241,7 @@ def new_job(new: NewJob, number: int, uid: str, now: int, *, state: State, word:
             attributes_text(new.labels),
             new.resumable,
         ),
-        *(actor, now, now, None, ended, None if ended is None or keep is None else ended + keep, last_event),
+        *(actor, now, now, None, ended, expires_at, last_event),
         *(new.parent, new.due_at, retry_text(new.retry), new.on_lease_loss.value, keep, limits_text(new.limits)),
     )
 

@@ -15,6 +15,7 @@ from jobyard_server.store.delivering import claim, forget, hold, release, settle
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.fire import fire, forget_fires
 from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.keeping import Keep
 from jobyard_server.store.overdue import end_overdue
 from jobyard_server.store.owing import DELIVERIES
 from jobyard_server.store.query import JobQueries
@@ -24,6 +25,7 @@ from jobyard_server.store.schema import prepare
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction import Transaction
+from jobyard_server.store.trimming import forget_events, give_back
 from jobyard_server.store.wakeups import Wakeups
 from jobyard_server.store.writer import Writer, data_version, run
 from jobyard_server.usecases.ports import Acquired, Beaten, Fired, Settled, Submitted
@@ -70,8 +72,8 @@ class Store:
     """The one store behind all APIs; open while it is entered.
 
     ``words`` are what each API calls its states, ``fields`` what each filters and sorts by; ``keep_seconds`` is how
-    long jobs are kept after their end where they say nothing themselves; ``ended`` is what follows, by API, when a job
-    of its ends.
+    long jobs are kept after their end where they say nothing themselves, ``keep_by_api`` where it differs; ``ended``
+    is what follows, by API, when a job of its ends.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Store:
         fields: Mapping[str, ApiFields] | None = None,
         clock: Clock | None = None,
         keep_seconds: float | None = None,
+        keep_by_api: Mapping[str, float] | None = None,
         ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._fields = fields or {}
@@ -90,7 +93,10 @@ class Store:
         queries = JobQueries(self._fields)
         self._reader = Reader(self._database, queries, clock)
         self._wakeups = Wakeups(self._version)
-        keep = None if keep_seconds is None else round(keep_seconds * MICROS)
+        keep = Keep(
+            None if keep_seconds is None else round(keep_seconds * MICROS),
+            {api: round(seconds * MICROS) for api, seconds in (keep_by_api or {}).items()},
+        )
         self._writer = Writer(
             self._database, words or {}, self._wakeups.wake, clock, keep=keep, queries=queries, ended=ended
         )
@@ -257,6 +263,15 @@ class Store:
     async def forget_jobs(self) -> int:
         """Remove a step of the jobs whose time to be kept is over."""
         return await self._step(forget_jobs)
+
+    async def forget_events(self, seconds: float) -> int:
+        """Forget a step of the events that are older."""
+        age = round(seconds * MICROS)
+        return await self._step(lambda unit: forget_events(unit, age))
+
+    async def give_back(self) -> int:
+        """Give a step of free pages back to the disk."""
+        return await self._step(give_back)
 
     async def forget_keys(self) -> int:
         """Forget a step of the request keys whose time is over."""

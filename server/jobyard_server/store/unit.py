@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from jobyard_server.store.keeping import Keep
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,7 +50,7 @@ class Unit:
         now: Micros,
         words: Words,
         *,
-        keep: Micros | None = None,
+        keep: Keep | None = None,
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
@@ -56,8 +58,8 @@ class Unit:
         self.sets = sets
         self.now = now
         self.words = words
-        self.keep = keep
-        """How long jobs are kept after their end where they say nothing themselves; ``None``: for ever."""
+        self.keep = keep or Keep()
+        """How long jobs are kept after their end."""
         self.queries = queries
         """Writes lists of jobs as SQL."""
         self.ended = ended or {}

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
+    from jobyard_server.store.keeping import Keep
     from jobyard_server.store.query import JobQueries
     from jobyard_server.store.words import Words
     from jobyard_server.usecases.ports import JobEnded
@@ -93,7 +94,7 @@ class Writer:
         woken: Woken,
         clock: Clock,
         *,
-        keep: Micros | None = None,
+        keep: Keep | None = None,
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
