@@ -3,11 +3,14 @@
 import json
 import urllib.request
 
+import pytest
+
 from apis.qinling.clients.real import until
 
 COUNT = 3
 
 
+@pytest.mark.timeout(600)
 def test_the_whole_life_of_a_function_and_a_job(clients):
     (runtime,) = clients.json("runtime", "list")
     package = str(clients.package("cli"))
