@@ -16,13 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, qinling, viya
 from jobyard_server.apis.registration import Api, Ask, Options
-from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified
-from jobyard_server.callers.roles import RoleError, Roles
-from jobyard_server.callers.token_file import TokenFileError
-from jobyard_server.callers.tokens import TokenVerifier
+from jobyard_server.callers import assembly
+from jobyard_server.callers.authentication import Authentication
 from jobyard_server.console import docs
 from jobyard_server.domain.delivery import Answer, HttpCall
-from jobyard_server.domain.principal import Principal
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
 from jobyard_server.engine.loops import Grace, Periods, loops
@@ -62,6 +59,10 @@ HOW_TO_OPEN: Final = (
     "set JOBYARD_AUTH_TOKENS=FILE, whose tokens `jobyard token create` makes, to listen elsewhere than on loopback"
 )
 
+HOW_TO_HIDE: Final = (
+    "set JOBYARD_TLS_CERTIFICATE=FILE and JOBYARD_TLS_KEY=FILE, or JOBYARD_PLAINTEXT=true behind a proxy"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -95,7 +96,11 @@ def build(settings: Settings) -> Parts:
     edge = Edge(
         _authentication(settings),
         CallMetrics(registry),
-        Limits(calls=settings.max_calls, unary_seconds=settings.max_unary_seconds),
+        Limits(
+            calls=settings.max_calls,
+            unary_seconds=settings.max_unary_seconds,
+            certificates=settings.tls_client_authorities is not None,
+        ),
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
     peers = _peers(settings)
@@ -168,29 +173,28 @@ def _store(settings: Settings) -> Store:
 
 
 def _check_addresses(settings: Settings) -> None:
-    """Without authentication only this machine may come in: whoever reaches the server may run programs."""
-    if settings.auth_tokens is not None:
-        return
+    """Without authentication only this machine may come in: whoever reaches the server may run programs.
+
+    Without TLS, too, unless the operator says that the network hides what callers show.
+    """
+    safe = settings.tls_certificate is not None or settings.plaintext
     for name in ("grpc", "rest"):
         address: str = getattr(settings, name)
-        if not is_loopback(address.rpartition(":")[0]):
+        if is_loopback(address.rpartition(":")[0]):
+            continue
+        if not settings.guarded:
             raise SettingsError(f"{name}: {address} is open to others and nobody has to prove who he is; {HOW_TO_OPEN}")
+        if not safe:
+            raise SettingsError(
+                f"{name}: {address} is open to others and tokens could be read on the way; {HOW_TO_HIDE}"
+            )
 
 
 def _authentication(settings: Settings) -> Authentication:
-    if settings.auth_tokens is None:
-        return Unguarded(settings.default_tenant)
     files = [file for api in APIS for file in api.files]
     known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
-    try:
-        declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
-        roles = Roles({**declared, **settings.roles}, known)
-        permissions = roles.permissions(settings.auth_anonymous_roles)
-        verifier = TokenVerifier(settings.auth_tokens, roles, settings.default_tenant)
-    except (RoleError, TokenFileError) as problem:
-        raise SettingsError(str(problem)) from None
-    nobody = Principal(ANONYMOUS, settings.default_tenant, settings.auth_anonymous_roles, permissions)
-    return Verified([verifier], nobody)
+    declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
+    return assembly.authentication(settings, declared, known)
 
 
 def _asking(peers: HttpClient) -> Ask:
@@ -299,7 +303,7 @@ def _application(settings: Settings, rpc: Rpc, health: Health, registry: Collect
     )
     transcoder = Transcoder(services, rpc.backend, declared, files=[file for api in APIS for file in api.files])
     application = with_pages(transcoder, {**pages(health, registry), **docs.pages()})
-    return for_own_machine(application) if settings.auth_tokens is None else application
+    return application if settings.guarded else for_own_machine(application)
 
 
 def _periods(settings: Settings) -> Periods:

@@ -24,6 +24,7 @@ from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.store import Store
+from jobyard_server.tls import CertificateError, CertificateFiles
 from jobyard_server.transcoding.one_packet import OnePacketProtocol
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
@@ -75,12 +76,14 @@ class _Process:
         """Start everything, wait for the signal, stop everything."""
         self._listen_for_signals()
         parts = build(self._settings)
-        http, http_socket = self._http(parts)
-        grpc_port = self._grpc_port(parts)
+        certificates = self._certificates()
+        http, http_socket = self._http(parts, certificates)
+        grpc_port = self._grpc_port(parts, certificates)
         own_worker = self._own_worker(_with_port(self._settings.grpc, grpc_port))
         async with contextlib.AsyncExitStack() as stack:
             await self._open(parts.store)
             stack.push_async_callback(parts.store.stop)
+            await parts.begin()
             parts.peers.open()
             stack.push_async_callback(parts.peers.close)
             stack.push_async_callback(parts.sender.stop, self._settings.drain_seconds)
@@ -122,9 +125,19 @@ class _Process:
             os._exit(ENDED_BY_SIGNAL)
         self._stopping.set()
 
-    def _http(self, parts: Parts) -> tuple[_Http, socket.socket]:
+    def _certificates(self) -> CertificateFiles | None:
+        certificate, key = self._settings.tls_certificate, self._settings.tls_key
+        if certificate is None or key is None:
+            return None
+        try:
+            return CertificateFiles(certificate, key, self._settings.tls_client_authorities)
+        except CertificateError as problem:
+            raise SettingsError(str(problem)) from None
+
+    def _http(self, parts: Parts, certificates: CertificateFiles | None) -> tuple[_Http, socket.socket]:
         config = uvicorn.Config(
             parts.application,
+            ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.http(),
             http=OnePacketProtocol,
             ws="none",
             lifespan="off",
@@ -138,8 +151,10 @@ class _Process:
         )
         return _Http(config), _bound("rest", self._settings.rest)
 
-    def _grpc_port(self, parts: Parts) -> int:
+    def _grpc_port(self, parts: Parts, certificates: CertificateFiles | None) -> int:
         try:
+            if certificates is not None:
+                return parts.rpc.server.add_secure_port(self._settings.grpc, certificates.rpc())
             return parts.rpc.server.add_insecure_port(self._settings.grpc)
         except RuntimeError:
             raise SettingsError(f"grpc: cannot listen on {self._settings.grpc}") from None
@@ -148,8 +163,8 @@ class _Process:
         """The worker of a development server."""
         if not (self._settings.dev and self._settings.dev_worker):
             return None
-        if self._settings.auth_tokens is not None:
-            _log.warning("no worker", why="callers have to show a token, and the server has none of its own")
+        if self._settings.guarded or self._settings.tls_certificate is not None:
+            _log.warning("no worker", why="callers have to show who they are, and the server has no token of its own")
             return None
         try:
             return EmbeddedWorker(grpc_at, programs_of(self._settings.dev_exec))

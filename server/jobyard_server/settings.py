@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import (
@@ -25,13 +25,16 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from jobyard_server.caller_settings import CallerSettings
+
 PREFIX: Final = "JOBYARD_"
 
-OF_CLIENTS: Final = frozenset({"JOBYARD_SERVER", "JOBYARD_TOKEN", "JOBYARD_CA"})
+OF_CLIENTS: Final = frozenset({"JOBYARD_SERVER", "JOBYARD_TOKEN", "JOBYARD_CA", "JOBYARD_CERTIFICATE", "JOBYARD_KEY"})
 """What commands that talk to a server look for in the environment."""
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -115,8 +118,8 @@ class Settings(BaseSettings):
 
     # --- callers -------------------------------------------------------------------------------------------------
     auth_tokens: Path | None = None
-    """File of the tokens that callers may show. Without it everybody may do everything, and the server listens on
-    loopback addresses only."""
+    """File of the tokens that callers may show. Without it, and without any other way to know callers, everybody may
+    do everything, and the server listens on loopback addresses only."""
     auth_anonymous_roles: Words = frozenset()
     """Roles of callers without credentials, where there is a file of tokens."""
     roles: dict[str, frozenset[str]] = Field(default_factory=dict)
@@ -124,6 +127,21 @@ class Settings(BaseSettings):
     ``jobs.*`` stands for all that begin so, ``*`` for all."""
     default_tenant: str = Field("default", min_length=1, max_length=128)
     """Tenant of callers whose credentials name none."""
+
+    tls_certificate: Path | None = None
+    """File of the server's certificate with its chain, as PEM. With it gRPC and REST speak TLS 1.2 and newer, and
+    nothing else; a file that changes is read again for the connections made after that."""
+    tls_key: Path | None = None
+    """File of the certificate's key, as PEM and without a password."""
+    tls_client_authorities: Path | None = None
+    """File of authorities, as PEM. With it only clients may connect that show a certificate of one of them."""
+    tls_callers: dict[str, CallerSettings] = Field(default_factory=dict)
+    """Whom certificates of clients belong to, by a name in them, an alternative one or the subject as RFC 4514 spells
+    it: ``{"uri:spiffe://example.org/billing": {"user": "billing", "roles": ["Administrators"]}}``, ``dns:``,
+    ``email:``, ``ip:``, ``subject:CN=billing,O=Example``. A request that shows a token is its holder's instead."""
+    plaintext: bool = False
+    """Whether to listen without TLS elsewhere than on loopback, for a proxy that ends TLS or a network that is
+    trusted: whoever reads along learns tokens."""
 
     # --- work ----------------------------------------------------------------------------------------------------
     lease_seconds: PositiveFloat = 30.0
@@ -219,6 +237,21 @@ class Settings(BaseSettings):
     """The least that is logged."""
     log_calls: bool = True
     """Whether each call is logged, in one line."""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether callers have to prove who they are."""
+        return self.auth_tokens is not None or bool(self.tls_callers)
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.tls_client_authorities is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_authorities needs tls_certificate")
+        if self.tls_callers and self.tls_client_authorities is None:
+            raise ValueError("tls_callers needs tls_client_authorities, or no client shows a certificate")
+        return self
 
     @override
     @classmethod

@@ -74,7 +74,7 @@ def test_what_it_cannot_start_with_is_said_in_a_line(tmp_path):
 def test_with_authentication_it_may_listen_anywhere(tmp_path):
     create(tmp_path / "tokens.yaml", Entry("a", "", "ann", roles=("admin",)))
     ready = tmp_path / "ready.json"
-    settings = {"JOBYARD_AUTH_TOKENS": str(tmp_path / "tokens.yaml")}
+    settings = {"JOBYARD_AUTH_TOKENS": str(tmp_path / "tokens.yaml"), "JOBYARD_PLAINTEXT": "true"}
     process = subprocess.Popen(
         [JOBYARD, "serve", "--grpc", "0.0.0.0:0", "--rest", "0.0.0.0:0", "--ready-file", str(ready)],
         cwd=tmp_path, env=environment(**settings), stderr=subprocess.PIPE,

@@ -14,6 +14,8 @@ class Kind(StrEnum):
     """A bearer token: whoever holds it is the caller."""
     BASIC = "BASIC"
     """User and password, still in base64."""
+    CERTIFICATE = "CERTIFICATE"
+    """The certificate of the connection as PEM, which the transport has verified."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,11 @@ class Address:
     ca: Path | None = None
     """Certificates to trust instead of the usual ones."""
     token: str = ""
+    pair: tuple[Path, Path] | None = None
+    """Certificate and key to show, where the server asks for them."""
 
     @classmethod
-    def of(cls, server: str, token: str = "", ca: Path | None = None) -> Address:
+    def of(cls, server: str, token: str = "", ca: Path | None = None, pair: tuple[Path, Path] | None = None) -> Address:
         """Read ``host:port`` or ``https://host:port``; ``http://`` says that there is no TLS."""
         parts = urlsplit(server if "://" in server else f"http://{server}")
         try:
@@ -50,7 +52,7 @@ class Address:
         if parts.scheme not in {"http", "https"} or not parts.hostname or port is None or parts.path.strip("/"):
             raise AddressError(f"{server!r} is not the address of a server; write host:port or https://host:port")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return cls(f"{host}:{port}", tls=parts.scheme == "https", ca=ca, token=token)
+        return cls(f"{host}:{port}", tls=parts.scheme == "https", ca=ca, token=token, pair=pair)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -63,14 +65,17 @@ class Address:
         if not self.tls:
             return grpc.aio.insecure_channel(self.target, options=options)
         roots = self.ca.read_bytes() if self.ca is not None else None
-        return grpc.aio.secure_channel(self.target, grpc.ssl_channel_credentials(roots), options=options)
+        chain, key = (each.read_bytes() for each in self.pair) if self.pair is not None else (None, None)
+        credentials = grpc.ssl_channel_credentials(roots, key, chain)
+        return grpc.aio.secure_channel(self.target, credentials, options=options)
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Address:
-    """The server that ``JOBYARD_SERVER``, ``JOBYARD_TOKEN`` and ``JOBYARD_CA`` name."""
-    ca = environment.get("JOBYARD_CA")
+    """The server that ``JOBYARD_SERVER`` names, what ``JOBYARD_CA`` trusts, and what else is shown to it."""
+    ca, chain, key = (environment.get(f"JOBYARD_{name}") for name in ("CA", "CERTIFICATE", "KEY"))
     return Address.of(
         environment.get("JOBYARD_SERVER", DEFAULT_SERVER),
         environment.get("JOBYARD_TOKEN", ""),
         Path(ca) if ca else None,
+        (Path(chain), Path(key)) if chain and key else None,
     )

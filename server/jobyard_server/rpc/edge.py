@@ -20,8 +20,8 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from jobyard_server.callers.authentication import Authentication
-from jobyard_server.callers.credential import present
+from jobyard_server.callers.authentication import ANONYMOUS, Authentication
+from jobyard_server.callers.credential import Credential, Kind, present
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.observe.calls import CallLog, CallMetrics
@@ -54,6 +54,8 @@ class Limits:
     """Calls being served at once, streams included."""
     unary_seconds: float = 300.0
     """Longest time for a call with one answer, whatever its caller allows."""
+    certificates: bool = False
+    """Whether clients of gRPC are asked for certificates."""
 
 
 class Edge:
@@ -71,9 +73,11 @@ class Edge:
         self.stopping = False
         self._sweeping: asyncio.TimerHandle | None = None
 
-    def open(self, method: Method, headers: Headers, deadline: float | None, peer: str, door: str) -> Call:
-        """Begin a call; ``deadline`` is a moment of ``time.monotonic()``."""
-        call = Call(self, method, headers, deadline, peer, door)
+    def open(
+        self, method: Method, headers: Headers, deadline: float | None, peer: str, door: str, *, certificate: str = ""
+    ) -> Call:
+        """Begin a call; ``deadline`` is a moment of ``time.monotonic()``, the certificate that of its connection."""
+        call = Call(self, method, headers, deadline, peer, door, certificate=certificate)
         self.serving.add(call)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
@@ -100,6 +104,7 @@ class Call:
 
     __slots__ = (
         "_begun",
+        "_certificate",
         "_deadline",
         "_door",
         "_edge",
@@ -114,9 +119,18 @@ class Call:
     )
 
     def __init__(
-        self, edge: Edge, method: Method, headers: Headers, deadline: float | None, peer: str, door: str
+        self,
+        edge: Edge,
+        method: Method,
+        headers: Headers,
+        deadline: float | None,
+        peer: str,
+        door: str,
+        *,
+        certificate: str = "",
     ) -> None:
         self._begun = perf_counter()
+        self._certificate = certificate
         self._edge = edge
         self._method = method
         self._headers = headers
@@ -138,10 +152,12 @@ class Call:
                 raise _stopping()
             if len(edge.serving) > edge.limits.calls:
                 raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
-        credential = present(self._headers, method.places)
+        shown = present(self._headers, method.places)
+        # What a request shows by itself goes before the certificate, which many callers may share.
+        credential = Credential(Kind.CERTIFICATE, self._certificate) if shown is None and self._certificate else shown
         principal = await edge.authentication.authenticate(credential)
         if method.access is not Access.OPEN:
-            _require(method, principal, proved=credential is not None)
+            _require(method, principal, proved=shown is not None or principal.user != ANONYMOUS)
         self._principal = principal
         self.resume()
 

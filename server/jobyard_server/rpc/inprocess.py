@@ -77,7 +77,8 @@ class InProcessBackend:
         passing.succeeded()
 
     def _open(self, call: Call) -> EdgeCall:
-        return self._edge.open(self._methods[call.method], dict(call.metadata), call.deadline, call.peer, DOOR)
+        method, headers = self._methods[call.method], dict(call.metadata)
+        return self._edge.open(method, headers, call.deadline, call.peer, DOOR, certificate=call.certificate)
 
 
 async def _each(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:

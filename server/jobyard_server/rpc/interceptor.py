@@ -103,7 +103,9 @@ class _Door:
         # The stubs do not know that a call without a deadline has no time that remains.
         remaining: float | None = context.time_remaining()
         deadline = None if remaining is None else monotonic() + remaining
-        return self._edge.open(self._method, dict(context.invocation_metadata() or ()), deadline, context.peer(), DOOR)
+        headers = dict(context.invocation_metadata() or ())
+        certificate = _certificate(context) if self._edge.limits.certificates else ""
+        return self._edge.open(self._method, headers, deadline, context.peer(), DOOR, certificate=certificate)
 
     def _only(self, data: bytes) -> Message:
         return checked(self._parse(data))
@@ -111,6 +113,12 @@ class _Door:
     async def _each(self, requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for data in requests:
             yield checked(self._parse(data))
+
+
+def _certificate(context: Context) -> str:
+    """The certificate that the client's connection was made with, as PEM."""
+    shown = context.auth_context().get("x509_pem_cert", ())
+    return "".join(each.decode("ascii") for each in shown)
 
 
 async def _pour(responses: Any, context: Context) -> None:

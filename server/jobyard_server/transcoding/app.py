@@ -111,7 +111,7 @@ class Transcoder:
             raise refused("NOT_ACCEPTABLE", f"the method writes only {offered}", allowed=offered)
         metadata = operation.plan.metadata.of(request.lines, request.headers)
         metadata.append(("x-request-id", request.request_id))
-        call = Call(operation.call_path, tuple(metadata), request.deadline(), request.peer)
+        call = Call(operation.call_path, tuple(metadata), request.deadline(), request.peer, request.certificate)
         exchange = Exchange(request)
         return Visit(request, operation, segments, offer, exchange, call)
 

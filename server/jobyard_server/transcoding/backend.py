@@ -26,6 +26,9 @@ class Call(NamedTuple):
     peer: str
     """Address of the caller: `ipv4:127.0.0.1:53211`, in the manner of gRPC."""
 
+    certificate: str = ""
+    """The certificate that the client's connection was made with, as PEM."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseMetadata:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from typing_extensions import override
@@ -50,3 +51,13 @@ class OnePacketProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a new connection."""
         super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
+        connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        shown = None if connection is None else connection.getpeercert(binary_form=True)
+        self._chain = [] if shown is None else [ssl.DER_cert_to_PEM_cert(shown)]
+
+    @override
+    def on_message_begin(self) -> None:
+        """Begin a request, which knows the certificate of its client."""
+        super().on_message_begin()
+        if self._chain:
+            self.scope["extensions"] = {"tls": {"client_cert_chain": self._chain}}

@@ -79,6 +79,12 @@ class Request:
         return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
     @property
+    def certificate(self) -> str:
+        """The certificate of the client as PEM, where it had to show one; as ASGI's extension for TLS has it."""
+        chain: list[str] = self._scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
+        return chain[0] if chain else ""
+
+    @property
     def public_url(self) -> str:
         """Scheme and host of this server, as configured or as the client spoke to it."""
         if self._public_url:
