@@ -55,6 +55,14 @@ frozen: setup ## Run the tests whose clock stands still; installs Debian's faket
 clients-qinling: setup ## Run the real clients of Qinling, from an environment of their own
 	QINLING_CLIENT=$$(scripts/qinling_client.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/qinling/clients
 
+.PHONY: clients-viya
+clients-viya: setup ## Run the real clients of SAS Viya, each from an environment of its own; needs Node.js
+	VIYA_CLIENTS=$$(scripts/viya_clients.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/viya/clients
+
+.PHONY: promises
+promises: setup ## Ask a running server everything its OpenAPI documents promise; `make test` asks a little
+	PHASES=coverage,fuzzing,stateful EXAMPLES=5 $(BIN)/python -m pytest tests/e2e/test_openapi_holds.py
+
 .PHONY: verify
 verify: lint ## Check also that generated/ is in step and no client of a release breaks
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
