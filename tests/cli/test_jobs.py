@@ -58,6 +58,18 @@ async def test_submit_says_everything_that_can_be_said(jobyard, jobs):
     assert "IDEMPOTENCY_KEY_REUSED" in again.err
 
 
+async def test_submit_takes_a_schedule(jobyard, jobs):
+    done = await jobyard(
+        "submit", "-q", jobs.queue, "-p", "1", "--cron", "0 6 1 1 *", "--time-zone", "Asia/Tokyo", "-o", "json"
+    )
+    job = json.loads(done.out)
+    assert (job["mode"], job["schedule"]["cron"]) == ("MODE_SCHEDULED", "0 6 1 1 *")
+    assert job["schedule"]["next_due_time"][4:] == "-12-31T21:00:00Z"
+    wrong = await jobyard("submit", "-q", jobs.queue, "--cron", "61 * * * *")
+    assert wrong.code == 1
+    assert "schedule.cron" in wrong.err
+
+
 async def test_the_same_key_gives_the_same_job(jobyard, jobs):
     first, second = [
         await jobyard("submit", "-q", jobs.queue, "-p", "1", "--key", f"k-{jobs.queue}", "-o", "name") for _ in range(2)

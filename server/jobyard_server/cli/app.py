@@ -150,6 +150,8 @@ def submit(
     start_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest wait for a worker: 90s, 2h.")] = None,
     attempt_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time of one attempt.")] = None,
     total_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Longest time in all.")] = None,
+    cron: Annotated[str, typer.Option(help="Run it again and again, such as '30 6 * * mon-fri'.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Whose clocks --cron means, such as Europe/Vienna.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit codes as of `wait`.")] = False,
     output: Output = Form.TABLE,
 ) -> None:
@@ -168,6 +170,8 @@ def submit(
         attempts=attempts,
         keep=keep,
         limits={"start": start_limit, "attempt": attempt_limit, "total": total_limit},
+        cron=cron,
+        time_zone=time_zone,
     )
     raise typer.Exit(with_session(server, lambda session: submitting.submit(session, request, output, wait=wait)))
 

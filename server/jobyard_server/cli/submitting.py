@@ -65,6 +65,8 @@ def request_of(
     attempts: int,
     keep: str | None,
     limits: Mapping[str, str | None],
+    cron: str,
+    time_zone: str,
 ) -> job_submit_pb2.SubmitJobRequest:
     """The request that the options of the command mean."""
     request = job_submit_pb2.SubmitJobRequest(
@@ -85,6 +87,9 @@ def request_of(
     for name, text in limits.items():
         if text is not None:
             getattr(request.limits, name).FromTimedelta(timedelta(seconds=seconds_of(text)))
+    if cron or time_zone:
+        request.schedule.cron = cron
+        request.schedule.time_zone = time_zone
     return request
 
 

@@ -80,8 +80,9 @@ class ListJobsRequest(_message.Message):
     """Condition, such as `state = FAILED AND queue = "invoices"`; empty for all jobs.
 
     Fields are `api`, `state`, `mode`, `queue`, `definition`, `display_name`, `created_by`, `reason`, `number`,
-    `priority`, `external_id`, `create_time`, `update_time`, `end_time` and `labels.NAME`. Operators are `=`, `!=`,
-    `<`, `<=`, `>`, `>=` and `:` (contains). Parts are joined by `AND`, `OR`, `NOT` and parentheses.
+    `priority`, `external_id`, `create_time`, `update_time`, `end_time`, `parent`, `due_time` and `labels.NAME`.
+    Operators are `=`, `!=`, `<`, `<=`, `>`, `>=` and `:` (contains). Parts are joined by `AND`, `OR`, `NOT` and
+    parentheses.
     """
     order_by: _builtins.str
     """Order: fields with an optional ` desc`, separated by commas. Fields are `number`, `create_time`, `update_time`,
