@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--server", default="127.0.0.1:50051", metavar="HOST:PORT", help="where packages come from")
     parser.add_argument("--ca", type=Path, default=None, metavar="FILE", help="certificates to trust")
     parser.add_argument("--cache", type=Path, default=usual_folder(), metavar="FOLDER", help="where packages are kept")
-    parser.add_argument("--patience", type=float, default=30.0, metavar="SECONDS", help="how long a package is waited for")
+    parser.add_argument("--patience", type=float, default=30.0, metavar="SECONDS", help="longest wait for a package")
     options = parser.parse_args()
     return run(Source(options.server, options.ca, options.patience, options.cache))
 
