@@ -52,6 +52,12 @@ class Rounds:
             self.changed.notify_all()
             return allowed
 
+    def let_go(self) -> None:
+        """Let every round happen from now on."""
+        with self.changed:
+            self.free = True
+            self.changed.notify_all()
+
     def run(self, producers: set[str], seconds: float) -> None:
         """Let every producer be asked once; return when each is asked again, or has been forgotten."""
         with self.changed:
@@ -118,9 +124,7 @@ class Simulator:
 
     def reset(self) -> None:
         """Forget everything, and let go of whoever waits."""
-        with self.rounds.changed:
-            self.rounds.free = True
-            self.rounds.changed.notify_all()
+        self.rounds.let_go()
         self.rounds = Rounds()
         with self._lock:
             self.calls.clear()

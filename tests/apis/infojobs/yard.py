@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,11 +108,33 @@ class Yard:
         ids = self.ask("GET", "/data-producer/v1/info-producers").json
         self.simulator.rounds.run(set(ids), seconds=1.5)
 
+    def empty(self) -> None:
+        """Remove everything there is, and forget what was said about it."""
+        if self.server.settings.get("JOBYARD_AUTHORIZATION_AGENTS", "{}") != "{}":
+            self.restart(JOBYARD_AUTHORIZATION_AGENTS="{}")
+        self.simulator.rounds.let_go()
+        for path in (
+            "/data-consumer/v1/info-type-subscription",
+            "/data-consumer/v1/info-jobs",
+            "/data-producer/v1/info-producers",
+            "/data-producer/v1/info-types",
+        ):
+            for id_ in self.ask("GET", path).json:
+                assert self.ask("DELETE", f"{path}/{id_}").status == 204
+        eventually(self._idle)
+        self.simulator.reset()
+
+    def _idle(self) -> None:
+        """Nothing is owed any more."""
+        with closing(sqlite3.connect(self.server.database)) as database:
+            ((owed,),) = database.execute(
+                "SELECT count(*) FROM deliveries WHERE state IN ('WAITING', 'READY', 'SENDING')"
+            ).fetchall()
+        assert owed == 0, owed
+
     def restart(self, **settings: str) -> None:
         """Stop the server and start it again on what it kept."""
-        with self.simulator.rounds.changed:
-            self.simulator.rounds.free = True
-            self.simulator.rounds.changed.notify_all()
+        self.simulator.rounds.let_go()
         self.server.stop()
         self.simulator.rounds.free = False
         self.server.settings = self.server.settings | settings

@@ -1,0 +1,92 @@
+"""Producers that hang or refuse, a server that dies: nobody else suffers, and nothing is lost."""
+
+from __future__ import annotations
+
+import time
+
+from apis.infojobs.simulator import Simulator
+from apis.infojobs.yard import eventually
+
+
+def test_a_hanging_and_a_refusing_producer_hold_nobody_up(yard):
+    with Simulator() as other:
+        yard.put_type("pm_1.0.0")
+        yard.put_producer("good", "pm_1.0.0")
+        yard.put_producer("refusing", "pm_1.0.0", kind="err")
+        yard.put_producer("hanging", "pm_1.0.0", url=other.url)
+        other.delays["hanging"] = 25.0
+        for index in range(12):
+            began = time.monotonic()
+            assert yard.put_job(f"j{index}", "pm_1.0.0").status == 201
+            # The default wait for producers, and some time for a busy machine.
+            assert time.monotonic() - began < 5.0
+            assert len(yard.simulator.heard("POST", "/prod/ok/good/jobs")) == index + 1
+        assert {yard.status(f"j{index}")["info_job_status"] for index in range(12)} == {"ENABLED"}
+
+
+def test_a_callback_is_made_after_a_crash(yard):
+    with Simulator() as first:
+        yard.put_type("pm_1.0.0")
+        yard.put_producer("slow", "pm_1.0.0", url=first.url)
+        first.delays["slow"] = 20.0
+        assert yard.put_job("j", "pm_1.0.0").status == 201
+        assert yard.status("j")["info_job_status"] == "DISABLED"
+        (before,) = first.heard("POST", "/prod/ok/slow/jobs")
+        yard.server.kill()
+        first.delays.clear()
+        yard.server.start()
+        eventually(lambda: enabled(yard), 40)
+        _, after = first.heard("POST", "/prod/ok/slow/jobs")
+        assert after.headers["idempotency-key"] == before.headers["idempotency-key"]
+        assert after.json == before.json
+
+
+def test_a_job_that_was_accepted_is_told_after_a_crash(yard):
+    """The server dies before any producer could be reached."""
+    producers = [Simulator() for _ in range(2)]
+    yard.put_type("pm_1.0.0")
+    for index, producer in enumerate(producers):
+        # It listens, and nobody answers until the server has died.
+        yard.put_producer(f"p{index}", "pm_1.0.0", url=producer.url)
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    yard.server.kill()
+    for producer in producers:
+        producer.__enter__()
+    try:
+        yard.server.start()
+        eventually(lambda: enabled(yard), 40)
+        for index, producer in enumerate(producers):
+            eventually(lambda producer=producer, index=index: heard_one_key(producer, f"/prod/ok/p{index}/jobs"))
+    finally:
+        for producer in producers:
+            producer.__exit__()
+
+
+def heard_one_key(producer, path):
+    keys = {call.headers["idempotency-key"] for call in producer.heard("POST", path)}
+    assert len(keys) == 1, keys
+
+
+def enabled(yard):
+    assert yard.status("j")["info_job_status"] == "ENABLED"
+
+
+def test_a_producer_that_left_while_the_server_was_down_is_missed(yard):
+    yard.put_type("pm_1.0.0")
+    yard.put_producer("p", "pm_1.0.0")
+    yard.put_job("j", "pm_1.0.0")
+    yard.simulator.statuses["p", "health"] = 503
+    yard.simulator.rounds.let_go()
+    yard.server.stop()
+    yard.server.start()
+    eventually(lambda: gone(yard), 20)
+    eventually(lambda: disabled(yard), 20)
+
+
+def gone(yard):
+    assert yard.ask("GET", "/data-producer/v1/info-producers/p").status == 404
+
+
+def disabled(yard):
+    heard = yard.simulator.heard("POST", "/cons/jobs/j/status")
+    assert [call.json for call in heard] == [{"eiJobStatus": "DISABLED"}]

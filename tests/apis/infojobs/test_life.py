@@ -1,0 +1,170 @@
+"""The life of jobs beyond the vectors: faces, history, results, supervision by heartbeat."""
+
+from __future__ import annotations
+
+import time
+
+from apis.infojobs.yard import eventually
+
+DMS = "/dms/data-consumer/v0alpha1/info-jobs"
+PRODUCE = "/dms/data-producer/v0alpha1"
+PM = {"type": "object", "required": ["counter_names"]}
+DEFINITION = {"counter_names": ["A"], "start": 12345678901234567890, "share": 1.0}
+
+
+def dms_job(yard, id_="j", **changed):
+    body = {
+        "info_type_id": "pm",
+        "job_result_uri": f"{yard.simulator.url}/cons/results/{id_}",
+        "job_owner": "rapp",
+        "job_definition": DEFINITION,
+        "status_notification_uri": f"{yard.simulator.url}/cons/jobs/{id_}/status",
+    }
+    return body | changed
+
+
+def put_dms_type(yard, **more):
+    return yard.ask("PUT", f"{PRODUCE}/info-types/pm", {"info_job_data_schema": PM, **more})
+
+
+def put_dms_producer(yard, id_="pm-history"):
+    body = {"supported_info_types": ["pm"], "info_job_callback_url": f"{yard.simulator.url}/prod/ok/{id_}/jobs"}
+    return yard.ask("PUT", f"{PRODUCE}/info-producers/{id_}", body)
+
+
+def test_one_behaviour_three_faces(yard):
+    unknown = dms_job(yard)
+    ics = {name: value for name, value in unknown.items()}
+    dms = yard.ask("PUT", f"{DMS}/j", unknown)
+    assert (dms.status, dms.media_type) == (400, "application/problem+json")
+    assert {"title", "status", "detail"} <= dms.json.keys()
+    found = yard.ask("PUT", "/data-consumer/v1/info-jobs/j", ics)
+    assert (found.status, found.json) == (
+        404,
+        {"type": "about:blank", "status": 404, "detail": "Information type not found: pm"},
+    )
+    assert put_dms_type(yard).status == 201
+    misfit = yard.ask("PUT", f"{DMS}/j", dms_job(yard, job_definition={}))
+    assert (misfit.status, misfit.json["detail"]) == (400, "Required field 'counter_names' missing.")
+    misfit = yard.ask("PUT", "/data-consumer/v1/info-jobs/j", ics | {"job_definition": {}})
+    assert misfit.json["detail"] == "Json validation failure Required field 'counter_names' missing."
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard), query={"type_check": "true"}).status == 400
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard)).status == 201
+    assert yard.ask("GET", f"{DMS}/j/status").json == {"info_job_status": "DISABLED", "producers": []}
+    assert put_dms_producer(yard).status == 201
+    eventually(lambda: said(yard, "j", "ENABLED"))
+    assert yard.ask("GET", "/A1-EI/v1/eijobs/j/status").json == {"eiJobStatus": "ENABLED"}
+    body = yard.ask("GET", f"{DMS}/j").body
+    # Numbers keep their digits on the way in, to the producer, and back.
+    assert b'"start": 12345678901234567890, "share": 1.0' in body
+    (call,) = yard.simulator.heard("POST", "/prod/ok/pm-history/jobs")
+    assert b'"start": 12345678901234567890, "share": 1.0' in call.body
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard), query={"type_check": "true"}).status == 200
+    assert yard.ask("DELETE", f"{DMS}/j").status == 204
+    assert yard.ask("DELETE", f"{DMS}/j").status == 204
+    assert yard.ask("DELETE", "/data-consumer/v1/info-jobs/j").status == 404
+
+
+def said(yard, id_, status):
+    assert yard.status(id_)["info_job_status"] == status
+
+
+def test_a_consumer_hears_when_a_job_begins_to_be_served(yard):
+    yard.put_type("pm_1.0.0")
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    yard.put_producer("p", "pm_1.0.0")
+    path = "/cons/jobs/j/status"
+    eventually(lambda: told(yard, path, {"eiJobStatus": "ENABLED"}, 1))
+    assert yard.ask("DELETE", "/data-producer/v1/info-producers/p").status == 204
+    eventually(lambda: told(yard, path, {"eiJobStatus": "DISABLED"}, 2))
+
+
+def told(yard, path, body, count):
+    heard = yard.simulator.heard("POST", path)
+    assert [len(heard), heard[-1].json if heard else None] == [count, body]
+
+
+def test_a_job_is_a_standing_job_of_the_jobs_api(yard):
+    yard.put_type("pm_1.0.0")
+    yard.put_producer("one", "pm_1.0.0")
+    yard.put_producer("two", "pm_1.0.0")
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    (job,) = yard.ask("GET", "/jobyard/v1/jobs", query={"filter": 'api = "infojobs"'}).json["jobs"]
+    assert (job["mode"], job["state"], job["external_id"]) == ("STANDING", "RUNNING", "j")
+    pieces = yard.ask("GET", f"/jobyard/v1/jobs/{job['uid']}/subjobs").json["subjobs"]
+    assert {(piece["key"], piece["state"]) for piece in pieces} == {("one", "RUNNING"), ("two", "RUNNING")}
+    assert yard.ask("POST", f"/jobyard/v1/jobs/{job['uid']}:cancel", {}).status == 200
+    assert yard.ask("GET", "/data-consumer/v1/info-jobs/j").status == 404
+    for producer in ("one", "two"):
+        eventually(lambda producer=producer: stopped(yard, producer))
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    assert yard.ask("GET", "/data-consumer/v1/info-jobs/j").status == 200
+
+
+def stopped(yard, producer):
+    assert len(yard.simulator.heard("DELETE", f"/prod/ok/{producer}/jobs/j")) == 1
+
+
+def test_results_of_collectable_jobs_reach_the_consumer(yard):
+    put_dms_type(yard, collectable=True)
+    put_dms_producer(yard)
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard)).status == 201
+    (call,) = yard.simulator.heard("POST", "/prod/ok/pm-history/jobs")
+    target = call.json["target_uri"]
+    assert target == f"{yard.server.url}/dms/v0alpha1/job_results/j"
+    assert yard.ask("GET", "/dms/v0alpha1/collections/j").status == 404
+    result = {"data": {"uri": "http://producer/data/1", "type": "application/json", "data_type": "pm"}}
+    assert yard.ask("POST", "/dms/v0alpha1/job_results/j", result).status == 204
+    assert yard.ask("POST", "/dms/v0alpha1/job_results/none", result).status == 400
+    assert yard.ask("POST", "/dms/v0alpha1/job_results/j", {}).status == 400
+    eventually(lambda: told(yard, "/cons/results/j", result, 1))
+    assert yard.ask("GET", "/dms/v0alpha1/collections/j").json == result
+
+
+def test_a_silent_service_is_not_discoverable(yard):
+    put_dms_type(yard)
+    put_dms_producer(yard)
+    service = "/dms/service/v0alpha1/services/pm-history"
+    assert (put := yard.ask("PUT", service, {})).status == 201
+    assert put.json == {"heartbeat_timer": 1}
+    beat = [{"op": "replace", "path": "/status", "value": "REGISTERED"}]
+    assert yard.ask("PATCH", service, beat).status == 204
+    assert yard.ask("PATCH", service, [{"op": "remove", "path": "/status"}]).status == 400
+    assert yard.ask("PATCH", "/dms/service/v0alpha1/services/none", beat).status == 404
+    status = f"{PRODUCE}/info-producers/pm-history/status"
+    assert yard.ask("GET", status).json == {"operational_state": "REGISTERED"}
+    time.sleep(3.2)
+    assert yard.ask("GET", status).json == {"operational_state": "UNDISCOVERABLE"}
+    assert yard.ask("GET", service).json["status"] == "UNDISCOVERABLE"
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard), query={"type_check": "true"}).status == 400
+    assert yard.ask("PATCH", service, beat).status == 204
+    assert yard.ask("PUT", f"{DMS}/j", dms_job(yard), query={"type_check": "true"}).status == 201
+
+
+def test_a_subscriber_who_cannot_be_told_is_forgotten(yard):
+    path = "/data-consumer/v1/info-type-subscription/s"
+    body = {"status_result_uri": f"{yard.simulator.url}/cons/JUNK", "owner": "me"}
+    assert yard.ask("PUT", path, body).status == 201
+    assert yard.put_type("pm_1.0.0").status == 201
+    eventually(lambda: gone(yard, path), 20)
+    assert len(yard.simulator.heard("POST", "/cons/JUNK")) == 4
+
+
+def gone(yard, path):
+    assert yard.ask("GET", path).status == 404
+
+
+def test_the_owner_of_a_job_may_change(yard):
+    yard.put_type("pm_1.0.0")
+    yard.put_job("j", "pm_1.0.0", owner="old")
+    assert yard.put_job("j", "pm_1.0.0", owner="new").status == 200
+    assert yard.ask("GET", "/data-consumer/v1/info-jobs", query={"owner": "old"}).json == []
+    assert yard.ask("GET", "/data-consumer/v1/info-jobs", query={"owner": "new"}).json == ["j"]
+    assert yard.ask("DELETE", "/data-consumer/v1/info-jobs").status == 400
+    assert yard.ask("DELETE", "/data-consumer/v1/info-jobs", query={"owner": "new"}).status == 204
+    assert yard.ask("GET", "/status").json == {
+        "status": "success",
+        "no_of_producers": 0,
+        "no_of_types": 1,
+        "no_of_jobs": 0,
+    }
