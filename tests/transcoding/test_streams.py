@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from google.api import httpbody_pb2
 
 from support.asgi import Client
 from support.recording import Recording, failure
@@ -146,3 +147,15 @@ async def test_streams_both_ways_with_a_late_refusal(feed: Client, backend: Reco
     lines = answer.text.splitlines()
     assert json.loads(lines[0])["event"] == {"kind": "1", "text": "x"}
     assert json.loads(lines[1])["error"]["status"] == 400
+
+
+async def test_exact_bytes_that_do_not_say_what_they_are_are_what_the_method_writes(
+    feed: Client, backend: Recording
+) -> None:
+    async def sheets(_request):
+        yield httpbody_pb2.HttpBody(data=b"1\n")
+
+    backend.handlers["Sheets"] = sheets
+    answer = await feed("GET", "/feed/news/sheets", headers={"Accept": "text/plain"})
+    assert (answer.body, answer.headers["content-type"]) == (b"1\n", "text/plain")
+    assert (await feed("GET", "/feed/news/sheets", headers={"Accept": "image/png"})).status == 406

@@ -155,7 +155,8 @@ class Operation:
         body = shape.body or self.route.response_body
         printed = way(self.spec.response, body, where=self.spec.name)[-1].message_type if body else self.spec.response
         exact = printed is not None and printed.full_name == HTTP_BODY
-        return StreamPlan(self.spec, scope, writers.of(body), exact=exact)
+        unsaid = self.offers[0].media_type if exact and self.spec.produces else ""
+        return StreamPlan(self.spec, scope, writers.of(body, unsaid), exact=exact)
 
 
 def media_of(spec: MethodSpec, route: RouteSpec, plan: FacePlan) -> frozenset[str]:

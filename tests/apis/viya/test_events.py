@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -19,7 +20,7 @@ from support.running import Worker
 class Receiver(BaseHTTPRequestHandler):
     """Keeps the routing key of every call."""
 
-    keys: list[tuple[str, str]] = []
+    keys: ClassVar[list[tuple[str, str]]] = []
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -128,7 +128,9 @@ class Produces(_message.Message):
     SETS_FIELD_NUMBER: _builtins.int
     ALSO_FIELD_NUMBER: _builtins.int
     media_type: _builtins.str
-    """The media type, as sent in `Content-Type`; parameters such as `;charset=utf-8` do not matter to the choice."""
+    """The media type, as sent in `Content-Type`; parameters such as `;charset=utf-8` do not matter to the choice. A stream
+    of google.api.HttpBody that does not say itself what it is has the first one.
+    """
     sets: _builtins.str
     """Request field set when this type is chosen: `"view=SUMMARY"`."""
     @_builtins.property

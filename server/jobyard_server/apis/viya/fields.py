@@ -38,15 +38,11 @@ FIELDS: Final = ApiFields(
 
 
 def _state(op: Op, values: tuple[str, ...]) -> Expression:
-    match op:
-        case Op.EQ | Op.IN:
-            return AnyOf(tuple(map(is_word, values)))
-        case Op.NE:
-            return Not(is_word(values[0]))
-        case Op.IS_NULL:
-            return AnyOf(())
-        case _:
-            fail("The member 'state' can only be compared with eq, ne and in.")
+    if op not in (Op.EQ, Op.IN, Op.NE, Op.IS_NULL):
+        fail("The member 'state' can only be compared with eq, ne and in.")
+    # Without values, as for isNull, none of them holds: every job is in some state.
+    one_of = AnyOf(tuple(map(is_word, values)))
+    return Not(one_of) if op is Op.NE else one_of
 
 
 NO_EXPIRATION: Final[Expression] = AnyOf(

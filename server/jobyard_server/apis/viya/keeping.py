@@ -30,7 +30,7 @@ async def replace(
     seen: Conditional,
     check: Callable[[], None],
 ) -> Definition:
-    """Replace the one of a kind with an identifier; ``check`` looks at the new one when the old one is known to exist."""
+    """Replace the one named by kind and identifier; ``check`` looks at the new one once the old one is found."""
     kind, id_ = named
 
     def put(tx: Tx) -> Definition:
