@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,27 +12,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobyard_server.domain.event import EventType
-from jobyard_server.domain.job import LeaseLoss, Outcome, RetryPolicy
+from jobyard_server.domain.job import LeaseLoss, Outcome, RetryPolicy, TimeLimits
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Refused
 from jobyard_server.domain.state import Counters, Mode, State, fold
 from jobyard_server.store.store import Store
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.cancel_job import cancel_job
+from jobyard_server.usecases.change_jobs import Selection, cancel_jobs
 from jobyard_server.usecases.delete_job import delete_job
+from jobyard_server.usecases.finish_job import ENDS as ENDS_OF_AUTHORITY
+from jobyard_server.usecases.finish_job import finish_job
 from jobyard_server.usecases.resume_job import resume_job
 from jobyard_server.usecases.retry_job import retry_job
 from jobyard_server.usecases.suspend_job import suspend_job
+from support.replaying import GIVEN_UP, replay
 from support.storing import FakeClock, Hand, new_job, pieces
 
 CALL = Call(Principal("ann", "acme"), "jobs")
 LIFE = 30.0
 MOST = 4
+LIMITS = [TimeLimits(), TimeLimits(attempt=20.0), TimeLimits(start=40.0, total=90.0), TimeLimits(heartbeat=10.0)]
 BEGINNINGS = frozenset({EventType.RETRY_REQUESTED, EventType.RESUME_REQUESTED})
 ENDS = [Outcome.SUCCEEDED, Outcome.FAILED, Outcome.RELEASED, Outcome.PARTIALLY_FAILED, Outcome.CANCELLED]
 ACTIONS = [
     *("submit", "acquire", "acquire", "settle", "settle", "settle_what_ended", "settle_at_once", "heartbeat"),
     *("time_goes_by", "somebody_sets_the_clock", "cancel", "suspend", "resume", "retry", "delete"),
+    *("finish", "retry_a_piece", "cancel_all"),
 ]
 
 
@@ -66,6 +73,7 @@ class Jobs:
                 retry=RetryPolicy((0, 2, 1)[y % 3], 20.0 * (y == 1)),
                 on_lease_loss=LeaseLoss.TIME_OUT if y > 5 else LeaseLoss.REQUEUE,
                 resumable=bool(y & 2),
+                limits=LIMITS[(x + y) % len(LIMITS)],
             )
             self.jobs.append(self.do(self.store.submit(job)).job.number)
 
@@ -112,6 +120,8 @@ class Jobs:
     def time_goes_by(self, x, _):
         self.clock.pass_by((1.0, 12.0, 31.0)[x % 3])
         self.do(self.store.expire_leases())
+        self.do(self.store.end_overdue(10.0))
+        self.do(self.store.force_cancels(25.0))
         self.do(self.store.wake_due())
 
     def somebody_sets_the_clock(self, x, _):
@@ -129,11 +139,23 @@ class Jobs:
     def retry(self, x, _):
         self.ask(retry_job, x)
 
-    def ask(self, use_case, x):
+    def finish(self, x, y):
+        self.ask(finish_job, x, sorted(ENDS_OF_AUTHORITY)[y % 3])
+
+    def retry_a_piece(self, x, y):
+        self.ask(partial(retry_job, ordinals=[y % 4]), x)
+
+    def cancel_all(self, x, _):
+        if self.jobs:
+            selection = Selection(f"number >= {self.jobs[x % len(self.jobs)]}")
+            done = self.do(cancel_jobs(self.store, CALL, selection))
+            assert done.matched == done.changed
+
+    def ask(self, use_case, x, *said):
         if self.jobs:
             job = self.jobs[x % len(self.jobs)]
             with suppress(Refused):
-                answered = self.do(use_case(self.store, CALL, job))
+                answered = self.do(use_case(self.store, CALL, job, *said))
                 assert answered == self.do(self.store.read.job(job, api=None, tenant=None))
 
     def delete(self, x, y):
@@ -158,6 +180,8 @@ class Jobs:
             subjobs = await self.store.read.subjobs(number)
             self.check_fold(job, subjobs)
             self.check_events(job, events)
+            if job.mode is Mode.ONCE and subjobs:
+                replay(job, len(subjobs), events)
             await self.check_attempts(subjobs)
 
     def check_fold(self, job, subjobs):
@@ -180,7 +204,7 @@ class Jobs:
         assert all(one.state is not other.state for one, other in pairwise(told))
         ends = sum(event.state.terminal for event in told)
         beginnings = sum(event.type in BEGINNINGS for event in events)
-        given_up = sum(event.type is EventType.CANCEL_REQUESTED for event in events)
+        given_up = sum(event.type in GIVEN_UP for event in events)
         # One end, and another one only after somebody asked: retry, resume, or to give up what failed.
         assert ends <= 1 + beginnings + given_up
         before = self.seen.get(job.number)
