@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
+"""Those with a public key: a secret that both sides know would let us make tokens, too."""
+
+
+def _trustworthy(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or not (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"})
+    ):
+        raise ValueError("has to be an https URL: whoever can change the keys on the way can be anybody")
+    return url
 
 
 class CallerSettings(BaseModel):
@@ -18,3 +33,32 @@ class CallerSettings(BaseModel):
     """Beside those of its roles."""
     queues: frozenset[str] = frozenset()
     """The queues it may work for; empty: any."""
+
+
+class IssuerSettings(BaseModel):
+    """An OpenID Connect issuer whose tokens are taken, and what their claims mean here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(min_length=1)
+    """Has to be the claim ``iss``, letter by letter."""
+    jwks_url: Annotated[str, AfterValidator(_trustworthy)]
+    """Where the issuer's keys are; ``jwks_uri`` of its discovery document."""
+    audience: frozenset[str] = Field(min_length=1)
+    """One of these has to be in the claim ``aud``: tokens for other services are refused."""
+    algorithms: frozenset[Algorithm] = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
+    """How tokens may be signed."""
+    user_claim: str = "sub"
+    """The claim with the user. A dot leads into an object: ``realm_access.roles``."""
+    tenant_claim: str = ""
+    """The claim with the tenant; a token without it is refused. Empty: all are of the server's default tenant."""
+    roles_claim: str = "roles"
+    """The claim with a list of roles, or with words between spaces as in ``scope``."""
+    role_names: dict[str, str] = Field(default_factory=dict)
+    """Our roles by the issuer's; others of its roles mean nothing here."""
+    roles: frozenset[str] = frozenset()
+    """Roles that everybody has who shows a token of this issuer."""
+    leeway_seconds: NonNegativeInt = 30
+    """By how much the clocks may differ."""
+    keys_seconds: PositiveFloat = 300.0
+    """How long keys are kept before the issuer is asked again; sooner when a token names one that is not known."""

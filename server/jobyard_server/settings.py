@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from jobyard_server.caller_settings import CallerSettings
+from jobyard_server.caller_settings import CallerSettings, IssuerSettings
 
 PREFIX: Final = "JOBYARD_"
 
@@ -120,8 +120,11 @@ class Settings(BaseSettings):
     auth_tokens: Path | None = None
     """File of the tokens that callers may show. Without it, and without any other way to know callers, everybody may
     do everything, and the server listens on loopback addresses only."""
+    auth_issuers: list[IssuerSettings] = Field(default_factory=list)
+    """OpenID Connect issuers whose tokens callers may show: ``[{"issuer": "https://id.example.org", "jwks_url":
+    "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "Administrators"}}]``."""
     auth_anonymous_roles: Words = frozenset()
-    """Roles of callers without credentials, where there is a file of tokens."""
+    """Roles of callers without credentials, where callers have to prove who they are."""
     roles: dict[str, frozenset[str]] = Field(default_factory=dict)
     """Further roles, or others in place of the usual ones, with their permissions: ``{"auditor": ["jobs.read"]}``.
     ``jobs.*`` stands for all that begin so, ``*`` for all."""
@@ -241,7 +244,7 @@ class Settings(BaseSettings):
     @property
     def guarded(self) -> bool:
         """Whether callers have to prove who they are."""
-        return self.auth_tokens is not None or bool(self.tls_callers)
+        return self.auth_tokens is not None or bool(self.tls_callers) or bool(self.auth_issuers)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jobyard_server.caller_settings import CallerSettings
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified, Verifier
 from jobyard_server.callers.certificates import CertificateVerifier
+from jobyard_server.callers.issued_tokens import IssuedTokenVerifier
 from jobyard_server.callers.roles import RoleError, Roles
 from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
@@ -41,6 +42,11 @@ def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
         found.append(CertificateVerifier(holders))
     if settings.auth_tokens is not None:
         found.append(TokenVerifier(settings.auth_tokens, roles, settings.default_tenant))
+    for number, issuer in enumerate(settings.auth_issuers):
+        try:
+            found.append(IssuedTokenVerifier(issuer, roles, settings.default_tenant))
+        except RoleError as problem:
+            raise RoleError(f"auth_issuers.{number}: {problem}") from None
     return found
 
 
