@@ -43,6 +43,24 @@ def test_a_job_is_read_changed_and_removed(yard, function):
         )
 
 
+def test_mistakes_of_users_are_no_failures_of_the_server(yard, function):
+    job = yard.job(function, function_version=None)
+    assert job["function_version"] == 0
+    path = f"/v1/jobs/{job['id']}"
+    assert yard.ok("PUT", path, {"next_execution_time": "", "pattern": None})["pattern"] == "0 21 * * *"
+    never = yard.ask("POST", "/v1/jobs", {"function_id": function, "pattern": "0 0 30 2 *"})
+    assert (never.status, never.fault) == (400, "The specified pattern is not valid: 0 0 30 2 *")
+    assert yard.job(function, pattern="0 0 29 2 *")["next_execution_time"].endswith("-02-29T00:00:00Z")
+    for value in ("9" * 400, "\x00", "2026-99-99", "12:00 EST", "0001-01-01T00:00:00+23:59"):
+        refused = yard.ask("PUT", path, {"next_execution_time": value})
+        assert refused.status == 400, value
+
+
+def test_options_says_what_there_is(yard):
+    answer = yard.ask("OPTIONS", "/v1/jobs", user=None)
+    assert (answer.status, answer.headers["allow"]) == (200, "DELETE, GET, OPTIONS, POST, PUT")
+
+
 def test_one_time_and_an_offset(yard, function):
     job = yard.job(function, pattern=None, first_execution_time="2099-01-01T09:00:00+09:00")
     assert (job["next_execution_time"], job["pattern"], job["count"]) == (FAR, None, 1)

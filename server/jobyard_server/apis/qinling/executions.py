@@ -50,8 +50,32 @@ def new_execution(
     request_id: str = "",
 ) -> NewJob:
     """The job that executes a function once."""
-    id_, spec, given = names.new_id(), target.spec, stored_input(text)
-    payload = {
+    id_, given = names.new_id(), stored_input(text)
+    return NewJob(
+        api=names.API,
+        tenant=tenant,
+        actor=user,
+        external_id=id_,
+        definition=target.definition.id,
+        definition_version=target.definition.version,
+        queue=target.queue,
+        fair_key=user,
+        display_name=target.spec.name or "",
+        spec=json.dumps({"alias": target.alias, "sync": sync, "input": given}, ensure_ascii=False),
+        attributes={
+            "function_id": target.function_id,
+            "function_version": target.version,
+            "description": description,
+        },
+        subjobs=(NewSubjob(_payload(id_, target, given)),),
+        request_id=request_id,
+    )
+
+
+def _payload(id_: str, target: Target, given: Any) -> str:
+    """What the worker that runs functions is told."""
+    spec = target.spec
+    told = {
         "execution": id_,
         "function": target.function_id,
         "version": target.version,
@@ -63,25 +87,7 @@ def new_execution(
         "package": spec.package,
         "sha256": spec.sha256,
     }
-    return NewJob(
-        api=names.API,
-        tenant=tenant,
-        actor=user,
-        external_id=id_,
-        definition=target.definition.id,
-        definition_version=target.definition.version,
-        queue=target.queue,
-        fair_key=user,
-        display_name=spec.name or "",
-        spec=json.dumps({"alias": target.alias, "sync": sync, "input": given}, ensure_ascii=False),
-        attributes={
-            "function_id": target.function_id,
-            "function_version": target.version,
-            "description": description,
-        },
-        subjobs=(NewSubjob(json.dumps(payload, ensure_ascii=False)),),
-        request_id=request_id,
-    )
+    return json.dumps(told, ensure_ascii=False)
 
 
 async def make_jobs(read: Reader, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:

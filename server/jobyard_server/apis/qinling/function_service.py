@@ -27,7 +27,6 @@ from jobyard_server.domain.catalog import Definition, NewDefinition
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.ports import Store, Tx
 
-ZIP: Final = "application/zip"
 SOURCES: Final = ("package", "swift", "image")
 JOBS_USE: Final = "The function is still associated with running job(s)."
 
@@ -98,9 +97,7 @@ class FunctionService(function_service_pb2_grpc.FunctionServiceServicer):
         if not request.download:
             return function_service_pb2.GetFunctionResponse(function=await self._message(definition))
         content = await self._store.read.blob(names.package_name(call.tenant, definition.id, 0))
-        return function_service_pb2.GetFunctionResponse(
-            package=HttpBody(content_type=ZIP, data=content or b""), file_name=definition.id
-        )
+        return function_service_pb2.GetFunctionResponse(package=HttpBody(data=content or b""), file_name=definition.id)
 
     @override
     async def UpdateFunction(

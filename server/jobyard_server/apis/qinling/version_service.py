@@ -14,7 +14,6 @@ from jobyard_server.apis.registration import Options
 from jobyard_server.domain.catalog import Definition
 from jobyard_server.usecases.ports import Store, Tx
 
-ZIP: Final = "application/zip"
 USES: Final = "The function version is still associated with"
 
 
@@ -63,7 +62,7 @@ class FunctionVersionService(version_service_pb2_grpc.FunctionVersionServiceServ
             return version_service_pb2.GetFunctionVersionResponse(function_version=await self._message(version))
         content = await self._store.read.blob(names.package_name(call.tenant, request.function_id, number))
         return version_service_pb2.GetFunctionVersionResponse(
-            package=HttpBody(content_type=ZIP, data=content or b""), file_name=f"{request.function_id}_{number}"
+            package=HttpBody(data=content or b""), file_name=f"{request.function_id}_{number}"
         )
 
     @override
