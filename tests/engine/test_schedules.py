@@ -7,12 +7,14 @@ import pytest
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.firing import Fate
+from jobyard_server.domain.job import NewSubjob
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.schedule import CatchUp, Overlap, Schedule
 from jobyard_server.domain.state import State
-from jobyard_server.engine import schedules
-from jobyard_server.engine.schedules import ENGINE, Scheduler
+from jobyard_server.engine import schedule_plans
+from jobyard_server.engine.schedule_plans import ENGINE, OVERLAPPED
+from jobyard_server.engine.schedules import Scheduler
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.ports import Directive
 from jobyard_server.usecases.resume_job import resume_job
@@ -134,9 +136,7 @@ async def test_cancel_other(store, clock, scheduler, hand):
     assert await fires(store, job) == [(1, Fate.MADE), (2, Fate.SKIPPED), (3, Fate.MADE)]
     assert await states(store, job) == [State.SUCCEEDED, State.PENDING]
     told = await store.read.events(after=0, limit=100, job=lease.job.number)
-    assert [(one.actor, one.reason) for one in told if one.type is EventType.CANCEL_REQUESTED] == [
-        (ENGINE, schedules.OVERLAPPED)
-    ]
+    assert [(one.actor, one.reason) for one in told if one.type is EventType.CANCEL_REQUESTED] == [(ENGINE, OVERLAPPED)]
 
 
 async def test_terminate_other(store, clock, scheduler, hand):
@@ -215,6 +215,47 @@ async def test_one_bad_schedule_keeps_no_other_from_its_time(store, clock):
     assert (await fires(store, jobs[1]))[-1] == (2, Fate.REFUSED)
 
 
+async def test_large_payloads_are_made_a_few_at_a_time(store, clock, monkeypatch):
+    sizes = []
+    fire = store.fire
+
+    async def watched(commands):
+        sizes.append(sum(len(new.subjobs[0].payload) for one in commands for _, new in one.made))
+        return await fire(commands)
+
+    async def large(_, times):
+        return [child(time.job, time.due_at, subjobs=(NewSubjob(f'"{"x" * 2**20}"'),)) for time in times]
+
+    monkeypatch.setattr(store, "fire", watched)
+    catching_up = Schedule(cron="* * * * *", overlap=Overlap.ALLOW, catch_up=CatchUp.ALL)
+    job = (await store.submit(scheduled(catching_up))).job
+    others = [(await store.submit(scheduled(spec=f'"{"y" * 2**20}"'))).job for _ in range(12)]
+    clock.pass_by(40 * 60)
+    scheduler = Scheduler(store, {"jobs": large})
+    looks = 0
+    while await scheduler.step():
+        looks += 1
+    assert await made(store, job) == list(range(1, 41))
+    assert [await made(store, one) for one in others] == [[39]] * 12
+    assert max(sizes) <= 4 * 2**20
+    assert looks > 2
+
+
+async def test_a_clock_set_back_or_ahead_fires_no_time_twice(store, clock, scheduler):
+    job = (await store.submit(scheduled(Schedule(cron="* * * * *", overlap=Overlap.ALLOW)))).job
+    await run(scheduler, clock, 3)
+    clock.set_to(-7200)
+    await run(scheduler, clock, 3)
+    assert await made(store, job) == [1, 2, 3]
+    clock.set_to(7200)
+    await run(scheduler, clock, 2)
+    assert await made(store, job) == [1, 2, 3, 6, 7, 8]
+    clock.set_to(86400)
+    await run(scheduler, clock, 1)
+    assert (await made(store, job))[:6] == [1, 2, 3, 6, 7, 8]
+    assert len(await made(store, job)) == len(set(await made(store, job)))
+
+
 async def test_a_schedule_that_cannot_be_followed_is_put_off(store, clock, scheduler, monkeypatch):
     bad = (await store.submit(scheduled(Schedule(cron="* * * * *", time_zone="Europe/Vienna")))).job
     good = (await store.submit(scheduled(Schedule(cron="* * * * *", overlap=Overlap.ALLOW)))).job
@@ -224,8 +265,8 @@ async def test_a_schedule_that_cannot_be_followed_is_put_off(store, clock, sched
             raise ValueError("is not the name of a time zone")
         return plan(schedule, *args, **kwargs)
 
-    plan = schedules.plan
-    monkeypatch.setattr(schedules, "plan", forgetful)
+    plan = schedule_plans.plan
+    monkeypatch.setattr(schedule_plans, "plan", forgetful)
     await run(scheduler, clock, 3)
     assert await made(store, good) == [1, 2, 3]
     assert await fires(store, bad) == [(1, Fate.REFUSED)]

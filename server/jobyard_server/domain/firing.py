@@ -71,19 +71,20 @@ class Plan:
     after: Progress
 
 
-def plan(schedule: Schedule, progress: Progress, now: Micros, *, live: bool, key: str) -> Plan:
+def plan(schedule: Schedule, progress: Progress, now: Micros, *, live: bool, key: str, limit: int = STEP) -> Plan:
     """What to do now, and what is left then. ``live``: a job that the schedule made has not ended yet.
 
-    At most :data:`STEP` due times are dealt with; when more have passed, the progress left is due again at once.
+    At most ``limit`` due times are dealt with; when more have passed, the progress left is due again at once. The
+    jobs of a lower limit are the first ones of a higher limit.
     """
-    arrived, following, missed = _arrived(schedule, progress.next_due, now, key)
+    arrived, following, missed = _arrived(schedule, progress.next_due, now, key, limit)
     turn = _Turn(schedule.overlap, progress, following, missed, live=live)
-    turn.take(arrived)
+    turn.take(arrived, limit)
     return turn.plan()
 
 
 def _arrived(
-    schedule: Schedule, due: Micros | None, now: Micros, key: str
+    schedule: Schedule, due: Micros | None, now: Micros, key: str, limit: int
 ) -> tuple[list[Micros], Micros | None, list[Passed]]:
     """The due times that have come, the one that follows them, and those that were missed."""
     if due is None or made_at(schedule, due, key) > now:
@@ -91,7 +92,7 @@ def _arrived(
     first = _caught_up(schedule, due, now)
     missed = [] if first == due else [Passed(due, now if first is None else min(first - 1, now), Fate.MISSED)]
     arrived: list[Micros] = []
-    while first is not None and len(arrived) < STEP and made_at(schedule, first, key) <= now:
+    while first is not None and len(arrived) < limit and made_at(schedule, first, key) <= now:
         arrived.append(first)
         first = next_due(schedule, first)
     return arrived, first, missed
@@ -135,14 +136,10 @@ class _Turn:
         self._passed = missed
         self._clear = Clear.NOTHING
 
-    def take(self, arrived: list[Micros]) -> None:
+    def take(self, arrived: list[Micros], limit: int) -> None:
         """Deal with what waits and with what has come."""
         if self._overlap is Overlap.ALLOW:
-            room = max(0, STEP - len(arrived) - len(self._buffer))
-            for due in self._buffer + arrived + self._backfill[:room]:
-                self._fire(due)
-            self._buffer.clear()
-            del self._backfill[:room]
+            self._take_all(arrived, limit)
             return
         if self._overlap in _ENDS_OTHER and arrived:
             self._take_newest(arrived)
@@ -151,6 +148,14 @@ class _Turn:
             for due in arrived:
                 self._take_one(due)
         self._go_on(self._backfill)
+
+    def _take_all(self, arrived: list[Micros], limit: int) -> None:
+        first = self._buffer + arrived
+        room = max(0, limit - len(first))
+        for due in first[:limit] + self._backfill[:room]:
+            self._fire(due)
+        self._buffer = first[limit:]
+        del self._backfill[:room]
 
     def _take_one(self, due: Micros) -> None:
         most = {Overlap.BUFFER_ONE: 1, Overlap.BUFFER_ALL: MAX_WAITING}.get(self._overlap, 0)

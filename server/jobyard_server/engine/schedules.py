@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import structlog
 
-from jobyard_server.domain.firing import Clear, Plan, plan
-from jobyard_server.domain.job import Micros, NewJob
-from jobyard_server.domain.principal import Principal
-from jobyard_server.domain.reason import Reason, Refusal, Refused
-from jobyard_server.domain.schedule import waits, wake_at
+from jobyard_server.domain.job import Micros
+from jobyard_server.engine.schedule_plans import MOST_WRITTEN, Planner, no_store, refused, weight_of
 from jobyard_server.engine.supervisor import Loop
-from jobyard_server.usecases.call import Call
-from jobyard_server.usecases.cancel_job import cancel_job
-from jobyard_server.usecases.ports import DueSchedule, DueTime, Fire, MakeJobs, Store
-from jobyard_server.usecases.terminate_job import terminate_job
+from jobyard_server.usecases.ports import DueSchedule, Fire, MakeJobs, Store
 
 WINDOW: Final = 1_000
 """Schedules read at once."""
@@ -38,21 +31,9 @@ BUDGET: Final = 0.015
 SLICE: Final = 25
 """Schedules thought about before others get their turn in the event loop."""
 
-PUT_OFF: Final = 3_600_000_000
-"""A schedule that cannot be read is looked at again after so long (microseconds)."""
-
-ENGINE: Final = "jobyard"
-OVERLAPPED: Final = "OVERLAPPED"
+_Firing: TypeAlias = Callable[[Sequence[Fire]], Coroutine[Any, Any, int]]
 
 _log = structlog.get_logger("jobyard.engine")
-
-
-@dataclass(frozen=True, slots=True)
-class _Intent:
-    """A schedule, and what is to be done about it."""
-
-    due: DueSchedule
-    plan: Plan
 
 
 class Scheduler:
@@ -60,7 +41,7 @@ class Scheduler:
 
     def __init__(self, store: Store, makers: Mapping[str, MakeJobs]) -> None:
         self._store = store
-        self._makers = makers
+        self._planner = Planner(store, makers)
         self._size = SMALLEST
         self._crowded = False
         self._forgotten = 0
@@ -77,106 +58,35 @@ class Scheduler:
         if self._crowded:
             # Somebody else works through the same ones: another order makes it rare that both take the same.
             random.shuffle(due)
-        return await self._work_through(due, now)
-
-    async def _work_through(self, due: list[DueSchedule], now: Micros) -> int:
-        """Set by set; one is thought about while the one before is written."""
-        won = 0
-        writing: asyncio.Task[int] | None = None
+        round_ = _Round(self._fire)
         try:
-            while due:
-                part, due = due[: self._size], due[self._size :]
-                commands = await self._commands(part, now)
-                if writing is not None:
-                    won += await writing
-                    if self._crowded and not won:
-                        # Somebody else is ahead: what was read is old.
-                        return won
-                writing = asyncio.create_task(self._fire(commands))
-            return won + (await writing if writing is not None else 0)
+            for start in range(0, len(due), SLICE):
+                for command in await self._planner.commands(due[start : start + SLICE], now):
+                    await round_.add(command, self._size)
+                if self._crowded and round_.lost:
+                    # Somebody else is ahead: what was read is old.
+                    break
+            return await round_.end()
         finally:
-            if writing is not None:
-                writing.cancel()
+            round_.drop()
 
     async def forget(self, keep_seconds: float) -> int:
         """Forget what became of due times so long ago, a step of it; how much."""
         forgotten, self._forgotten = await self._store.forget_fires(keep_seconds, self._forgotten)
         return forgotten
 
-    # --- what is to be done ----------------------------------------------------------------------------------------
-
-    async def _commands(self, part: Sequence[DueSchedule], now: Micros) -> list[Fire]:
-        intents: list[_Intent] = []
-        commands: list[Fire] = []
-        for index, due in enumerate(part):
-            if index % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
-            try:
-                intents.append(_Intent(due, _plan(due, now)))
-            except Exception as problem:  # noqa: BLE001 - one bad schedule keeps no other from its time
-                commands.append(_put_off(due, now, problem))
-        for intent in intents:
-            await self._clear(intent)
-        made = await self._make(intents)
-        return commands + [_command(intent, made.get(intent.due.job.number, ())) for intent in intents]
-
-    async def _make(self, intents: Sequence[_Intent]) -> dict[int, list[NewJob | Refusal]]:
-        """The jobs of all due times, by their schedules; each API is asked once for all of its own."""
-        wanted: dict[str, list[DueTime]] = {}
-        for intent in intents:
-            job = intent.due.job
-            wanted.setdefault(job.api, []).extend(DueTime(job, due) for due in intent.plan.fires)
-        made: dict[int, list[NewJob | Refusal]] = {}
-        for api, times in wanted.items():
-            for time, new in zip(times, await self._ask(api, times), strict=True):
-                made.setdefault(time.job.number, []).append(_linked(time, new))
-        return made
-
-    async def _ask(self, api: str, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
-        maker = self._makers.get(api)
-        if maker is None:
-            refusal = Refusal(Reason.INTERNAL, f"The API {api!r} makes no jobs by schedules.")
-            return [refusal] * len(times)
-        try:
-            return await maker(self._store.read, times)
-        except Exception as problem:
-            if _no_store(problem):
-                raise
-            if len(times) == 1:
-                return [_why_not(times[0], problem)]
-            return [answer for time in times for answer in await self._ask(api, [time])]
-
-    async def _clear(self, intent: _Intent) -> None:
-        """Have the jobs made before end, as the overlap policy says.
-
-        This comes before the schedule moves on: after a crash in between it is simply due again.
-        """
-        if intent.plan.clear is Clear.NOTHING:
-            return
-        job = intent.due.job
-        call = Call(Principal(ENGINE, job.tenant, permissions=frozenset({"*"})), job.api, every_api=True)
-        end = cancel_job if intent.plan.clear is Clear.CANCEL else terminate_job
-        for child in await self._store.read.live_children(job.number):
-            try:
-                await end(self._store, call, child, reason=OVERLAPPED, message="the next job of its schedule is due")
-            except Refused as refused:
-                if refused.refusal.reason is not Reason.JOB_NOT_FOUND:
-                    raise
-
-    # --- doing it --------------------------------------------------------------------------------------------------
-
     async def _fire(self, commands: Sequence[Fire]) -> int:
         """Carry commands out; how many were."""
         try:
             fired = await self._store.fire(commands)
         except Exception as problem:
-            if _no_store(problem):
+            if no_store(problem):
                 raise
             if len(commands) > 1:
                 middle = len(commands) // 2
                 return await self._fire(commands[:middle]) + await self._fire(commands[middle:])
             _log.exception("schedule not fired", job=commands[0].job, exc_info=problem)
-            return await self._fire([_refused(commands[0])])
+            return await self._fire([refused(commands[0])])
         won = sum(fired.won)
         self._crowded = won * 2 < len(commands)
         self.made += fired.jobs
@@ -185,64 +95,62 @@ class Scheduler:
         return won
 
 
+class _Round:
+    """The sets of one look: one is gathered while the one before is written."""
+
+    def __init__(self, fire: _Firing) -> None:
+        self._fire = fire
+        self._set: list[Fire] = []
+        self._bytes = 0
+        self._writing: asyncio.Task[int] | None = None
+        self._won = 0
+        self._written = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether sets were written and nothing came of them."""
+        return self._written > 0 and not self._won
+
+    async def add(self, command: Fire, size: int) -> None:
+        """Gather a command; write when there are enough."""
+        weight = sum(weight_of(new) for _, new in command.made)
+        if self._set and self._bytes + weight > MOST_WRITTEN:
+            await self._write()
+        self._set.append(command)
+        self._bytes += weight
+        if len(self._set) >= size:
+            await self._write()
+
+    async def _write(self) -> None:
+        await self._written_so_far()
+        commands, self._set, self._bytes = self._set, [], 0
+        self._writing = asyncio.create_task(self._fire(commands))
+
+    async def _written_so_far(self) -> None:
+        if self._writing is not None:
+            self._won += await self._writing
+            self._written += 1
+            self._writing = None
+
+    async def end(self) -> int:
+        """Write what is left; how many schedules were moved on in all."""
+        if self._set:
+            await self._write()
+        await self._written_so_far()
+        return self._won
+
+    def drop(self) -> None:
+        """Wait for nothing more."""
+        if self._writing is not None:
+            self._writing.cancel()
+
+
 def schedule_loops(scheduler: Scheduler, check: float, retention: float, keep: float) -> list[Loop]:
     """The loops of schedules: seconds between two looks, between two removals, and how long fires are remembered."""
     return [
         Loop("schedules", check, scheduler.step),
         Loop("fires", retention, lambda: scheduler.forget(keep)),
     ]
-
-
-def _no_store(problem: Exception) -> bool:
-    """Whether everything fails, not the one schedule."""
-    return isinstance(problem, Refused) and problem.refusal.reason in (Reason.STORE_UNAVAILABLE, Reason.OVERLOADED)
-
-
-def _linked(time: DueTime, new: NewJob | Refusal) -> NewJob | Refusal:
-    """The job with who makes it, and for when."""
-    if isinstance(new, Refusal) or (new.parent, new.due_at) == (time.job.number, time.due_at):
-        return new
-    return replace(new, parent=time.job.number, due_at=time.due_at)
-
-
-def _why_not(time: DueTime, problem: Exception) -> Refusal:
-    if isinstance(problem, Refused):
-        return problem.refusal
-    _log.error("job of a schedule not made", job=time.job.number, exc_info=problem)
-    return Refusal(Reason.INTERNAL, "The job could not be made.")
-
-
-def _plan(due: DueSchedule, now: Micros) -> Plan:
-    kept = due.kept
-    return plan(kept.schedule, kept.progress, now, live=due.live, key=due.job.uid)
-
-
-def _command(intent: _Intent, made: Sequence[NewJob | Refusal]) -> Fire:
-    kept, after = intent.due.kept, intent.plan.after
-    return Fire(
-        job=kept.job,
-        revision=kept.revision,
-        made=tuple(zip(intent.plan.fires, made, strict=True)),
-        passed=intent.plan.passed,
-        after=after,
-        wake_at=wake_at(kept.schedule, after, intent.due.job.uid),
-        waits=waits(kept.schedule, after),
-    )
-
-
-def _put_off(due: DueSchedule, now: Micros, problem: Exception) -> Fire:
-    """Look again later, and say why."""
-    _log.error("schedule not understood", job=due.job.number, exc_info=problem)
-    refusal = Refusal(Reason.INTERNAL, f"The schedule cannot be followed: {problem}")
-    progress = due.kept.progress
-    at = now if progress.next_due is None else progress.next_due
-    return Fire(due.kept.job, due.kept.revision, ((at, refusal),), (), progress, now + PUT_OFF, waits=False)
-
-
-def _refused(command: Fire) -> Fire:
-    """The same without the jobs, which the database does not take."""
-    refusal = Refusal(Reason.INTERNAL, "The job could not be stored.")
-    return replace(command, made=tuple((due, refusal) for due, _ in command.made))
 
 
 def _late(due: DueSchedule, now: Micros) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jobyard_server.store import rows
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from jobyard_server.usecases.ports.schedules import FireRecord, KeptSchedule
 
 T = TypeVar("T")
+
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Specs of scheduled jobs read at once."""
 
 _COLUMNS: Final = ", ".join(f"s.{name}" for name in SCHEDULE_COLUMNS)
 _JOB: Final = ", ".join(f"j.{name}" for name in rows.JOB_COLUMNS)
@@ -49,6 +53,7 @@ _FIRES: Final = (
 _LIVE: Final = f"SELECT number FROM jobs WHERE parent = ? AND {LIVE_CHILD} ORDER BY number"  # noqa: S608
 _END: Final = 2**63 - 1
 _WIDTH: Final = len(SCHEDULE_COLUMNS)
+_SPEC: Final = _WIDTH + 1 + rows.JOB_COLUMNS.index("spec")
 
 
 class ScheduleReads(ABC):
@@ -100,13 +105,26 @@ class ScheduleReads(ABC):
             return now, []
 
         def read(sets: Sets) -> list[DueSchedule]:
-            found = sets.all(_DUE, (now, limit))
+            found = _some(sets, _DUE, (now, limit))
             if len(found) < limit:
                 seen = {row[0] for row in found}
-                found += [row for row in sets.all(_FREE, (limit - len(found),)) if row[0] not in seen]
+                found += [row for row in _some(sets, _FREE, (limit - len(found),)) if row[0] not in seen]
             return [_due(row) for row in found]
 
         return now, await self.in_thread(read)
+
+
+def _some(sets: Sets, sql: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    """The rows of a query, or the first ones of them when their specs are long."""
+    found: list[tuple[Any, ...]] = []
+    room = MOST_BYTES
+    with closing(sets.each(sql, parameters)) as rows_:
+        for row in rows_:
+            found.append(row)
+            room -= len(row[_SPEC])
+            if room < 0:
+                break
+    return found
 
 
 def _due(row: tuple[Any, ...]) -> DueSchedule:

@@ -9,13 +9,14 @@ up with rows of NULL to a few fixed lengths, so that the driver finds every stat
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import closing
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 Row: TypeAlias = "Sequence[Any]"
 
@@ -36,6 +37,11 @@ class Sets:
     def all(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
         """Run one query; its rows."""
         return self._connection.execute(sql, parameters).fetchall()
+
+    def each(self, sql: str, parameters: Row = ()) -> Generator[tuple[Any, ...], None, None]:
+        """Run one query; its rows one by one, as long as somebody wants them. To be closed."""
+        with closing(self._connection.execute(sql, parameters)) as cursor:
+            yield from cursor
 
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
         """Insert rows, whose first column is never NULL; how many were inserted or changed."""
