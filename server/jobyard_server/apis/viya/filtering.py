@@ -73,6 +73,12 @@ def fail(message: str) -> NoReturn:
     raise refuse(Reason.INVALID_FILTER, message, Violation("filter", message.rstrip(".")))
 
 
+class _Bare(str):
+    """A value without quotes: null is none, 'null' is a text."""
+
+    __slots__ = ()
+
+
 class _Parser:
     """Reads calls inside calls."""
 
@@ -106,7 +112,7 @@ class _Parser:
         if self._at < len(self._text) and self._text[self._at] == "(":
             self._at += 1
             return self._call(text)
-        return text
+        return _Bare(text)
 
     def _call(self, name: str) -> _Call:
         self._depth += 1
@@ -152,7 +158,7 @@ class _Meaning:
         if op is None:
             fail(f"Unsupported function in filter request: {call.name}")
         self._check(call, *_ARGUMENTS.get(op, (2, 2)))
-        if op in (Op.EQ, Op.NE) and call.arguments[1] == "null":
+        if op in (Op.EQ, Op.NE) and isinstance(call.arguments[1], _Bare) and call.arguments[1] == "null":
             missing = self._compare(_Call("isNull", call.arguments[:1]), Op.IS_NULL)
             return missing if op is Op.EQ else Not(missing)
         return self._compare(call, op)
@@ -168,7 +174,7 @@ class _Meaning:
     def _check(self, call: _Call, least: int, most: int) -> None:
         if not least <= len(call.arguments) <= most:
             number = f"{least}" if least == most else f"{least} to {most}"
-            fail(f"The function {call.name} of the filter takes {number} arguments.")
+            fail(f"The function {call.name} of the filter takes {number} argument{'s' if most > 1 else ''}.")
 
     def _compare(self, call: _Call, op: Op) -> Expression:
         self._terms += 1

@@ -105,12 +105,12 @@ def _condition(name: str, member: Member, op: Op, values: tuple[str, ...]) -> Ex
 
 def time_condition(compared: Callable[[Op, int], Expression], name: str, op: Op, value: str) -> Expression:
     """The condition on a time that is kept in microseconds and compared in the milliseconds that clients see."""
+    if op in _TEXT_ONLY:
+        fail(f"The member {name!r} is no text.")
     try:
         at = micros_of(value)
     except ValueError:
         fail(f"The member {name!r} is compared with a time such as '2026-01-31T23:59:59.000Z', not {value!r}.")
-    if op in _TEXT_ONLY:
-        fail(f"The member {name!r} is no text.")
     at -= at % MILLI
     match op:
         case Op.EQ:
