@@ -94,10 +94,11 @@ class Simulator:
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PUT = do_DELETE = answer
-
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:  # quiet
                 pass
+
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler.answer)
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True

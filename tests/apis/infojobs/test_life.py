@@ -34,7 +34,7 @@ def put_dms_producer(yard, id_="pm-history"):
 
 def test_one_behaviour_three_faces(yard):
     unknown = dms_job(yard)
-    ics = {name: value for name, value in unknown.items()}
+    ics = dict(unknown)
     dms = yard.ask("PUT", f"{DMS}/j", unknown)
     assert (dms.status, dms.media_type) == (400, "application/problem+json")
     assert {"title", "status", "detail"} <= dms.json.keys()
@@ -90,9 +90,9 @@ def test_a_job_is_a_standing_job_of_the_jobs_api(yard):
     yard.put_producer("two", "pm_1.0.0")
     assert yard.put_job("j", "pm_1.0.0").status == 201
     (job,) = yard.ask("GET", "/jobyard/v1/jobs", query={"filter": 'api = "infojobs"'}).json["jobs"]
-    assert (job["mode"], job["state"], job["external_id"]) == ("STANDING", "RUNNING", "j")
+    assert (job["mode"], job["state"], job["external_id"]) == ("MODE_STANDING", "STATE_RUNNING", "j")
     pieces = yard.ask("GET", f"/jobyard/v1/jobs/{job['uid']}/subjobs").json["subjobs"]
-    assert {(piece["key"], piece["state"]) for piece in pieces} == {("one", "RUNNING"), ("two", "RUNNING")}
+    assert {(piece["key"], piece["state"]) for piece in pieces} == {("one", "STATE_RUNNING"), ("two", "STATE_RUNNING")}
     assert yard.ask("POST", f"/jobyard/v1/jobs/{job['uid']}:cancel", {}).status == 200
     assert yard.ask("GET", "/data-consumer/v1/info-jobs/j").status == 404
     for producer in ("one", "two"):

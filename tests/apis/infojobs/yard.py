@@ -38,6 +38,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    seconds: float
+    """How long it took."""
 
     @property
     def json(self) -> Any:
@@ -71,10 +73,12 @@ class Yard:
         target = f"{path}?{urlencode(query)}" if query else path
         sent = raw if raw is not None else None if body is None else json.dumps(body).encode()
         said = ({"Content-Type": "application/json"} if sent is not None else {}) | dict(headers or {})
+        began = time.monotonic()
         try:
             connection.request(method, target, sent, said)
             found = connection.getresponse()
-            return Answer(found.status, {name.lower(): value for name, value in found.getheaders()}, found.read())
+            body_, headers_ = found.read(), {name.lower(): value for name, value in found.getheaders()}
+            return Answer(found.status, headers_, body_, time.monotonic() - began)
         finally:
             connection.close()
 

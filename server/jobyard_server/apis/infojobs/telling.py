@@ -58,6 +58,12 @@ def _keep(tx: Tx, job: Job, changed: dict[str, str]) -> Job:
 
 def _accepted_by_all(tx: Tx, job: Job) -> bool:
     pieces = {piece.key: piece for piece in tx.subjobs(job.number)}
+    if any(
+        piece.state is State.PENDING or (piece.state is State.RUNNING and not accepted(piece, job))
+        for piece in pieces.values()
+    ):
+        # Seen without a look at who supplies the type: only the last one to accept needs that.
+        return False
     suppliers = Locked(tx, job.tenant).suppliers(job.definition)
     return all(accepted(pieces.get(one), job) for one in suppliers)
 
