@@ -47,12 +47,12 @@ LOADED = (
 
 
 def compiled(*names: str, roots: tuple[Path, ...] = (PROTOS,)) -> FileDescriptorSet:
-    """Compile proto files, with what they import."""
+    """Compile proto files, with their comments and what they import."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "set.binpb"
         includes = [f"-I{root}" for root in (*roots, ROOT / "protos", WELL_KNOWN)]
-        arguments = ["protoc", *includes, f"--descriptor_set_out={out}", "--include_imports", *names]
-        assert protoc.main(arguments) == 0, f"protoc refuses {names}"
+        arguments = ["protoc", *includes, f"--descriptor_set_out={out}", "--include_imports"]
+        assert protoc.main([*arguments, "--include_source_info", *names]) == 0, f"protoc refuses {names}"
         return FileDescriptorSet.FromString(out.read_bytes())
 
 

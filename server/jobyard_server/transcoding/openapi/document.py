@@ -162,16 +162,10 @@ class _Document:
         body = self._body(operation)
         if body is not None:
             printed["requestBody"] = body
-        printed["responses"] = successes(operation, self._schemas, self._profiles) | self._failures(operation)
+        good = successes(operation, self._schemas, self._profiles)
+        printed["responses"] = good | self._errors.of(operation, self._schemas)
         printed["security"] = self._security(operation)
         return printed
-
-    def _failures(self, operation: Operation) -> Schema:
-        if operation.spec.errors.formats:
-            return self._errors.own(operation, self._schemas)
-        return {
-            str(status): {"$ref": f"#/components/responses/{status}"} for status in self._errors.statuses(operation)
-        }
 
     def _security(self, operation: Operation) -> list[Schema]:
         permission = operation.spec.descriptor.GetOptions().Extensions[rest.permission]
@@ -210,7 +204,7 @@ def _as_form(schema: Schema, form: Form) -> Schema:
 
 def _join(printed: Schema, other: Schema) -> None:
     """Print two methods that share a verb and a path as one operation: OpenAPI cannot tell them apart by media type."""
-    printed["description"] += f"\n\n{other['description']}"
+    printed["description"] = "\n\n".join(filter(None, (printed["description"], other["description"])))
     known = {(each["in"], each["name"]): each for each in printed.get("parameters", [])}
     for each in other.get("parameters", []):
         known.setdefault((each["in"], each["name"]), each)

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import code_pb2
 
 from jobyard.rest.v1 import answer_pb2, error_pb2
 from jobyard_server.transcoding.body_forms import HTTP_BODY
@@ -17,10 +18,15 @@ from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, TEXT, b
 from jobyard_server.transcoding.openapi.constraints import Schema
 from jobyard_server.transcoding.openapi.schemas import Schemas
 from jobyard_server.transcoding.operation import FacePlan, Operation
-from jobyard_server.transcoding.reasons import LAYER, Meaning
+from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE
 
 _STATUS = "google.rpc.Status"
 _STREAMS = frozenset({EVENT_STREAM, NDJSON})
+_ANY_METHOD = (code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.INTERNAL, code_pb2.DEADLINE_EXCEEDED)
+"""What any method may fail with, reasons or none: callers turned away, bugs, and deadlines."""
+
+Reasons = dict[int, list[tuple[str, str]]]
+"""Reasons and their titles by status."""
 
 
 def successes(operation: Operation, schemas: Schemas, profiles: frozenset[str]) -> dict[str, Schema]:
@@ -36,10 +42,24 @@ def successes(operation: Operation, schemas: Schemas, profiles: frozenset[str]) 
         if headers:
             response.setdefault("headers", {}).update(headers)
         if not answer.empty and status not in {204, 205}:
-            response.setdefault("content", {}).update(_content(operation, answer, schemas))
+            _add(response.setdefault("content", {}), _content(operation, answer, schemas))
         if operation.safe and (answer.HasField("etag") or answer.last_modified):
             found.setdefault("304", {"description": "What the client has is still current."})
     return found
+
+
+def _add(content: Schema, more: Schema) -> None:
+    """Add what another answer of the same status may hold."""
+    for name, media in more.items():
+        known = content.get(name) or media
+        same = known == media
+        content[name] = media if same else {"schema": {"anyOf": [*_alternatives(known), *_alternatives(media)]}}
+
+
+def _alternatives(media: Schema) -> list[Schema]:
+    schema = media.get("schema", {})
+    alternatives: list[Schema] = schema.get("anyOf", [schema])
+    return alternatives
 
 
 def _on(profile: str, profiles: frozenset[str]) -> bool:
@@ -55,7 +75,8 @@ def _headers(answer: answer_pb2.Answer) -> Schema:
 
 
 def _content(operation: Operation, answer: answer_pb2.Answer, schemas: Schemas) -> Schema:
-    schema = _body(operation, answer.body, schemas)
+    streamed = operation.spec.stream.body or operation.route.response_body
+    schema = _body(operation, streamed if operation.streams_out else answer.body, schemas)
     if schema is None:
         return {"*/*": {}}
     offered = [answer.media_type] if answer.media_type else [offer.media_type for offer in operation.offers]
@@ -91,16 +112,15 @@ class Errors:
     def __init__(self, plan: FacePlan, pool: DescriptorPool) -> None:
         self._plan = plan
         self._pool = pool
-        self._by_status: dict[int, list[tuple[str, str]]] = defaultdict(list)
-        rows = {row.reason: row.status for row in plan.face.rows if row.reason and row.status}
-        for reason, meaning in {**LAYER, **plan.meanings}.items():
-            status = rows.get(reason) or _by_code(plan, meaning) or meaning.status
-            self._by_status[status].append((reason, meaning.title))
+        self._reasons = _reasons(plan, ())
 
-    def statuses(self, operation: Operation) -> list[int]:
-        """Give the statuses that an operation may fail with, those of its own rows included."""
-        own = {row.status for row in operation.spec.errors.rows if row.status}
-        return sorted(own | set(self._by_status))
+    def of(self, operation: Operation, schemas: Schemas) -> Schema:
+        """Print how an operation fails: as its face says, or in its own way where it has one."""
+        declared = operation.spec.errors
+        if not declared.formats and not any(row.status for row in declared.rows):
+            return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(self._reasons)}
+        bodies = self._bodies([*declared.formats, *self._plan.face.errors], schemas)
+        return _responses(_reasons(self._plan, declared.rows), bodies)
 
     def schema(self, schemas: Schemas) -> Schema:
         """Give the schema of an error body."""
@@ -110,26 +130,7 @@ class Errors:
 
     def responses(self, schemas: Schemas) -> Schema:
         """Print the responses that the operations of the face refer to."""
-        bodies = self._bodies(self._plan.face.errors, schemas)
-        return {str(status): self.response(status, bodies) for status in sorted(self._by_status)}
-
-    def own(self, operation: Operation, schemas: Schemas) -> Schema:
-        """Print the responses of an operation that speaks of errors otherwise than its face."""
-        declared = operation.spec.errors
-        formats = [*declared.formats, *self._plan.face.errors]
-        bodies = self._bodies(formats, schemas)
-        return {str(status): self.response(status, bodies) for status in self.statuses(operation)}
-
-    def response(self, status: int, bodies: list[tuple[str, Schema]]) -> Schema:
-        """Print one response."""
-        named = "\n".join(f"* `{reason}`: {title}" for reason, title in sorted(self._by_status.get(status, [])))
-        described = f"{phrase(status)}.\n\n{named}" if named else phrase(status)
-        content: dict[str, list[Schema]] = defaultdict(list)
-        for media_type, schema in bodies:
-            if media_type and schema not in content[media_type]:
-                content[media_type].append(schema)
-        printed = {name: {"schema": all_[0] if len(all_) == 1 else {"anyOf": all_}} for name, all_ in content.items()}
-        return {"description": described, **({"content": printed} if printed else {})}
+        return _responses(self._reasons, self._bodies(self._plan.face.errors, schemas))
 
     def _bodies(self, formats: Iterable[error_pb2.ErrorFormat], schemas: Schemas) -> list[tuple[str, Schema]]:
         declared = list(formats) or [error_pb2.ErrorFormat(message=_STATUS)]
@@ -144,5 +145,28 @@ class Errors:
         return bare(declared.media_type or JSON), schemas.of_message(message)
 
 
-def _by_code(plan: FacePlan, meaning: Meaning) -> int:
-    return next((r.status for r in plan.face.rows if not r.reason and r.code == meaning.code and r.status), 0)
+def _reasons(plan: FacePlan, own: Iterable[error_pb2.ErrorRow]) -> Reasons:
+    """List the reasons, and their titles, of each status that rows of a method's own and of its face give them."""
+    rows = [row for row in (*own, *plan.face.rows) if row.status]
+    by_reason = {row.reason: row.status for row in reversed(rows) if row.reason}
+    by_code = {row.code: row.status for row in reversed(rows) if not row.reason}
+    found: Reasons = {by_code.get(code, STATUS_OF_CODE[code]): [] for code in _ANY_METHOD}
+    for reason, meaning in {**LAYER, **plan.meanings}.items():
+        status = by_reason.get(reason) or by_code.get(meaning.code) or meaning.status
+        found.setdefault(status, []).append((reason, meaning.title))
+    return found
+
+
+def _responses(reasons: Reasons, bodies: list[tuple[str, Schema]]) -> Schema:
+    return {str(status): _response(status, told, bodies) for status, told in sorted(reasons.items())}
+
+
+def _response(status: int, reasons: list[tuple[str, str]], bodies: list[tuple[str, Schema]]) -> Schema:
+    named = "\n".join(f"* `{reason}`: {title}" for reason, title in sorted(reasons))
+    described = f"{phrase(status)}.\n\n{named}" if named else phrase(status)
+    content: dict[str, list[Schema]] = defaultdict(list)
+    for media_type, schema in bodies:
+        if media_type and schema not in content[media_type]:
+            content[media_type].append(schema)
+    printed = {name: {"schema": all_[0] if len(all_) == 1 else {"anyOf": all_}} for name, all_ in content.items()}
+    return {"description": described, **({"content": printed} if printed else {})}
