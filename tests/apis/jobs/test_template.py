@@ -43,7 +43,7 @@ class Clock:
         {"payload": '{"a": 1.0, "payload": [1,  2]}'},
         {"payload": "null"},
         {**FULL, "payload": '"\\u0000"'},
-        {**FULL, "subjobs": [{"payload": " 1.50", "key": "a", "queue": "z"}, {"payload": ""}]},
+        {**FULL, "subjobs": [{"payload": "1.50", "key": "a", "queue": "z"}, {"payload": ""}]},
     ],
 )
 async def test_a_template_keeps_all_that_was_said(said):
