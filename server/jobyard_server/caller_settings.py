@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, SecretStr
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 """Those with a public key: a secret that both sides know would let us make tokens, too."""
@@ -33,6 +33,20 @@ class CallerSettings(BaseModel):
     """Beside those of its roles."""
     queues: frozenset[str] = frozenset()
     """The queues it may work for; empty: any."""
+
+
+class UserSettings(BaseModel):
+    """A user who logs in with a password, and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    password: SecretStr
+    """The hash that ``jobyard token password`` prints, not the password."""
+    tenant: str = Field("", max_length=128)
+    """Empty: the default tenant of the server."""
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    """Beside those of its roles."""
 
 
 class IssuerSettings(BaseModel):

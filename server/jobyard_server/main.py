@@ -17,7 +17,6 @@ from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, qinling, viya
 from jobyard_server.apis.registration import Api, Ask, Options
 from jobyard_server.callers import assembly
-from jobyard_server.callers.authentication import Authentication
 from jobyard_server.console import docs
 from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
@@ -93,8 +92,9 @@ def build(settings: Settings) -> Parts:
     _check_addresses(settings)
     registry = CollectorRegistry()
     store = _store(settings)
+    callers = _callers(settings)
     edge = Edge(
-        _authentication(settings),
+        callers.authentication,
         CallMetrics(registry),
         Limits(
             calls=settings.max_calls,
@@ -105,7 +105,7 @@ def build(settings: Settings) -> Parts:
     )
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
-    options = replace(_options(settings), ask=_asking(peers), print_json=printer)
+    options = replace(_options(settings), ask=_asking(peers), print_json=printer, log_in=callers.log_in)
     sender = _sender(settings, store, peers, registry, printer, options)
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
     scheduler = Scheduler(store, _makers())
@@ -190,11 +190,11 @@ def _check_addresses(settings: Settings) -> None:
             )
 
 
-def _authentication(settings: Settings) -> Authentication:
+def _callers(settings: Settings) -> assembly.Callers:
     files = [file for api in APIS for file in api.files]
     known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
     declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
-    return assembly.authentication(settings, declared, known)
+    return assembly.callers(settings, declared, known)
 
 
 def _asking(peers: HttpClient) -> Ask:

@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from jobyard_server.caller_settings import CallerSettings, IssuerSettings
+from jobyard_server.caller_settings import CallerSettings, IssuerSettings, UserSettings
 
 PREFIX: Final = "JOBYARD_"
 
@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     auth_issuers: list[IssuerSettings] = Field(default_factory=list)
     """OpenID Connect issuers whose tokens callers may show: ``[{"issuer": "https://id.example.org", "jwks_url":
     "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "Administrators"}}]``."""
+    auth_users: dict[str, UserSettings] = Field(default_factory=dict)
+    """Users who log in with a password where an API has it, by name: ``{"ann": {"password": "$argon2id$...", "roles":
+    ["Users"]}}``."""
+    auth_session_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 8 * 3600.0
+    """How long the token lives that a login gives."""
     auth_anonymous_roles: Words = frozenset()
     """Roles of callers without credentials, where callers have to prove who they are."""
     roles: dict[str, frozenset[str]] = Field(default_factory=dict)
@@ -244,7 +249,7 @@ class Settings(BaseSettings):
     @property
     def guarded(self) -> bool:
         """Whether callers have to prove who they are."""
-        return self.auth_tokens is not None or bool(self.tls_callers) or bool(self.auth_issuers)
+        return self.auth_tokens is not None or bool(self.tls_callers or self.auth_issuers or self.auth_users)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

@@ -25,6 +25,9 @@ NounKind: TypeAlias = tuple[str, str]
 Ask: TypeAlias = Callable[[HttpCall, float], Awaitable[Answer]]
 """Calls a peer at once and says what came back; it takes no longer than so many seconds, and never fails."""
 
+LogIn: TypeAlias = Callable[[str, str], Awaitable[tuple[str, float]]]
+"""Takes a name and a password, gives a token and the seconds it is good for; raises ``Refused``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -56,6 +59,8 @@ class Options:
     """By API, who is asked whether a caller may read or change a thing."""
     ask: Ask | None = None
     """Calls a peer whose answer the call waits for. Nothing of it is kept."""
+    log_in: LogIn | None = None
+    """Lets users in that come with a password; ``None`` where there are none."""
     print_json: Callable[[object, str], bytes] | None = None
     """A proto message as JSON, in the spelling of a face."""
     public_url: str = ""

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from jobyard_server.caller_settings import CallerSettings
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified, Verifier
 from jobyard_server.callers.certificates import CertificateVerifier
 from jobyard_server.callers.issued_tokens import IssuedTokenVerifier
+from jobyard_server.callers.passwords import PasswordLogin, User, check_hash
 from jobyard_server.callers.roles import RoleError, Roles
+from jobyard_server.callers.sessions import Sessions
 from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
 from jobyard_server.domain.principal import Principal
 from jobyard_server.settings import Settings, SettingsError
 
 
-def authentication(settings: Settings, declared: Mapping[str, frozenset[str]], known: frozenset[str]) -> Authentication:
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who answers for callers."""
+
+    authentication: Authentication
+    log_in: PasswordLogin | None = None
+    """Lets users in that come with a password."""
+
+
+def callers(settings: Settings, declared: Mapping[str, frozenset[str]], known: frozenset[str]) -> Callers:
     """Who answers for callers; takes the roles that APIs declare and the permissions there are.
 
     Raises SettingsError.
     """
     if not settings.guarded:
-        return Unguarded(settings.default_tenant)
+        return Callers(Unguarded(settings.default_tenant))
+    sessions = Sessions(settings.auth_session_seconds)
     try:
         roles = Roles({**declared, **settings.roles}, known)
         permissions = roles.permissions(settings.auth_anonymous_roles)
-        verifiers = _verifiers(settings, roles)
+        users = _users(settings, roles)
+        verifiers = [*([sessions] if users else []), *_verifiers(settings, roles)]
     except (RoleError, TokenFileError) as problem:
         raise SettingsError(str(problem)) from None
     nobody = Principal(ANONYMOUS, settings.default_tenant, settings.auth_anonymous_roles, permissions)
-    return Verified(verifiers, nobody)
+    return Callers(Verified(verifiers, nobody), PasswordLogin(users, sessions) if users else None)
+
+
+def _users(settings: Settings, roles: Roles) -> dict[str, User]:
+    found: dict[str, User] = {}
+    for name, user in settings.auth_users.items():
+        where, hash_ = f"auth_users: {name}", user.password.get_secret_value()
+        try:
+            check_hash(hash_)
+        except ValueError as problem:
+            raise SettingsError(f"{where}: {problem}") from None
+        caller = CallerSettings(user=name, tenant=user.tenant, roles=user.roles, permissions=user.permissions)
+        found[name] = User(_principal(where, caller, roles, settings.default_tenant), hash_)
+    return found
 
 
 def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:

@@ -73,6 +73,20 @@ def create(
     print(f"token {name} added to {file}; a running server knows it within a second", file=sys.stderr)
 
 
+@app.command()
+def password() -> None:
+    """Read a password and print the hash that the setting auth_users wants of it."""
+    from jobyard_server.callers.passwords import hash_password
+
+    if sys.stdin.isatty():
+        said: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        said = sys.stdin.readline().rstrip("\n")
+    if not said:
+        raise CommandError("there is no password", "write it on standard input")
+    print(hash_password(said))
+
+
 @app.command("list")
 def list_(*, file: File, output: Output = Form.TABLE) -> None:
     """Show the tokens of a file, without the tokens."""

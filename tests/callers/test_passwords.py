@@ -1,0 +1,137 @@
+"""Users with passwords: who is let in, what is kept of it, and how guessing is made slow."""
+
+import asyncio
+
+import argon2
+import pytest
+
+from jobyard_server.callers import passwords, sessions
+from jobyard_server.callers.credential import Credential, Kind
+from jobyard_server.callers.passwords import FAILURES, PERIOD, PasswordLogin, User, check_hash, hash_password
+from jobyard_server.callers.sessions import Sessions
+from jobyard_server.domain.principal import Principal
+from jobyard_server.domain.reason import Reason, Refused
+from jobyard_server.main import build
+from jobyard_server.settings import SettingsError, load
+
+ANN = Principal("ann", "north", frozenset({"Users"}))
+BOB = Principal("bob", "south")
+# Cheap ones: what a hash costs is said in it.
+CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+USERS = {"ann": User(ANN, CHEAP.hash("correct horse")), "bob": User(BOB, CHEAP.hash("battery"))}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(clock):
+    return Sessions(60.0, clock)
+
+
+@pytest.fixture
+def log_in(opened, clock):
+    return PasswordLogin(USERS, opened, clock)
+
+
+async def reason(coming):
+    with pytest.raises(Refused) as caught:
+        await coming
+    return caught.value.refusal.reason
+
+
+def shown(token):
+    return Credential(Kind.TOKEN, token)
+
+
+async def test_who_knows_the_password_gets_a_token_for_a_while(log_in, opened, clock):
+    token, seconds = await log_in("ann", "correct horse")
+    other, _ = await log_in("ann", "correct horse")
+    assert seconds == 60.0
+    assert token != other
+    assert await opened.verify(shown(token)) == ANN
+    assert await opened.verify(Credential(Kind.BASIC, token)) is None
+    assert await opened.verify(shown(token[:-1])) is None
+    clock.now += 60
+    assert await opened.verify(shown(token)) is None
+    third, _ = await log_in("bob", "battery")
+    assert await opened.verify(shown(third)) == BOB
+    assert len(opened._open) == 1, "what has ended is not kept"
+
+
+async def test_tokens_are_kept_as_digests_only(log_in, opened):
+    token, _ = await log_in("ann", "correct horse")
+    assert token not in repr(opened._open)
+    assert "correct horse" not in repr(vars(log_in))
+
+
+@pytest.mark.parametrize(
+    ("name", "password"), [("ann", "battery"), ("ANN", "correct horse"), ("eve", "x"), ("ann", "")]
+)
+async def test_everybody_else_hears_the_same(log_in, name, password):
+    assert await reason(log_in(name, password)) is Reason.CREDENTIALS_INVALID
+
+
+async def test_a_user_that_does_not_exist_takes_as_long(log_in, monkeypatch):
+    checked = []
+    monkeypatch.setattr(log_in, "_matches", lambda hash_, password: checked.append(hash_))
+    await reason(log_in("eve", "x"))
+    assert checked == [log_in._nobody]
+
+
+async def test_guessing_has_to_wait_and_others_have_not(log_in, clock):
+    for _ in range(FAILURES):
+        assert await reason(log_in("ann", "guess")) is Reason.CREDENTIALS_INVALID
+    with pytest.raises(Refused) as caught:
+        await log_in("ann", "correct horse")
+    assert (caught.value.refusal.reason, caught.value.refusal.retry_after) == (Reason.OVERLOADED, PERIOD)
+    assert await log_in("bob", "battery")
+    clock.now += PERIOD
+    assert await log_in("ann", "correct horse")
+
+
+async def test_names_that_are_invented_take_no_memory(log_in):
+    for number in range(3 * FAILURES):
+        await reason(log_in(f"invented{number}", "x"))
+    assert set(log_in._failures) == {""}
+
+
+async def test_too_many_at_once_are_sent_away(log_in, monkeypatch):
+    monkeypatch.setattr(passwords, "WAITING", 4)
+    ends = await asyncio.gather(*(log_in("ann", "correct horse") for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(end, Refused) for end in ends) == 2
+    assert await log_in("ann", "correct horse"), "and afterwards all is as before"
+
+
+async def test_the_oldest_session_ends_when_there_are_too_many(opened, monkeypatch):
+    monkeypatch.setattr(sessions, "MOST", 2)
+    tokens = [opened.begin(ANN) for _ in range(3)]
+    assert [await opened.verify(shown(token)) for token in tokens] == [None, ANN, ANN]
+
+
+def test_what_the_settings_keep_is_a_slow_hash():
+    made = hash_password("correct horse")
+    assert made.startswith("$argon2id$")
+    assert made != hash_password("correct horse")
+    check_hash(made)
+
+
+async def test_a_password_in_the_place_of_its_hash_is_refused_and_not_told(tmp_path):
+    given = {"database": f"sqlite:///{tmp_path / 'jobyard.db'}"}
+    for users in ({"ann": {"password": "hunter2"}}, {"ann": {"password": "hunter2", "role": []}}):
+        with pytest.raises(SettingsError, match="auth_users") as caught:
+            build(load(**given, auth_users=users))
+        assert "hunter2" not in str(caught.value)
+    hashed = hash_password("hunter2")
+    with pytest.raises(SettingsError, match="auth_users: ann: there is no role 'boss'"):
+        build(load(**given, auth_users={"ann": {"password": hashed, "roles": ["boss"]}}))
+    assert hashed not in repr(load(auth_users={"ann": {"password": hashed}}))
