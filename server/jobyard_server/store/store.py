@@ -18,6 +18,7 @@ from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.keeping import Keep
 from jobyard_server.store.overdue import end_overdue
 from jobyard_server.store.owing import DELIVERIES
+from jobyard_server.store.peeks import anything_late, anything_owed, anything_to_force, anything_to_wake
 from jobyard_server.store.query import JobQueries
 from jobyard_server.store.reader import Reader
 from jobyard_server.store.rows import MICROS, kept
@@ -190,7 +191,9 @@ class Store:
     async def claim_deliveries(self, command: ClaimDeliveries) -> Sequence[Delivery]:
         """Claim what is due."""
         turn = self._wakeups.turn
-        claimed: Sequence[Delivery] = await self._writer.do(claim, command)
+        claimed: Sequence[Delivery] = ()
+        if anything_owed(self._reader):
+            claimed = await self._writer.do(claim, command)
         if len(claimed) < command.limit:
             self._wakeups.emptied([DELIVERIES], turn)
         return claimed
@@ -248,16 +251,22 @@ class Store:
 
     async def wake_due(self) -> int:
         """Make a step of the subjobs ready whose wait is over."""
+        if not anything_to_wake(self._reader):
+            return 0
         return await self._step(wake_due)
 
     async def force_cancels(self, grace_seconds: float) -> int:
         """Take away a step of what was told to stop so long ago and goes on."""
         grace = round(grace_seconds * MICROS)
+        if not anything_to_force(self._reader, grace):
+            return 0
         return await self._step(lambda unit: force_cancels(unit, grace))
 
     async def end_overdue(self, grace_seconds: float) -> int:
         """End a step of what is late; workers have so long to report an attempt whose time is over."""
         grace = round(grace_seconds * MICROS)
+        if not anything_late(self._reader):
+            return 0
         return await self._step(lambda unit: end_overdue(unit, grace, self._writer.reachable_for))
 
     async def forget_jobs(self) -> int:
