@@ -45,7 +45,7 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile $(TESTS)
 
 .PHONY: frozen
 frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime
