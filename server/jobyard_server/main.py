@@ -110,9 +110,7 @@ def build(settings: Settings) -> Parts:
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
     scheduler = Scheduler(store, _makers())
     supervisor = _supervisor(settings, store, sender, scheduler)
-    health = Health()
-    health.watch("store", lambda: _store_part(store))
-    health.watch("engine", lambda: _engine_part(supervisor))
+    health = _health(store, supervisor)
     registry.register(StoreFigures(lambda: store.tally))
     _measure(registry, edge, supervisor, scheduler)
     return Parts(
@@ -314,6 +312,13 @@ def _periods(settings: Settings) -> Periods:
         limits=settings.limit_check_seconds,
         retention=settings.retention_check_seconds,
     )
+
+
+def _health(store: Store, supervisor: Supervisor) -> Health:
+    health = Health()
+    health.watch("store", lambda: _store_part(store))
+    health.watch("engine", lambda: _engine_part(supervisor))
+    return health
 
 
 def _store_part(store: Store) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,15 +27,27 @@ from jobyard_server.domain.delivery import (
 from jobyard_server.domain.job import Job, Micros
 from jobyard_server.domain.json_text import member
 from jobyard_server.usecases.ports import DeliveryKind, Rendering, Tx
+from jobyard_server.usecases.ports.deliveries import Settled
 
 ONCE = DeliveryPolicy(attempts=1, timeout=30.0)
 
 
 def kinds(options: Options) -> Mapping[str, DeliveryKind]:
     """Every kind of call, as the settings have it."""
-    period, misses = options.supervision_seconds, options.supervision_misses
+    supervise = DeliveryKind(
+        render=render_supervision,
+        judge=judge_below_400,
+        settled=_looked_after(options.supervision_seconds, options.supervision_misses),
+        policies={"": ONCE},
+        keep_dead=False,
+    )
+    return {**KINDS, owing.SUPERVISE: supervise}
 
-    def looked_after(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
+
+def _looked_after(period: float, misses: int) -> Settled:
+    """What follows when a producer was looked after."""
+
+    def settled(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
         facts = orjson.loads(delivery.facts)
         producer = Locked(tx, delivery.tenant).producer(facts["producer"])
         if producer is None or producer.registration != facts["registration"]:
@@ -42,40 +55,7 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
         answered = delivery.state is DeliveryState.DELIVERED if producer.check_url else None
         producers.look_after(tx, delivery.tenant, producer, answered=answered, misses=misses, period=period)
 
-    return {
-        owing.START: DeliveryKind(
-            render=render_start,
-            judge=judge_below_400,
-            settled=started,
-            policies={
-                "": ONCE,
-                owing.ON_PUT: DeliveryPolicy(attempts=2, multiplier=1.0, jitter=0.0, timeout=30.0),
-                owing.ON_REGISTRATION: DeliveryPolicy(attempts=4, max_wait=4.0, timeout=30.0),
-                owing.ON_SUPERVISION: DeliveryPolicy(attempts=2, first_wait=0.0, jitter=0.0, timeout=30.0),
-            },
-            keep_dead=False,
-        ),
-        owing.STOP: DeliveryKind(render=render_stop, judge=judge_below_400, policies={"": ONCE}, keep_dead=False),
-        owing.STATUS: DeliveryKind(
-            render=render_status, judge=judge_below_400, settled=status_told, policies={"": ONCE}, keep_dead=False
-        ),
-        owing.TYPE_NOTICE: DeliveryKind(
-            render=render_type_notice,
-            judge=judge_below_400,
-            settled=type_told,
-            policies={"": DeliveryPolicy(attempts=4, timeout=30.0)},
-            keep_dead=False,
-        ),
-        owing.SUPERVISE: DeliveryKind(
-            render=render_supervision,
-            judge=judge_below_400,
-            settled=looked_after,
-            policies={"": ONCE},
-            keep_dead=False,
-        ),
-        owing.SPREAD: DeliveryKind(render=render_nothing, settled=gone_on, keep_dead=False),
-        owing.RESULT: DeliveryKind(render=render_result, judge=judge_below_400),
-    }
+    return settled
 
 
 def request_message(job: Job, facts: JobFacts) -> info_job_pb2.ProducerInfoJobRequest:
@@ -187,3 +167,33 @@ def gone_on(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
 async def render_result(delivery: Delivery, _context: Rendering) -> HttpCall | None:
     """What the producer said of the result, as it said it."""
     return HttpCall("POST", delivery.address, body=f'{{"data":{member(delivery.facts, "data")}}}'.encode())
+
+
+KINDS: Final[Mapping[str, DeliveryKind]] = {
+    owing.START: DeliveryKind(
+        render=render_start,
+        judge=judge_below_400,
+        settled=started,
+        policies={
+            "": ONCE,
+            owing.ON_PUT: DeliveryPolicy(attempts=2, multiplier=1.0, jitter=0.0, timeout=30.0),
+            owing.ON_REGISTRATION: DeliveryPolicy(attempts=4, max_wait=4.0, timeout=30.0),
+            owing.ON_SUPERVISION: DeliveryPolicy(attempts=2, first_wait=0.0, jitter=0.0, timeout=30.0),
+        },
+        keep_dead=False,
+    ),
+    owing.STOP: DeliveryKind(render=render_stop, judge=judge_below_400, policies={"": ONCE}, keep_dead=False),
+    owing.STATUS: DeliveryKind(
+        render=render_status, judge=judge_below_400, settled=status_told, policies={"": ONCE}, keep_dead=False
+    ),
+    owing.TYPE_NOTICE: DeliveryKind(
+        render=render_type_notice,
+        judge=judge_below_400,
+        settled=type_told,
+        policies={"": DeliveryPolicy(attempts=4, timeout=30.0)},
+        keep_dead=False,
+    ),
+    owing.SPREAD: DeliveryKind(render=render_nothing, settled=gone_on, keep_dead=False),
+    owing.RESULT: DeliveryKind(render=render_result, judge=judge_below_400),
+}
+"""What does not depend on settings."""
