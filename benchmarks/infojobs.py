@@ -20,6 +20,8 @@ JOBS = int(os.environ.get("JOBS", "10000"))
 TYPES = [f"type{number}_1.0.0" for number in range(10)]
 PRODUCERS = [f"producer{number}" for number in range(4)]
 CLIENTS = 16
+IDLE_CPU = 0.05
+"""Seconds of CPU in a second that a server may use which has nothing to do."""
 WINDOW = 500
 """PUTs over which the cost is measured."""
 SETTINGS = {"JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8", "JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_LEVEL": "warning"}
@@ -100,6 +102,14 @@ class Client:
         await asyncio.gather(*(some() for _ in range(CLIENTS)))
         return (cpu_seconds(self._server.process.pid) - before) / (last - first) * 1000
 
+    async def idle(self) -> None:
+        """Return when the server has nothing to do, so that nothing else is measured than what comes."""
+        pid = self._server.process.pid
+        before = -1.0
+        while (now := cpu_seconds(pid)) - before > IDLE_CPU:
+            before = now
+            await asyncio.sleep(1.0)
+
     async def enabled(self) -> int:
         """How many jobs of a sample are ENABLED at four producers."""
         found = 0
@@ -123,8 +133,10 @@ async def main() -> None:
             began = time.perf_counter()
             tenth = max(JOBS // 10, WINDOW)
             await client.jobs(0, tenth)
+            await client.idle()
             few = await client.jobs(0, WINDOW, 2)
             await client.jobs(tenth, JOBS)
+            await client.idle()
             many = await client.jobs(0, WINDOW, 3)
             await peers.until_all_have(JOBS)
             rows.append((f"{JOBS} jobs put and posted to 4 producers, seconds", time.perf_counter() - began))
