@@ -70,6 +70,7 @@ verify: lint ## Check also that generated/ is in step and no client of a release
 
 .PHONY: bench
 bench: setup ## Measure; every program in benchmarks/ prints its own table
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	for program in $$(find benchmarks -name "[!_]*.py" | sort); do $(BIN)/python "$$program"; done
 
 .PHONY: docs

@@ -50,7 +50,7 @@ async def main() -> None:
         print_table(f"Leases of {AT_ONCE} at once", ("jobs stored", "µs a lease", "SQLite steps a lease"), rows)
         ratio = median_ratio(list(zip(took[-1], took[0], strict=True)))
         counted = statistics.median(steps[-1]) / statistics.median(steps[0])
-        print(f"\n{SIZES[-1]:,} jobs against {SIZES[0]:,}: {ratio:.2f} times the time, {counted:.2f} times SQLite's steps")
+        print(f"\n{SIZES[-1]:,} jobs against {SIZES[0]:,}: {ratio:.2f} times the time, {counted:.2f} times the steps")
         for store in stores:
             await store.stop()
 
