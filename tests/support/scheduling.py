@@ -22,7 +22,9 @@ def minute(number):
 def scheduled(schedule=EVERY_MINUTE, *, now=START, remaining=None, paused=False, **changes):
     """A job of a schedule that begins at ``now``."""
     progress = Progress(first_due(schedule, now), remaining)
-    job = NewJob("jobs", "acme", "ann", mode=Mode.SCHEDULED, subjobs=(), schedule=NewSchedule(schedule, progress, paused))
+    job = NewJob(
+        "jobs", "acme", "ann", mode=Mode.SCHEDULED, subjobs=(), schedule=NewSchedule(schedule, progress, paused)
+    )
     return replace(job, **changes)
 
 

@@ -16,7 +16,7 @@ from jobyard_server.cli import control, token
 from jobyard_server.cli.connecting import with_session
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.form import Form
-from jobyard_server.cli.options import DEFAULT_SERVER, RETRY_SECONDS, Output, RetryFor, Server
+from jobyard_server.cli.options import DEFAULT_SERVER, RETRY_SECONDS, Output, Payload, Pieces, RetryFor, Server
 
 HELP: Final = """One job service that speaks six APIs.
 
@@ -134,12 +134,8 @@ def submit(
     *,
     definition: Annotated[str, typer.Argument(help="The definition to run; none for a job that carries all.")] = "",
     server: Server = DEFAULT_SERVER,
-    payload: Annotated[
-        str | None, typer.Option("--payload", "-p", metavar="JSON", help="What is to be done: JSON, @FILE, or -.")
-    ] = None,
-    subjob: Annotated[
-        list[str] | None, typer.Option("--subjob", metavar="JSON", help="One piece of the job; repeatable.")
-    ] = None,
+    payload: Payload = None,
+    subjob: Pieces = None,
     queue: Annotated[str, typer.Option("--queue", "-q", help="The queue to wait in.")] = "",
     priority: Annotated[int, typer.Option(min=0, max=9, help="From 0 (low) to 9 (high).")] = 0,
     name: Annotated[str, typer.Option("--name", help="Words for people.")] = "",

@@ -21,6 +21,10 @@ Server = Annotated[
         help="The gRPC address of the server; https://HOST:PORT for TLS.",
     ),
 ]
+Payload = Annotated[
+    str | None, typer.Option("--payload", "-p", metavar="JSON", help="What is to be done: JSON, @FILE, or -.")
+]
+Pieces = Annotated[list[str] | None, typer.Option("--subjob", metavar="JSON", help="One piece of the job; repeatable.")]
 Output = Annotated[Form, typer.Option("--output", "-o", help="Form of the output.")]
 RetryFor = Annotated[
     float,

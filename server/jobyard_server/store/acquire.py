@@ -167,10 +167,9 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     seen = {number: job_of(row) for number, row in jobs.items()}
     leases: list[list[Lease]] = [[] for _ in commands]
     for (index, turn), token in zip(picks, tokens, strict=True):
-        subjob = subjob_of(subjobs[turn.subjob])
-        expires_at = unit.now + _life(commands[index])
+        subjob, ends = subjob_of(subjobs[turn.subjob]), unit.now + _life(commands[index])
         left = _left(subjob, unit.now)
-        leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, expires_at, left))
+        leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, ends, left))
     return [Acquired(tuple(own)) for own in leases]
 
 

@@ -60,9 +60,7 @@ class WebhookTeller:
     that does the same is noticed by the position having moved, and then nothing is owed twice.
     """
 
-    def __init__(
-        self, store: Store, period: float = 1.0, routing_keys: Mapping[str, RoutingKey] | None = None
-    ) -> None:
+    def __init__(self, store: Store, period: float = 1.0, routing_keys: Mapping[str, RoutingKey] | None = None) -> None:
         """``routing_keys``: how an API words the keys of the events of its jobs, by API."""
         self._store = store
         self._routing_keys = routing_keys or {}

@@ -20,10 +20,7 @@ def main(url, package, changed):
             {"source": "package"}, runtime.id, file, name="greet", entry="main.main", timeout=10
         )
     assert (function.latest_version, function.code["source"]) == (0, "package")
-    version = qinling.function_versions.create(function.id, description="first")
-    assert version.version_number == 1
-    alias = qinling.function_aliases.create("by-library", function_id=function.id, function_version=1)
-    assert alias.function_version == 1
+    publish(qinling, function)
     job = qinling.jobs.create(
         name="often", function_alias="by-library", pattern="* * * * * */2", count=3, function_input='{"name": "Ann"}'
     )
@@ -52,6 +49,13 @@ def main(url, package, changed):
     qinling.functions.delete(function.id)
     assert function.id not in [each.id for each in qinling.functions.list()]
     print("lived")
+
+
+def publish(qinling, function):
+    version = qinling.function_versions.create(function.id, description="first")
+    assert version.version_number == 1
+    alias = qinling.function_aliases.create("by-library", function_id=function.id, function_version=1)
+    assert alias.function_version == 1
 
 
 def of_job(qinling, id_):
