@@ -11,6 +11,7 @@ from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.schedule import CatchUp, Overlap, Progress, Schedule
 from jobyard_server.domain.state import State
+from jobyard_server.store import reader_schedules
 from jobyard_server.store.store import Store
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.cancel_job import cancel_job
@@ -315,15 +316,22 @@ async def test_a_job_run_by_hand_has_a_moment_of_its_own(store, clock):
     assert (await store.read.schedule(job.number)).revision == 1
 
 
-async def test_what_asks_for_due_schedules_seeks(store):
-    for sql in (
-        "SELECT 1 FROM schedules WHERE active AND wake_at <= 5",
-        "SELECT 1 FROM schedules WHERE active AND waits",
-        "SELECT 1 FROM jobs WHERE parent = 3 AND parent IS NOT NULL AND finished_at IS NULL",
-    ):
-        ((*_, plan),) = await store.run(lambda tx, sql=sql: tx._unit.sets.all(f"EXPLAIN QUERY PLAN {sql}"))
-        assert "USING" in plan, plan
-        assert "INDEX ix_schedules_w" in plan or "ix_jobs_live_children" in plan, plan
+@pytest.mark.parametrize(
+    ("sql", "steps"),
+    [
+        (reader_schedules._ANY, ["ix_schedules_wake_at (wake_at", "ix_schedules_waits"]),
+        (reader_schedules._DUE, ["ix_schedules_wake_at (wake_at", "PRIMARY KEY", "ix_jobs_live_children (parent"]),
+        (reader_schedules._FREE, ["ix_schedules_waits", "ix_jobs_live_children (parent", "PRIMARY KEY"]),
+        (reader_schedules._LIVE, ["ix_jobs_live_children (parent"]),
+        (reader_schedules._FIRES, ["PRIMARY KEY (job"]),
+    ],
+)
+async def test_what_asks_for_due_schedules_looks_at_no_other(store, sql, steps):
+    explained = await store.run(lambda tx: tx._unit.sets.all(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")))
+    looks = [row[3] for row in explained if row[3].startswith(("SEARCH", "SCAN")) and "CONSTANT" not in row[3]]
+    assert len(looks) == len(steps)
+    for look, step in zip(looks, steps, strict=True):
+        assert step in look
 
 
 async def test_a_filter_finds_the_jobs_of_a_schedule(store, clock):

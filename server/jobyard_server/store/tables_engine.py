@@ -21,7 +21,7 @@ class ScheduleRow(Row, table=True):
 
     __tablename__ = "schedules"
     __table_args__: ClassVar[Any] = (
-        partial("ix_schedules_wake_at", "wake_at", where="active"),
+        partial("ix_schedules_wake_at", "wake_at", where="active AND wake_at IS NOT NULL"),
         partial("ix_schedules_waits", "job", where="active AND waits"),
     )
 

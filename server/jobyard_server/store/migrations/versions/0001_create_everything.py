@@ -201,7 +201,7 @@ def upgrade() -> None:
         key="job",
     )
     index("ix_schedules_waits", "schedules", "job", where="active AND waits")
-    index("ix_schedules_wake_at", "schedules", "wake_at", where="active")
+    index("ix_schedules_wake_at", "schedules", "wake_at", where="active AND wake_at IS NOT NULL")
     table(
         "fires",
         """
