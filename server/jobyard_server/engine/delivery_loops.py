@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from jobyard_server.engine.supervisor import Loop, Step
 
@@ -30,6 +30,10 @@ class Retention:
     period: float
 
 
+GATHER_SECONDS: Final = 0.05
+"""Between two looks for what webhooks are to be told: commits that follow closely are looked at together."""
+
+
 def delivery_loops(
     sender: Sender, webhooks: Step, store: Keeping, release_period: float, retention: Retention
 ) -> list[Loop]:
@@ -37,7 +41,7 @@ def delivery_loops(
     return [
         # These wait by themselves until there is something to do.
         Loop("deliveries", 0.0, sender.step),
-        Loop("webhooks", 0.0, webhooks),
+        Loop("webhooks", GATHER_SECONDS, webhooks),
         Loop("claims", release_period, store.release_deliveries),
         Loop(
             "delivery_retention",
