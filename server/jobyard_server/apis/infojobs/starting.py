@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from jobyard_server.apis.infojobs.nouns import API
@@ -19,7 +20,7 @@ async def look_after_everybody(store: Store, _options: Options) -> None:
         page = await store.read.executors(API, None, after=after, limit=PAGE)
         for tenant in sorted({one.tenant for one in page}):
             ids = [one.id for one in page if one.tenant == tenant]
-            await store.run(lambda tx, tenant=tenant, ids=ids: look_after_all(tx, tenant, ids))  # type: ignore[misc]
+            await store.run(partial(look_after_all, tenant=tenant, ids=ids))
         if len(page) < PAGE:
             return
         after = (API, page[-1].tenant, page[-1].id)
