@@ -124,8 +124,8 @@ class Settings(BaseSettings):
     """OpenID Connect issuers whose tokens callers may show: ``[{"issuer": "https://id.example.org", "jwks_url":
     "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "Administrators"}}]``."""
     auth_users: dict[str, UserSettings] = Field(default_factory=dict)
-    """Users who log in with a password where an API has it, by name: ``{"ann": {"password": "$argon2id$...", "roles":
-    ["Users"]}}``."""
+    """Users who log in with a password where an API has it, or send it with every request (Basic), by name:
+    ``{"ann": {"password": "$argon2id$...", "roles": ["Users"]}}``."""
     auth_session_seconds: Annotated[float, Field(ge=1, le=31 * 86400)] = 8 * 3600.0
     """How long the token lives that a login gives."""
     auth_anonymous_roles: Words = frozenset()

@@ -7,7 +7,7 @@ import pytest
 
 from jobyard_server.callers import passwords, sessions
 from jobyard_server.callers.credential import Credential, Kind
-from jobyard_server.callers.passwords import FAILURES, PERIOD, PasswordLogin, User, check_hash, hash_password
+from jobyard_server.callers.passwords import FAILURES, PERIOD, PasswordLogin, Passwords, User, check_hash, hash_password
 from jobyard_server.callers.sessions import Sessions
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refused
@@ -39,8 +39,13 @@ def opened(clock):
 
 
 @pytest.fixture
-def log_in(opened, clock):
-    return PasswordLogin(USERS, opened, clock)
+def known(clock):
+    return Passwords(USERS, clock)
+
+
+@pytest.fixture
+def log_in(known, opened):
+    return PasswordLogin(known, opened)
 
 
 async def reason(coming):
@@ -68,10 +73,10 @@ async def test_who_knows_the_password_gets_a_token_for_a_while(log_in, opened, c
     assert len(opened._open) == 1, "what has ended is not kept"
 
 
-async def test_tokens_are_kept_as_digests_only(log_in, opened):
+async def test_tokens_are_kept_as_digests_only(log_in, known, opened):
     token, _ = await log_in("ann", "correct horse")
     assert token not in repr(opened._open)
-    assert "correct horse" not in repr(vars(log_in))
+    assert "correct horse" not in repr(vars(known))
 
 
 @pytest.mark.parametrize(
@@ -81,11 +86,11 @@ async def test_everybody_else_hears_the_same(log_in, name, password):
     assert await reason(log_in(name, password)) is Reason.CREDENTIALS_INVALID
 
 
-async def test_a_user_that_does_not_exist_takes_as_long(log_in, monkeypatch):
+async def test_a_user_that_does_not_exist_takes_as_long(log_in, known, monkeypatch):
     checked = []
-    monkeypatch.setattr(log_in, "_matches", lambda hash_, password: checked.append(hash_))
+    monkeypatch.setattr(known, "_matches", lambda hash_, password: checked.append(hash_))
     await reason(log_in("eve", "x"))
-    assert checked == [log_in._nobody]
+    assert checked == [known._nobody]
 
 
 async def test_guessing_has_to_wait_and_others_have_not(log_in, clock):
@@ -99,10 +104,10 @@ async def test_guessing_has_to_wait_and_others_have_not(log_in, clock):
     assert await log_in("ann", "correct horse")
 
 
-async def test_names_that_are_invented_take_no_memory(log_in):
+async def test_names_that_are_invented_take_no_memory(log_in, known):
     for number in range(3 * FAILURES):
         await reason(log_in(f"invented{number}", "x"))
-    assert set(log_in._failures) == {""}
+    assert set(known._failures) == {""}
 
 
 async def test_too_many_at_once_are_sent_away(log_in, monkeypatch):

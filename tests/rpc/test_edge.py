@@ -42,6 +42,8 @@ async def test_a_call_without_a_good_request_id_gets_one(door):
         ("Say", {"authorization": "bEARER sayer"}, "OK", ""),
         ("Say", {"x-auth-token": "sayer"}, "OK", ""),
         ("Say", {"x-auth-token": "nobody", "authorization": "Bearer sayer"}, "UNAUTHENTICATED", "CREDENTIALS_INVALID"),
+        ("Say", {"authorization": "basic sayer"}, "OK", ""),
+        ("Say", {"authorization": "Basic nobody"}, "UNAUTHENTICATED", "CREDENTIALS_INVALID"),
         ("Known", {}, "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
         ("Known", bearer("bare"), "OK", ""),
         ("Open", {}, "OK", ""),
@@ -191,7 +193,8 @@ async def test_calls_are_counted_by_their_end(door, edge):
 
 def test_the_probe_service_is_read_from_its_options(rpc):
     assert rpc.methods[f"/{probing.SERVICE}/Say"].permission == "probe.say"
-    assert [place.header for place in rpc.methods[f"/{probing.SERVICE}/Say"].places] == [
-        "x-auth-token",
-        "authorization",
+    assert [(place.header, place.scheme) for place in rpc.methods[f"/{probing.SERVICE}/Say"].places] == [
+        ("x-auth-token", ""),
+        ("authorization", "basic"),
+        ("authorization", "bearer"),
     ]

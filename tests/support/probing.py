@@ -165,10 +165,10 @@ class Stub:
 
 
 class Words:
-    """Knows users by a word instead of a token."""
+    """Knows users by a word instead of a token, or of a name and a password."""
 
     async def verify(self, credential: Credential) -> Principal | None:
-        return USERS.get(credential.value) if credential.kind is Kind.TOKEN else None
+        return USERS.get(credential.value) if credential.kind in {Kind.TOKEN, Kind.BASIC} else None
 
 
 def guarded(limits: Limits | None = None, log: Any = None) -> Edge:

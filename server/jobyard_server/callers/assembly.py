@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from jobyard_server.caller_settings import CallerSettings
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified, Verifier
+from jobyard_server.callers.basic import BasicVerifier
 from jobyard_server.callers.certificates import CertificateVerifier
 from jobyard_server.callers.issued_tokens import IssuedTokenVerifier
-from jobyard_server.callers.passwords import PasswordLogin, User, check_hash
+from jobyard_server.callers.passwords import PasswordLogin, Passwords, User, check_hash
 from jobyard_server.callers.roles import RoleError, Roles
 from jobyard_server.callers.sessions import Sessions
 from jobyard_server.callers.token_file import TokenFileError
@@ -39,11 +40,14 @@ def callers(settings: Settings, declared: Mapping[str, frozenset[str]], known: f
         roles = Roles({**declared, **settings.roles}, known)
         permissions = roles.permissions(settings.auth_anonymous_roles)
         users = _users(settings, roles)
-        verifiers = [*([sessions] if users else []), *_verifiers(settings, roles)]
+        passwords = Passwords(users)
+        verifiers = _verifiers(settings, roles)
+        if users:
+            verifiers = [sessions, BasicVerifier(passwords), *verifiers]
     except (RoleError, TokenFileError) as problem:
         raise SettingsError(str(problem)) from None
     nobody = Principal(ANONYMOUS, settings.default_tenant, settings.auth_anonymous_roles, permissions)
-    return Callers(Verified(verifiers, nobody), PasswordLogin(users, sessions) if users else None)
+    return Callers(Verified(verifiers, nobody), PasswordLogin(passwords, sessions) if users else None)
 
 
 def _users(settings: Settings, roles: Roles) -> dict[str, User]:

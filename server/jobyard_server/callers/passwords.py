@@ -52,13 +52,12 @@ def hash_password(password: str) -> str:
     return argon2.PasswordHasher().hash(password)
 
 
-class PasswordLogin:
-    """Lets users in."""
+class Passwords:
+    """The users of a server, and whether a password is that of one."""
 
-    def __init__(self, users: Mapping[str, User], sessions: Sessions, clock: Callable[[], float] = monotonic) -> None:
-        """Take the users by name, and where their sessions are kept."""
+    def __init__(self, users: Mapping[str, User], clock: Callable[[], float] = monotonic) -> None:
+        """Take the users by name."""
         self._users = users
-        self._sessions = sessions
         self._clock = clock
         self._hasher = argon2.PasswordHasher()
         # Checked for users that do not exist, so that the time of an answer does not tell them from others.
@@ -67,17 +66,17 @@ class PasswordLogin:
         self._checking = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
-    async def __call__(self, name: str, password: str) -> tuple[str, float]:
-        """A token and for how many seconds it is good; raises Refused."""
+    async def check(self, name: str, password: str) -> Principal:
+        """The user of a name who knows his password; raises Refused."""
         user = self._users.get(name)
         failures = self._failures.setdefault(name if user is not None else "", deque(maxlen=FAILURES))
         self._make_wait(failures)
-        right = await self._check(self._nobody if user is None else user.hash, password)
+        right = await self._verify(self._nobody if user is None else user.hash, password)
         if user is None or not right:
             failures.append(self._clock())
             _log.warning("login refused", user=name if user is not None else None)
             raise refuse(Reason.CREDENTIALS_INVALID, "The user is unknown or the password is wrong.")
-        return self._sessions.begin(user.principal), self._sessions.seconds
+        return user.principal
 
     def _make_wait(self, failures: deque[float]) -> None:
         rest = failures[0] + PERIOD - self._clock() if len(failures) == FAILURES else 0.0
@@ -85,7 +84,7 @@ class PasswordLogin:
             message = "There were too many wrong passwords. Wait before the next attempt."
             raise Refused(Refusal(Reason.OVERLOADED, message, retry_after=rest))
 
-    async def _check(self, hash_: str, password: str) -> bool:
+    async def _verify(self, hash_: str, password: str) -> bool:
         if not hash_:
             return False
         if self._waiting >= WAITING:
@@ -102,3 +101,16 @@ class PasswordLogin:
             return self._hasher.verify(hash_, password)
         except VerificationError:
             return False
+
+
+class PasswordLogin:
+    """Gives tokens to users who come with their password."""
+
+    def __init__(self, passwords: Passwords, sessions: Sessions) -> None:
+        """Take who knows the users, and where their sessions are kept."""
+        self._passwords = passwords
+        self._sessions = sessions
+
+    async def __call__(self, name: str, password: str) -> tuple[str, float]:
+        """A token and for how many seconds it is good; raises Refused."""
+        return self._sessions.begin(await self._passwords.check(name, password)), self._sessions.seconds

@@ -207,6 +207,10 @@ class Credential(_message.Message):
 
         credentials: { header: "Authorization" scheme: "Bearer" challenge: "Bearer" }
         credentials: { header: "X-Auth-Token" challenge: "Keystone uri=\\"{public_url}\\"" }
+
+    Example, names and passwords:
+
+        credentials: { header: "Authorization" scheme: "Basic" challenge: "Basic realm=\\"orders\\", charset=\\"UTF-8\\"" }
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -217,7 +221,9 @@ class Credential(_message.Message):
     header: _builtins.str
     """Request header that carries it: `"X-Auth-Token"`."""
     scheme: _builtins.str
-    """Scheme in front of the value, in any case: `"Bearer"`. Empty: the whole value is a bearer token."""
+    """Scheme in front of the value, in any case: `"Bearer"`, or `"Basic"` for a name and a password. Empty: the whole
+    value is a bearer token.
+    """
     challenge: _builtins.str
     """Challenge sent in `WWW-Authenticate` with a 401. Empty: none is sent for this credential."""
     def __init__(
