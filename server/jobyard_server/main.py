@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
-from jobyard_server.apis import dataone, infojobs, jobs, qinling, viya
+from jobyard_server.apis import dataone, infojobs, jobs, ncmp, qinling, viya
 from jobyard_server.apis.registration import Api, Ask, Options
 from jobyard_server.callers import assembly
 from jobyard_server.console import docs
@@ -48,7 +48,7 @@ from jobyard_server.transcoding.pages import Application, with_pages
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
-APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API, infojobs.API, viya.API)
+APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API, infojobs.API, viya.API, ncmp.API)
 """Every API this server speaks."""
 
 DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, sqlite3.Error, CommandError)

@@ -188,6 +188,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_REQUEST_INVALID: _ErrorReason.ValueType  # 48
     """The request makes no sense to its API; the message says why."""
+    ERROR_REASON_TARGET_REFERENCE_UNKNOWN: _ErrorReason.ValueType  # 49
+    """No target covers a path of a data job.
+    Metadata: `{"path": "/SubNetwork=1/ManagedElement=9", "details": "cannot find a datanode with alternate id ..."}`.
+    """
+    ERROR_REASON_DMI_FAILED: _ErrorReason.ValueType  # 50
+    """A DMI service could not be reached, or refused what it was asked.
+    Metadata: `{"http_code": "503", "body": "", "ncmp_code": "102"}`.
+    """
+    ERROR_REASON_DATA_JOBS_UNSUPPORTED: _ErrorReason.ValueType  # 51
+    """The data producer does not take data jobs.
+    Metadata: `{"data_producer": "ran-1"}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -364,4 +376,16 @@ Metadata: `{"info_type": "pm_1.0.0"}`.
 """
 ERROR_REASON_REQUEST_INVALID: ErrorReason.ValueType  # 48
 """The request makes no sense to its API; the message says why."""
+ERROR_REASON_TARGET_REFERENCE_UNKNOWN: ErrorReason.ValueType  # 49
+"""No target covers a path of a data job.
+Metadata: `{"path": "/SubNetwork=1/ManagedElement=9", "details": "cannot find a datanode with alternate id ..."}`.
+"""
+ERROR_REASON_DMI_FAILED: ErrorReason.ValueType  # 50
+"""A DMI service could not be reached, or refused what it was asked.
+Metadata: `{"http_code": "503", "body": "", "ncmp_code": "102"}`.
+"""
+ERROR_REASON_DATA_JOBS_UNSUPPORTED: ErrorReason.ValueType  # 51
+"""The data producer does not take data jobs.
+Metadata: `{"data_producer": "ran-1"}`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,1 @@
+"""Generated from the protos of jobyard.ncmp; do not edit."""
