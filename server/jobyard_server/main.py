@@ -30,6 +30,7 @@ from jobyard_server.observe.health import Health, Part
 from jobyard_server.observe.log import for_people
 from jobyard_server.observe.loop_lag import LoopLag
 from jobyard_server.observe.pages import pages
+from jobyard_server.observe.request_figures import RequestFigures
 from jobyard_server.observe.store_figures import StoreFigures
 from jobyard_server.outbound.client import HttpClient
 from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy, AllowError
@@ -103,6 +104,8 @@ def build(settings: Settings) -> Parts:
         ),
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
+            request_bytes=settings.max_request_bytes,
+            requests_bytes=settings.max_bodies_bytes,
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     options = replace(_options(settings), ask=_asking(peers), print_json=printer, log_in=callers.log_in)
@@ -115,10 +118,12 @@ def build(settings: Settings) -> Parts:
     _measure(registry, edge, supervisor, scheduler)
     return Parts(
         settings=settings,
+    registry.register(RequestFigures(edge.budget))
         store=store,
         edge=edge,
         rpc=rpc,
-        application=_application(settings, rpc, health, registry),
+        pages=with_pages(no_pages, pages(health, registry)),
+        application=_application(settings, rpc, edge, health, registry),
         supervisor=supervisor,
         sender=sender,
         peers=peers,
@@ -224,7 +229,7 @@ def _rpc(settings: Settings, store: Store, edge: Edge, options: Options) -> Rpc:
         (service.name, service.register, service.build(store, options)) for api in APIS for service in api.services
     ]
     transport = Transport(
-        receive_bytes=settings.max_request_bytes,
+        receive_bytes=max(settings.max_message_bytes, settings.max_request_bytes),
         metadata_bytes=settings.max_metadata_bytes,
         keepalive_seconds=settings.keepalive_seconds,
     )
@@ -289,7 +294,7 @@ def _makers() -> dict[str, MakeJobs]:
     return {api.name: api.make_jobs for api in APIS if api.make_jobs is not None}
 
 
-def _application(settings: Settings, rpc: Rpc, health: Health, registry: CollectorRegistry) -> Application:
+def _application(settings: Settings, rpc: Rpc, edge: Edge, health: Health, registry: CollectorRegistry) -> Application:
     pool = descriptor_pool.Default()
     services = [pool.FindServiceByName(service.name) for api in APIS for service in api.services]
     limits = rest_limits.Limits(body_bytes=settings.max_request_bytes, bodies_bytes=settings.max_bodies_bytes)
@@ -299,7 +304,8 @@ def _application(settings: Settings, rpc: Rpc, health: Health, registry: Collect
         mounts=settings.context_paths,
         limits=limits,
     )
-    transcoder = Transcoder(services, rpc.backend, declared, files=[file for api in APIS for file in api.files])
+    files = [file for api in APIS for file in api.files]
+    transcoder = Transcoder(services, rpc.backend, declared, files=files, budget=edge.budget)
     application = with_pages(transcoder, {**pages(health, registry), **docs.pages()})
     return application if settings.guarded else for_own_machine(application)
 

@@ -228,9 +228,11 @@ class Settings(BaseSettings):
     max_unary_seconds: PositiveFloat = 300.0
     """Longest time for a call with one answer, whatever its caller allows."""
     max_request_bytes: PositiveInt = 4 * 1024 * 1024
-    """Largest request, a gRPC message or an HTTP body."""
+    """Largest request, a gRPC message or an HTTP body, where the method does not say itself that it takes more."""
+    max_message_bytes: PositiveInt = 32 * 1024 * 1024
+    """Largest gRPC message of a method that takes more, up to 64 MiB: such a method takes streams of messages, too."""
     max_bodies_bytes: PositiveInt = 256 * 1024 * 1024
-    """All HTTP bodies in memory at once."""
+    """All requests in memory at once, by gRPC and by HTTP; what is too much is sent away, to come again."""
     max_metadata_bytes: PositiveInt = 16 * 1024
     """Largest metadata of a gRPC call."""
     keepalive_seconds: PositiveFloat = 60.0

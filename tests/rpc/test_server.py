@@ -188,3 +188,29 @@ def test_every_reason_has_the_code_its_proto_declares():
     assert codes[Reason.JOB_NOT_FOUND] == "NOT_FOUND"
     assert codes[Reason.EVENTS_COMPACTED] == "OUT_OF_RANGE"
     assert "OK" not in codes.values()
+
+
+async def test_the_edge_bounds_messages_by_what_their_method_takes():
+    edge = probing.guarded(Limits(request_bytes=1000))
+    async with serving(edge=edge) as (_, channel):
+        large = SayRequest(word="small", parts=[{"name": "x"}] * 400).SerializeToString()
+        error = await call_raw(channel, large, **SAYER)
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "larger than 1000 bytes" in error.details()
+
+
+async def test_requests_in_memory_are_bounded_together():
+    edge = probing.guarded(Limits(requests_bytes=150_000))
+    large = SayRequest(word="sleep", seconds=0.5, parts=[{"name": "x"}] * 20_000)
+    async with serving(edge=edge) as (_, channel):
+        door = GrpcDoor(channel)
+        first = asyncio.create_task(door.call("Say", large, SAYER))
+        async with asyncio.timeout(5):
+            while not edge.budget.used:
+                await asyncio.sleep(0.01)
+        refused = await door.call("Say", large, SAYER)
+        assert (refused.code, refused.info.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert refused.details["RetryInfo"].retry_delay.seconds == 1
+        assert (await first).code == "OK"
+        assert (edge.budget.used, edge.budget.refusals) == (0, 1)
+        assert 100_000 <= edge.budget.peak <= 150_000

@@ -125,9 +125,10 @@ async def test_all_bodies_together_are_bounded(serve, backend: Recording) -> Non
     await asyncio.sleep(0)
     second = await rules("POST", "/v1/shelves/1/books/a:seal", b'{"price": 1234567}', headers=JSON)
     assert (second.status, second.json["message"]) == (
-        503,
+        429,
         "too many request bodies are in memory; send the request again later",
     )
+    assert second.headers["retry-after"] == "1"
     release.set()
     assert (await first).status == 200
     assert (await rules("POST", "/v1/shelves/1/books/a:seal", b'{"price": 1234567}', headers=JSON)).status == 200

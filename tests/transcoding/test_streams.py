@@ -159,3 +159,31 @@ async def test_exact_bytes_that_do_not_say_what_they_are_are_what_the_method_wri
     answer = await feed("GET", "/feed/news/sheets", headers={"Accept": "text/plain"})
     assert (answer.body, answer.headers["content-type"]) == (b"1\n", "text/plain")
     assert (await feed("GET", "/feed/news/sheets", headers={"Accept": "image/png"})).status == 406
+
+
+def lifted(backend: Recording) -> tuple[str, str, str, bytes]:
+    first = backend.requests[0]
+    return first.topic, first.mark, first.content.content_type, b"".join(one.content.data for one in backend.requests)
+
+
+async def test_bytes_stream_in_as_they_come(feed: Client, backend: Recording) -> None:
+    backend.handlers["Lift"] = lambda requests: make("feed.SendResponse", count=len(requests))
+    plain = {"Content-Type": "text/plain; charset=x"}
+    answer = await feed("POST", "/feed/a%2Fb/freight?mark=m", headers=plain, pieces=[b"\n[1,", b" 2]\r\n", b"\xff"])
+    assert answer.json == {"count": 3}
+    assert lifted(backend) == ("a/b", "m", "text/plain; charset=x", b"\n[1, 2]\r\n\xff")
+    assert [(one.topic, one.mark) for one in backend.requests[1:]] == [("", ""), ("", "")]
+
+
+async def test_no_bytes_stream_in_as_one_message(feed: Client, backend: Recording) -> None:
+    backend.handlers["Lift"] = lambda requests: make("feed.SendResponse", count=len(requests))
+    assert (await feed("POST", "/feed/a/freight?mark=m")).json == {"count": 1}
+    assert lifted(backend) == ("a", "m", "", b"")
+
+
+async def test_bytes_that_stream_in_are_bounded(feed: Client, backend: Recording) -> None:
+    backend.handlers["Lift"] = lambda requests: make("feed.SendResponse", count=len(requests))
+    pieces = [b"x" * 2048, b"x" * 2048, b"x"]
+    answer = await feed("POST", "/feed/a/freight", headers={"Content-Type": "text/plain"}, pieces=pieces)
+    assert answer.status == 413
+    assert (await feed("POST", "/feed/a/freight", b"x", headers={"Content-Type": "image/png"})).status == 415

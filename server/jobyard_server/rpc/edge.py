@@ -28,6 +28,7 @@ from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.rpc import caller, validation
 from jobyard_server.rpc.failures import Failure, from_refusal, internal
 from jobyard_server.rpc.methods import Access, Method
+from jobyard_server.transcoding.budget import Budget
 
 Headers = Mapping[str, str | bytes]
 
@@ -56,6 +57,10 @@ class Limits:
     """Longest time for a call with one answer, whatever its caller allows."""
     certificates: bool = False
     """Whether clients of gRPC are asked for certificates."""
+    request_bytes: int = 4 * 1024 * 1024
+    """Largest request of a method that does not say itself how much it takes."""
+    requests_bytes: int = 256 * 1024 * 1024
+    """All requests in memory at once."""
 
 
 class Edge:
@@ -68,6 +73,8 @@ class Edge:
         self.metrics = metrics
         self.limits = limits
         self.log = log
+        self.budget = Budget(limits.requests_bytes)
+        """The memory that requests share, by whichever door they come."""
         self.serving: set[Call] = set()
         """Calls being served now."""
         self.stopping = False

@@ -15,6 +15,7 @@ from typing_extensions import override
 from jobyard_server.rpc.edge import Call, Edge, checked
 from jobyard_server.rpc.failures import STATUS_CODES
 from jobyard_server.rpc.methods import Method
+from jobyard_server.rpc.room import Room
 
 Handler: TypeAlias = Any
 """grpc.RpcMethodHandler, whose attributes its stubs leave out."""
@@ -71,33 +72,43 @@ class _Door:
         self._parse = handler.request_deserializer
         self._print = handler.response_serializer
         self._run = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        self._take: Callable[[Any], Any] = self._each if handler.request_streaming else self._only
+        self._take: Callable[[Any, Room], Any] = self._each if handler.request_streaming else self._only
+        self._most = method.most_bytes or edge.limits.request_bytes
+        # What a method says to take as a whole it keeps as a whole; other streams are read message by message.
+        self._keeps = handler.request_streaming and bool(method.most_bytes)
 
     async def one(self, incoming: Any, context: Context) -> bytes:
         """Answer with one message."""
-        call = self._open(context)
+        call, room = self._open(context), self._room()
         try:
             await call.admit()
-            request = self._take(incoming)
+            request = self._take(incoming, room)
             async with call.unary_limit():
                 response = await self._run(request, context)
             answer: bytes = self._print(response)
         except BaseException as problem:  # noqa: BLE001 - every end of a call is told, cancels included
             raise await _told(call, problem, context) from None
+        finally:
+            room.close()
         call.succeeded()
         return answer
 
     async def many(self, incoming: Any, context: Context) -> None:
         """Answer with a stream of messages."""
-        call = self._open(context)
+        call, room = self._open(context), self._room()
         try:
             await call.admit()
-            request = self._take(incoming)
+            request = self._take(incoming, room)
             async with call.stream_limit():
                 await _pour(self._run(request, context), context)
         except BaseException as problem:  # noqa: BLE001 - every end of a call is told, cancels included
             raise await _told(call, problem, context) from None
+        finally:
+            room.close()
         call.succeeded()
+
+    def _room(self) -> Room:
+        return Room(self._edge.budget, self._most, kept=self._keeps)
 
     def _open(self, context: Context) -> Call:
         # The stubs do not know that a call without a deadline has no time that remains.
@@ -107,11 +118,13 @@ class _Door:
         certificate = _certificate(context) if self._edge.limits.certificates else ""
         return self._edge.open(self._method, headers, deadline, context.peer(), DOOR, certificate=certificate)
 
-    def _only(self, data: bytes) -> Message:
+    def _only(self, data: bytes, room: Room) -> Message:
+        room.take(len(data))
         return checked(self._parse(data))
 
-    async def _each(self, requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async def _each(self, requests: AsyncIterator[bytes], room: Room) -> AsyncIterator[Message]:
         async for data in requests:
+            room.take(len(data))
             yield checked(self._parse(data))
 
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 
-from jobyard.rest.v1 import annotations_pb2, face_pb2, permission_pb2
+from jobyard.rest.v1 import annotations_pb2, face_pb2, media_pb2, permission_pb2
 from jobyard_server.callers.credential import AUTHORIZATION, Place
 
 
@@ -36,6 +36,8 @@ class Method:
     """Where its credentials are looked for, in this order."""
     vital: bool = False
     """Served even when the server takes no further calls."""
+    most_bytes: int = 0
+    """Largest request, of a stream all its messages together, where the method says so itself; 0: it does not."""
 
 
 class DeclarationError(Exception):
@@ -81,14 +83,17 @@ def permissions(methods: Mapping[str, Method]) -> frozenset[str]:
 
 
 def _describe(path: str, method: MethodDescriptor, places: tuple[Place, ...]) -> Method | None:
-    rule: permission_pb2.Permission = method.GetOptions().Extensions[annotations_pb2.permission]
+    options = method.GetOptions().Extensions
+    rule: permission_pb2.Permission = options[annotations_pb2.permission]
+    consumes: media_pb2.Consumes = options[annotations_pb2.consumes]
+    most = consumes.max_bytes
     match rule.WhichOneof("rule"):
         case "name" if rule.name:
-            return Method(path, Access.PERMISSION, rule.name, places)
+            return Method(path, Access.PERMISSION, rule.name, places, most_bytes=most)
         case "authenticated" if rule.authenticated:
-            return Method(path, Access.AUTHENTICATED, places=places)
+            return Method(path, Access.AUTHENTICATED, places=places, most_bytes=most)
         case "open" if rule.open:
-            return Method(path, Access.OPEN, places=places)
+            return Method(path, Access.OPEN, places=places, most_bytes=most)
     return None
 
 

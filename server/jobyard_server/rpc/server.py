@@ -29,8 +29,8 @@ _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 class Transport:
     """Limits of the transport itself."""
 
-    receive_bytes: int = 4 * 1024 * 1024
-    """Largest request message."""
+    receive_bytes: int = 32 * 1024 * 1024
+    """Largest request message that is received; how much of that each method takes is checked by the edge."""
     metadata_bytes: int = 16 * 1024
     """Largest metadata of a request."""
     streams_per_connection: int = 1000

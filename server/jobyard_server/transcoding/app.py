@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from jobyard_server.transcoding.backend import Backend, Call, RequestRefused, ResponseMetadata, RpcFailure
+from jobyard_server.transcoding.budget import Budget
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
 from jobyard_server.transcoding.failures import of_refusal
@@ -42,11 +43,12 @@ class Transcoder:
         *,
         files: Iterable[FileDescriptor] = (),
         fallback: Asgi | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Compile everything; raises DeclarationError and its like for protos that contradict themselves.
 
         Faces may be registered in `files` that the services do not import. Paths that belong to no face go to the
-        `fallback`, where there is one.
+        `fallback`, where there is one. Bodies share the `budget` with whoever else was given it.
         """
         self.plan: Plan = compile_plan(services, settings, files)
         self._backend = backend
@@ -54,7 +56,8 @@ class Transcoder:
         self._limits = settings.limits
         self._fallback = fallback
         self._sender = Sender(settings)
-        self._watch = Watch(settings.watch_after, settings.limits.body_seconds, settings.limits.bodies_bytes)
+        shared = budget or Budget(settings.limits.bodies_bytes)
+        self._watch = Watch(settings.watch_after, settings.limits.body_seconds, shared)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of ASGI."""

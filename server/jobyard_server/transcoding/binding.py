@@ -83,6 +83,13 @@ class Binder:
         self._bind_around(message, segments, query, headers)
         return message
 
+    def bind_piece(self, piece: bytes) -> Message:
+        """Make a further message of a body that comes in pieces."""
+        message = self._kind()
+        if self._body is not None:
+            self._body.read(message, piece, Form.BYTES, "")
+        return message
+
     def _bind_around(self, message: Message, segments: list[str], query: str, headers: Headers) -> None:
         if query or self.query.required:
             self.query.bind(message, query)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
+from jobyard_server.transcoding.budget import Budget
 from jobyard_server.transcoding.refusals import refused
 
 Event = MutableMapping[str, Any]
@@ -17,31 +18,14 @@ class ClientGone(Exception):  # noqa: N818 - nobody is left to call it an error 
     """The client closed the connection before it had its answer."""
 
 
-class Budget:
-    """The bytes that all bodies in memory may use together."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    def take(self, size: int) -> None:
-        """Claim bytes; raises RequestRefused when there are not so many left."""
-        if size > self._left:
-            raise refused("OVERLOADED", "too many request bodies are in memory; send the request again later")
-        self._left -= size
-
-    def give(self, size: int) -> None:
-        """Return bytes claimed before."""
-        self._left += size
-
-
 class Watch:
     """The calls in progress, looked at every now and then; most are over before that and cost nothing."""
 
-    def __init__(self, every: float, silence: float, bodies: int) -> None:
-        """Look `every` so many seconds; a body may pause for `silence` seconds, all may use so many bytes."""
+    def __init__(self, every: float, silence: float, budget: Budget) -> None:
+        """Look `every` so many seconds; a body may pause for `silence` seconds, all share a budget of bytes."""
         self._every = every
         self.silence = silence
-        self.budget = Budget(bodies)
+        self.budget = budget
         self._calls: dict[asyncio.Task[Any], Presence] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -127,7 +111,8 @@ class Presence:
 
     def claim(self, size: int) -> None:
         """Take bytes of memory for the body, until the call is over; raises RequestRefused when there are none left."""
-        self._watch.budget.take(size)
+        if not self._watch.budget.take(size):
+            raise refused("OVERLOADED", "too many request bodies are in memory; send the request again later")
         self._claimed += size
 
     def settled(self, now: float) -> bool:

@@ -15,6 +15,9 @@ from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE, Meaning
 LAYER_DOMAIN = "jobyard.rest.v1"
 """Domain of the ErrorInfo of the layer's own refusals."""
 
+RETRY_SECONDS = 1
+"""When a client that was sent away for lack of room may come again."""
+
 Spell = Callable[[str], str]
 """Turns a proto field path into what the client wrote."""
 
@@ -149,6 +152,10 @@ def _spelled(detail: Message, spell: Spell) -> Message:
 
 def _layer_details(refusal: RequestRefused) -> tuple[Message, ...]:
     info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain=LAYER_DOMAIN, metadata=refusal.facts)
+    if refusal.reason == "OVERLOADED":
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(RETRY_SECONDS)
+        return info, retry
     if not refusal.violations:
         return (info,)
     violations = [

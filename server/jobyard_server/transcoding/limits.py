@@ -22,7 +22,7 @@ class Limits:
     most_body_bytes: int = 64 * 1024 * 1024
     """What methods and faces may raise it to."""
     bodies_bytes: int = 256 * 1024 * 1024
-    """All bodies in memory at once: beyond, 503."""
+    """All bodies in memory at once: beyond, 429."""
     body_seconds: float = 30.0
     """Silence while a body arrives: beyond, 408."""
     depth: int = 64

@@ -108,6 +108,7 @@ class Operation:
         self.streams_in = bool(spec.descriptor.client_streaming)
         self.streams_out = bool(spec.descriptor.server_streaming)
         self.safe = route.verb in _SAFE
+        self.exact_in = self.streams_in and _takes_exact(spec, route)
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
         own_errors = spec.errors.formats or spec.errors.rows
         self.errors = plan.errors_of(spec.errors) if own_errors else plan.errors

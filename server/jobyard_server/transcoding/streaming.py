@@ -8,6 +8,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
+from jobyard_server.transcoding.binding import NO_CONTENT, Content
 from jobyard_server.transcoding.body import chunks, may_have_body, too_large
 from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.media import NDJSON
@@ -21,7 +22,11 @@ _slices = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 async def requests(visit: Visit, presence: Presence, longest: int) -> AsyncIterator[Message]:
-    """Give the messages of a request body: JSON documents one a line, or in an array."""
+    """Give the messages of a request body: JSON documents one a line or in an array, or its bytes as they come."""
+    if visit.operation.exact_in:
+        async for message in _exact(visit, presence):
+            yield message
+        return
     if not may_have_body(visit.request.headers):
         presence.body_over = True
         return
@@ -33,6 +38,29 @@ async def requests(visit: Visit, presence: Presence, longest: int) -> AsyncItera
         visit.finish(message)
         yield message
     presence.body_over = True
+
+
+async def _exact(visit: Visit, presence: Presence) -> AsyncIterator[Message]:
+    """Give a body as it comes: what stands around it goes into the first message, and only there."""
+    request, operation = visit.request, visit.operation
+    begun = False
+    if may_have_body(request.headers):
+        form, media_type = visit.form()
+        async for piece in chunks(presence, request.headers, operation.intake.most):
+            if begun:
+                yield operation.binder.bind_piece(piece)
+                continue
+            begun = True
+            message = operation.binder.bind(
+                visit.segments, request.query, request.headers, Content(piece, form, media_type)
+            )
+            visit.finish(message)
+            yield message
+    presence.body_over = True
+    if not begun:
+        message = operation.binder.bind(visit.segments, request.query, request.headers, NO_CONTENT)
+        visit.finish(message)
+        yield message
 
 
 async def documents(pieces: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
