@@ -3,6 +3,7 @@
 import pytest
 
 from jobyard_server.store.blobs import PIECE
+from support.storing import new_job
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
@@ -41,3 +42,12 @@ async def test_bytes_of_a_transaction_that_failed_are_not_there(store):
     with pytest.raises(RuntimeError):
         await store.run(fail)
     assert await store.read.blob("sample/a") is None
+
+
+async def test_bytes_of_a_job_go_with_it(store):
+    job = (await store.submit(new_job())).job
+    await store.run(lambda tx: tx.put_blob("sample/a", b"x", job=job.number))
+    await store.run(lambda tx: tx.put_blob("sample/b", b"x"))
+    await store.run(lambda tx: tx.delete_job(job, by="ann"))
+    assert await store.read.blob("sample/a") is None
+    assert await store.read.blob("sample/b") == b"x"

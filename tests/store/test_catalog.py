@@ -131,3 +131,16 @@ async def test_records_are_listed_by_kind(store):
     rest = await store.read.records("sample", "acme", "hook", after="b", limit=2)
     assert [record.id for record in rest] == ["d"]
     assert await store.read.records("sample", "other", "hook", after=None, limit=2) == []
+
+
+async def test_bodies_of_many_records_are_read_at_once(store):
+    ids = [f"id {number}\0" for number in range(1200)]
+
+    def put(tx):
+        for id_ in ids[::2]:
+            tx.put_record("jobs", "acme", "kind", id_, f'"{id_[:-1]}"')
+        tx.put_record("jobs", "acme", "other", ids[1], "1")
+
+    await store.run(put)
+    found = await store.read.record_bodies("jobs", "acme", "kind", ids)
+    assert found == {id_: f'"{id_[:-1]}"' for id_ in ids[::2]}

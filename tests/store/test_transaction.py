@@ -298,3 +298,12 @@ async def test_time_and_identifiers_come_from_the_transaction(store):
     later = await store.run(lambda tx: tx.now)
     assert one != other
     assert now <= later
+
+
+async def test_what_is_noted_about_a_subjob_changes_neither_its_state_nor_what_is_told(store):
+    job = await submitted(store)
+    told = len(await events_of(store, job))
+    await store.run(lambda tx: tx.note_subjob(tx.subjobs(job.number)[0], result='{"at":1}', message="seen"))
+    (subjob,) = await store.read.subjobs(job.number)
+    assert (subjob.state, subjob.result, subjob.message, subjob.reason) == (State.PENDING, '{"at":1}', "seen", "")
+    assert len(await events_of(store, job)) == told

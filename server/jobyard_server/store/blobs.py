@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import Buffer
+
 from jobyard_server.store.rows import kept
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 PIECE: Final = 256 * 1024
 
 _NEW: Final = (
-    "INSERT INTO blobs (id, job, size, sha256, complete, created_at) VALUES (?, NULL, ?, ?, ?, ?)"
+    "INSERT INTO blobs (id, job, size, sha256, complete, created_at) VALUES (?, ?, ?, ?, ?, ?)"
 )  # fmt: skip
 _PIECE: Final = "INSERT INTO blob_chunks (blob, number, data) VALUES (?, ?, ?)"
 _DROP: Final = ("DELETE FROM blob_chunks WHERE blob = ?", "DELETE FROM blobs WHERE id = ?")
@@ -23,13 +25,13 @@ _KNOWN: Final = "SELECT size FROM blobs WHERE id = ? AND complete"
 _SIZE: Final = "SELECT coalesce(sum(size), 0) FROM blobs WHERE id >= ? AND id < ?"
 
 
-def put_blob(unit: Unit, id_: str, data: bytes) -> None:
-    """Keep bytes under a name; what was there before is replaced."""
+def put_blob(unit: Unit, id_: str, data: Buffer, job: int | None = None) -> None:
+    """Keep bytes under a name; what was there before is replaced. Those of a job go with it."""
     drop_blob(unit, id_)
-    digest = hashlib.sha256(data).hexdigest()
-    unit.sets.run(_NEW, (kept(id_), len(data), digest, True, unit.now))
-    for number, start in enumerate(range(0, len(data), PIECE)):
-        unit.sets.run(_PIECE, (kept(id_), number, data[start : start + PIECE]))
+    whole = memoryview(data)
+    unit.sets.run(_NEW, (kept(id_), job, len(whole), hashlib.sha256(whole).hexdigest(), True, unit.now))
+    for number, start in enumerate(range(0, len(whole), PIECE)):
+        unit.sets.run(_PIECE, (kept(id_), number, whole[start : start + PIECE]))
 
 
 def drop_blob(unit: Unit, id_: str) -> bool:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jobyard_server.store import rows_catalog as rows
 from jobyard_server.store.blobs import read_blob
-from jobyard_server.store.rows import kept
+from jobyard_server.store.rows import given, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
     from jobyard_server.store.sets import Sets
@@ -21,6 +21,11 @@ _DEFINITIONS: Final = f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definit
 _EXECUTORS: Final = f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors"  # noqa: S608
 _QUEUES: Final = f"SELECT {', '.join(rows.QUEUE_COLUMNS)} FROM queues"  # noqa: S608
 _RECORDS: Final = f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records"  # noqa: S608
+_RECORD_KEY: Final = ("api", "tenant", "kind", "id")
+_BODIES: Final = (
+    "SELECT r.id, r.body FROM given CROSS JOIN records AS r "
+    "WHERE r.api = given.api AND r.tenant = given.tenant AND r.kind = given.kind AND r.id = given.id"
+)
 
 
 class CatalogReader(ABC):
@@ -87,6 +92,13 @@ class CatalogReader(ABC):
         named = (api, kept(tenant), kept(kind), kept(id_))
         row = self.one(f"{_RECORDS} WHERE api = ? AND tenant = ? AND kind = ? AND id = ?", named)
         return None if row is None else rows.record(row)
+
+    async def record_bodies(self, api: str, tenant: str, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        """The bodies of those of some records that are there, by id."""
+        scope = (api, kept(tenant), kept(kind))
+        rows_ = [(*scope, kept(id_)) for id_ in ids]
+        found = await self.in_thread(lambda sets: sets.among(_RECORD_KEY, rows_, _BODIES))
+        return {given(id_): body for id_, body in found}
 
     async def blob(self, id_: str) -> bytes | None:
         """The bytes kept under a name."""

@@ -193,6 +193,14 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         heartbeat = rows.time_limits(entry.limits).heartbeat
         return self._keep(replace(accepted, updated_at=self.now, silence_at=rows.after(self.now, heartbeat)))
 
+    def note_subjob(
+        self, subjob: Subjob, *, result: str | None = None, reason: str | None = None, message: str | None = None
+    ) -> Subjob:
+        """Keep something about a subjob that stays in its state."""
+        said = {"result": result, "reason": reason, "message": message}
+        kept_ = {name: value for name, value in said.items() if value is not None}
+        return self._keep(replace(subjob, updated_at=self.now, **kept_))
+
     def change_job(
         self,
         job: Job,

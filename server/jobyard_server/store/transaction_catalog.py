@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import Buffer
+
 from jobyard_server.store import rows_catalog as rows
 from jobyard_server.store.blobs import blob_bytes, drop_blob, put_blob
 from jobyard_server.store.rows import attributes_text, kept
@@ -150,9 +152,9 @@ class CatalogTransaction:
         sql = "DELETE FROM records WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
         return self._unit.sets.run(sql, (api, kept(tenant), kept(kind), kept(id_))) > 0
 
-    def put_blob(self, id_: str, data: bytes) -> None:
-        """Keep bytes under a name."""
-        put_blob(self._unit, id_, data)
+    def put_blob(self, id_: str, data: Buffer, *, job: int | None = None) -> None:
+        """Keep bytes under a name, for as long as a job if one is named."""
+        put_blob(self._unit, id_, data, job)
 
     def delete_blob(self, id_: str) -> bool:
         """Remove what is kept under a name; whether it was there."""

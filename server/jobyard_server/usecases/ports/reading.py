@@ -120,6 +120,9 @@ class Reader(ScheduleReader, Protocol):
     ) -> Sequence[Record]:
         """Records of a kind by id."""
 
+    async def record_bodies(self, api: str, tenant: str, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        """The bodies of those of some records that are there, by id. Any number of them."""
+
     async def blob(self, id_: str) -> bytes | None:
         """The bytes kept under a name."""
 

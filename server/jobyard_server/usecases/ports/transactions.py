@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from typing_extensions import Buffer
+
 from jobyard_server.usecases.ports.schedules import ScheduleTx
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ class JobTx(Protocol):
 
         It may run already, at an older generation; a STANDING job runs when one of its subjobs runs the newest one.
         """
+
+    def note_subjob(
+        self, subjob: Subjob, *, result: str | None = None, reason: str | None = None, message: str | None = None
+    ) -> Subjob:
+        """Keep something about a subjob that stays in its state; no event tells of it."""
 
     def change_job(
         self,
@@ -169,8 +176,11 @@ class CatalogTx(Protocol):
     def delete_record(self, api: str, tenant: str, kind: str, id_: str) -> bool:
         """Remove; whether it was there."""
 
-    def put_blob(self, id_: str, data: bytes) -> None:
-        """Keep bytes under a name, which its API makes unique; what was there before is replaced."""
+    def put_blob(self, id_: str, data: Buffer, *, job: int | None = None) -> None:
+        """Keep bytes under a name, which its API makes unique; what was there before is replaced.
+
+        Those of a job are removed together with it.
+        """
 
     def delete_blob(self, id_: str) -> bool:
         """Remove; whether it was there."""
