@@ -33,6 +33,9 @@ BACKLOG: Final = 1024
 KEEP_ALIVE: Final = 75
 """Seconds an idle HTTP connection is kept: longer than proxies keep theirs, so that they and not we close first."""
 
+GC_THRESHOLDS: Final = (20_000, 20, 20)
+"""New objects between two collections of the youngest, and collections between those of the older ones."""
+
 HEALTH_PERIOD: Final = 0.5
 ENDED_BY_SIGNAL: Final = 130
 
@@ -96,8 +99,10 @@ class _Process:
             while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
                 await asyncio.sleep(0.001)
             await parts.rpc.report(serving=True)
-            # What is there now stays for good: collections need not look at it again.
+            # What is there now stays for good: collections need not look at it again. Rows and messages hold no
+            # circles, so that looking for some after every 700 of them costs more than it finds.
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             self._say_where(grpc_port, http_socket.getsockname()[1])
             if own_worker is not None:
                 own_worker.start()

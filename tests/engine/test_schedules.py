@@ -12,7 +12,7 @@ from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.schedule import CatchUp, Overlap, Schedule
 from jobyard_server.domain.state import State
-from jobyard_server.engine import schedule_plans
+from jobyard_server.engine import schedule_plans, schedules
 from jobyard_server.engine.schedule_plans import ENGINE, OVERLAPPED
 from jobyard_server.engine.schedules import Scheduler
 from jobyard_server.usecases.call import Call
@@ -239,6 +239,27 @@ async def test_large_payloads_are_made_a_few_at_a_time(store, clock, monkeypatch
     assert [await made(store, one) for one in others] == [[39]] * 12
     assert max(sizes) <= 4 * 2**20
     assert looks > 2
+
+
+async def test_more_than_a_window_is_gone_through_in_one_step_and_nothing_is_thought_of_twice(
+    store, clock, monkeypatch
+):
+    monkeypatch.setattr(schedules, "WINDOW", 7)
+    monkeypatch.setattr(schedules, "SMALLEST", 4)
+    monkeypatch.setattr(schedules, "LARGEST", 4)
+    await store.submit_many([scheduled() for _ in range(7 * schedules.WINDOWS + 3)])
+    asked = Counter()
+
+    async def counting(read, times):
+        asked.update(time.job.number for time in times)
+        return await make(read, times)
+
+    scheduler = Scheduler(store, {"jobs": counting})
+    clock.pass_by(60)
+    first = await scheduler.step()
+    assert first >= 7 * schedules.WINDOWS
+    assert first + await scheduler.step() == scheduler.made == 7 * schedules.WINDOWS + 3
+    assert set(asked.values()) == {1}
 
 
 async def test_a_clock_set_back_or_ahead_fires_no_time_twice(store, clock, scheduler):

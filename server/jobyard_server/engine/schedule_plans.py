@@ -13,7 +13,7 @@ from jobyard_server.domain.firing import STEP, Clear, Plan, plan
 from jobyard_server.domain.job import Micros, NewJob
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused
-from jobyard_server.domain.schedule import waits, wake_at
+from jobyard_server.domain.schedule import Progress, Schedule, waits, wake_at
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.cancel_job import cancel_job
 from jobyard_server.usecases.ports import DueSchedule, DueTime, Fire, MakeJobs, Store
@@ -57,13 +57,15 @@ class Planner:
         """What is to be done; schedules for which there was no room are left out, and are due again."""
         intents: list[_Intent] = []
         commands: list[Fire] = []
+        plans = _Plans(now)
         for due in part:
             try:
-                intents.append(_Intent(due, _plan(due, now)))
+                intents.append(_Intent(due, plans.of(due)))
             except Exception as problem:  # noqa: BLE001 - one bad schedule keeps no other from its time
                 commands.append(_put_off(due, now, problem))
         for intent in intents:
-            await self._clear(intent)
+            if intent.plan.clear is not Clear.NOTHING:
+                await self._clear(intent)
         await self._make(intents)
         return commands + [_command(intent) for intent in intents if _fits(intent, now)]
 
@@ -104,8 +106,6 @@ class Planner:
 
         This comes before the schedule moves on: after a crash in between it is simply due again.
         """
-        if intent.plan.clear is Clear.NOTHING:
-            return
         job = intent.due.job
         call = Call(Principal(ENGINE, job.tenant, permissions=frozenset({"*"})), job.api, every_api=True)
         end = cancel_job if intent.plan.clear is Clear.CANCEL else terminate_job
@@ -115,6 +115,24 @@ class Planner:
             except Refused as refused:
                 if refused.refusal.reason is not Reason.JOB_NOT_FOUND:
                     raise
+
+
+class _Plans:
+    """The plans of one moment. Schedules that are due together often say the same, and have come as far."""
+
+    def __init__(self, now: Micros) -> None:
+        self._now = now
+        self._known: dict[tuple[Schedule, Progress, bool], Plan] = {}
+
+    def of(self, due: DueSchedule) -> Plan:
+        """What is to be done about a schedule."""
+        if due.kept.schedule.jitter:
+            # By which it differs from all others.
+            return _plan(due, self._now)
+        alike = due.kept.schedule, due.kept.progress, due.live
+        if (known := self._known.get(alike)) is None:
+            known = self._known[alike] = _plan(due, self._now)
+        return known
 
 
 def no_store(problem: Exception) -> bool:

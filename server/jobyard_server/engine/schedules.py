@@ -21,11 +21,14 @@ from jobyard_server.usecases.ports import DueSchedule, Fire, MakeJobs, Store
 WINDOW: Final = 1_000
 """Schedules read at once."""
 
+WINDOWS: Final = 5
+"""Windows of one step, which is to be over soon enough to show that its loop is alive."""
+
 LARGEST: Final = 500
 SMALLEST: Final = 64
 """Schedules fired in one transaction, whatever it takes."""
 
-BUDGET: Final = 0.015
+BUDGET: Final = 0.02
 """Seconds that one transaction may keep everybody else from writing."""
 
 SLICE: Final = 25
@@ -51,24 +54,34 @@ class Scheduler:
         """Jobs made."""
 
     async def step(self) -> int:
-        """Take the schedules that are due on; how many were."""
-        now, found = await self._store.due_schedules(WINDOW)
-        self.lag = max((_late(one, now) for one in found), default=0.0)
-        due = list(found)
-        if self._crowded:
-            # Somebody else works through the same ones: another order makes it rare that both take the same.
-            random.shuffle(due)
+        """Take schedules that are due on; how many were. When there are more, it returns before it has seen them."""
         round_ = _Round(self._fire)
         try:
-            for start in range(0, len(due), SLICE):
-                for command in await self._planner.commands(due[start : start + SLICE], now):
-                    await round_.add(command, self._size)
-                if self._crowded and round_.lost:
-                    # Somebody else is ahead: what was read is old.
+            for _ in range(WINDOWS):
+                more = await self._look(round_)
+                if not more or (self._crowded and round_.lost):
                     break
             return await round_.end()
         finally:
             round_.drop()
+
+    async def _look(self, round_: _Round) -> bool:
+        """Think about a window of schedules, while what was thought of before is written; whether there are more."""
+        limit = WINDOW + len(round_.pending)
+        pending = frozenset(round_.pending)
+        now, found = await self._store.due_schedules(limit)
+        due = [one for one in found if one.kept.job not in pending]
+        self.lag = max((_late(one, now) for one in due), default=0.0)
+        if self._crowded:
+            # Somebody else works through the same ones: another order makes it rare that both take the same.
+            random.shuffle(due)
+        for start in range(0, len(due), SLICE):
+            for command in await self._planner.commands(due[start : start + SLICE], now):
+                await round_.add(command, self._size)
+            if self._crowded and round_.lost:
+                # Somebody else is ahead: what was read is old.
+                break
+        return len(found) >= limit
 
     async def forget(self, keep_seconds: float) -> int:
         """Forget what became of due times so long ago, a step of it; how much."""
@@ -101,10 +114,13 @@ class _Round:
     def __init__(self, fire: _Firing) -> None:
         self._fire = fire
         self._set: list[Fire] = []
+        self._leaving: Sequence[Fire] = ()
         self._bytes = 0
         self._writing: asyncio.Task[int] | None = None
         self._won = 0
         self._written = 0
+        self.pending: set[int] = set()
+        """Jobs whose schedules are being taken on."""
 
     @property
     def lost(self) -> bool:
@@ -117,6 +133,7 @@ class _Round:
         if self._set and self._bytes + weight > MOST_WRITTEN:
             await self._write()
         self._set.append(command)
+        self.pending.add(command.job)
         self._bytes += weight
         if len(self._set) >= size:
             await self._write()
@@ -124,6 +141,7 @@ class _Round:
     async def _write(self) -> None:
         await self._written_so_far()
         commands, self._set, self._bytes = self._set, [], 0
+        self._leaving = commands
         self._writing = asyncio.create_task(self._fire(commands))
 
     async def _written_so_far(self) -> None:
@@ -131,6 +149,7 @@ class _Round:
             self._won += await self._writing
             self._written += 1
             self._writing = None
+            self.pending.difference_update(command.job for command in self._leaving)
 
     async def end(self) -> int:
         """Write what is left; how many schedules were moved on in all."""

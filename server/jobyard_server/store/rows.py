@@ -81,6 +81,8 @@ def attributes(text: str) -> dict[str, Attribute]:
 
 def labels(text: str) -> dict[str, str]:
     """The labels in a JSON object."""
+    if text == "{}":
+        return {}
     return {name: str(value) for name, value in attributes(text).items()}
 
 

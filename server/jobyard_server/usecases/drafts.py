@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Reader
 
+_RETRY: Final = RetryPolicy()
+_LIMITS: Final = TimeLimits()
+
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Free JSON of one job in all; larger inputs belong into a file that the payload names."""
 
@@ -109,8 +112,8 @@ async def resolve(read: Reader, call: Call, draft: JobDraft) -> NewJob:
         labels=draft.labels,
         subjobs=subjobs if schedule is None else (),
         split_complete=draft.split_complete,
-        retry=draft.retry or (definition.retry if definition is not None else RetryPolicy()),
-        limits=draft.limits or (definition.limits if definition is not None else TimeLimits()),
+        retry=draft.retry or (definition.retry if definition is not None else _RETRY),
+        limits=draft.limits or (definition.limits if definition is not None else _LIMITS),
         on_lease_loss=draft.on_lease_loss
         or (definition.on_lease_loss if definition is not None else LeaseLoss.REQUEUE),
         resumable=_first(draft.resumable, definition.resumable if definition is not None else False),

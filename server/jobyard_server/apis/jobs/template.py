@@ -114,6 +114,7 @@ class _Making:
     def __init__(self, read: Reader) -> None:
         self._reader = read
         self._found: dict[tuple[str, str, int], Definition | Refusal] = {}
+        self._calls: dict[tuple[str, str, str], Call] = {}
 
     async def all(self, times: Sequence[DueTime]) -> Sequence[NewJob | Refusal]:
         """The jobs, one by one."""
@@ -121,8 +122,10 @@ class _Making:
 
     async def _one(self, time: DueTime) -> NewJob | Refusal:
         job = time.job
-        # Nobody calls: the job is made in the name of the user who scheduled it.
-        call = Call(Principal(job.created_by, job.tenant), job.api)
+        by = job.created_by, job.tenant, job.api
+        if (call := self._calls.get(by)) is None:
+            # Nobody calls: the job is made in the name of the user who scheduled it.
+            call = self._calls[by] = Call(Principal(job.created_by, job.tenant), job.api)
         said = _read(job.spec)
         definition = await self._definition(call, said) if said.definition else None
         if isinstance(definition, Refusal):
