@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import grpc
 import uvicorn
+import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
@@ -18,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.backend import NO_METADATA, Call, Decode, ResponseMetadata
-from jobyard_server.transcoding.one_packet import OnePacketProtocol
+from jobyard_server.transcoding.http_connection import Connection
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
@@ -101,11 +101,11 @@ async def serve_http(app: Any, protocol: Any) -> None:
 def main(kind: str) -> None:
     """Serve until ended."""
     if kind == "transcoder":
-        asyncio.run(serve_http(Transcoder([service()], Handlers()), OnePacketProtocol))
+        uvloop.run(serve_http(Transcoder([service()], Handlers()), Connection))
     elif kind == "fastapi":
-        asyncio.run(serve_http(fastapi_app(job(7)), "httptools"))
+        uvloop.run(serve_http(fastapi_app(job(7)), "httptools"))
     else:
-        asyncio.run(serve_grpc(service()))
+        uvloop.run(serve_grpc(service()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+import uvloop
 from typing_extensions import override
 
 from jobyard_server.banner import banner
@@ -25,7 +26,7 @@ from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.store import Store
 from jobyard_server.tls import CertificateError, CertificateFiles
-from jobyard_server.transcoding.one_packet import OnePacketProtocol
+from jobyard_server.transcoding.http_connection import Connection
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
@@ -48,7 +49,7 @@ def run(settings: Settings) -> int:
     if strange := unknown(os.environ):
         _log.warning("no such settings", names=strange)
     _allow_many_connections()
-    return asyncio.run(_Process(settings).run())
+    return uvloop.run(_Process(settings).run())
 
 
 def _allow_many_connections() -> None:
@@ -143,7 +144,7 @@ class _Process:
         config = uvicorn.Config(
             parts.application,
             ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.http(),
-            http=OnePacketProtocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -14,13 +14,13 @@ import uvicorn
 from google.api import httpbody_pb2
 
 from jobyard_server.transcoding.app import Transcoder
-from jobyard_server.transcoding.one_packet import Gathering, OnePacketProtocol
+from jobyard_server.transcoding.http_connection import Connection
 from jobyard_server.transcoding.settings import Settings
 from support.recording import Recording, failure
 from support.trial import make, service
 
 
-@pytest.fixture(params=["httptools", OnePacketProtocol], ids=["two packets", "one packet"])
+@pytest.fixture(params=["httptools", Connection], ids=["of uvicorn", "our own"])
 async def base(request, backend: Recording) -> AsyncIterator[str]:
     names = ("rules.RulesService", "feed.FeedService", "orders.OrderService")
     app = Transcoder([service(name) for name in names], backend, Settings(watch_after=0.02))
@@ -162,36 +162,3 @@ async def test_talking_both_ways(base: str, session, backend: Recording) -> None
         assert await answer.content.readline() == b'{"name":"A"}\n'
         heard.set()
         assert await answer.content.readline() == b'{"name":"B"}\n'
-
-
-class Wire:
-    """A transport that keeps what was written."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def close(self) -> None:
-        self.written.append(b"closed")
-
-    def is_closing(self) -> bool:
-        return False
-
-
-async def test_writes_of_one_turn_leave_together() -> None:
-    wire = Wire()
-    gathering = Gathering(wire, asyncio.get_running_loop())
-    gathering.write(b"head ")
-    assert wire.written == []
-    gathering.write(b"body")
-    assert wire.written == [b"head body"]
-    gathering.write(b"alone")
-    await asyncio.sleep(0)
-    assert wire.written == [b"head body", b"alone"]
-    gathering.write(b"last")
-    gathering.close()
-    await asyncio.sleep(0)
-    assert wire.written == [b"head body", b"alone", b"last", b"closed"]
-    assert gathering.is_closing() is False
