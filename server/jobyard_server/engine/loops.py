@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from jobyard_server.engine.supervisor import Loop
+
+UPLOAD_SECONDS: Final = 3600.0
+"""What comes in pieces comes whole within that time, or not at all."""
 
 
 class TimeKeeping(Protocol):
@@ -28,6 +31,9 @@ class TimeKeeping(Protocol):
 
     async def forget_events(self, seconds: float) -> int:
         """Forget events that are older."""
+
+    async def forget_uploads(self, seconds: float) -> int:
+        """Forget what was begun so long ago and never came whole."""
 
     async def give_back(self) -> int:
         """Give space that is not used any more back to the disk."""
@@ -68,5 +74,6 @@ def loops(store: TimeKeeping, periods: Periods, grace: Grace, keep_events: float
         Loop("jobs", periods.retention, store.forget_jobs),
         Loop("keys", periods.retention, store.forget_keys),
         Loop("events", periods.retention, lambda: store.forget_events(keep_events)),
+        Loop("uploads", periods.retention, lambda: store.forget_uploads(UPLOAD_SECONDS)),
         Loop("vacuum", periods.retention, store.give_back),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from jobyard_server.store import rows_catalog as rows
 from jobyard_server.store.blobs import read_blob
 from jobyard_server.store.rows import given, kept
+from jobyard_server.store.uploads import blob_size, read_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,6 +104,14 @@ class CatalogReader(ABC):
     async def blob(self, id_: str) -> bytes | None:
         """The bytes kept under a name."""
         return await self.in_thread(lambda sets: read_blob(sets, id_))
+
+    async def blob_piece(self, id_: str, number: int) -> bytes | None:
+        """A piece of a blob by its number; ``None`` behind the last one."""
+        return await self.in_thread(lambda sets: read_piece(sets, id_, number))
+
+    async def blob_size(self, id_: str) -> int | None:
+        """Bytes of a whole blob; ``None`` when there is none of that name."""
+        return await self.in_thread(lambda sets: blob_size(sets, id_))
 
     async def records(
         self, api: str, tenant: str | None, kind: str, *, after: str | None, limit: int

@@ -27,6 +27,7 @@ from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction import Transaction
 from jobyard_server.store.trimming import forget_events, give_back
+from jobyard_server.store.uploads import forget_uploads
 from jobyard_server.store.wakeups import Wakeups
 from jobyard_server.store.writer import Writer, data_version, run
 from jobyard_server.usecases.ports import Acquired, Beaten, Fired, Settled, Submitted
@@ -281,6 +282,11 @@ class Store:
     async def give_back(self) -> int:
         """Give a step of free pages back to the disk."""
         return await self._step(give_back)
+
+    async def forget_uploads(self, seconds: float) -> int:
+        """Forget a step of what was begun so long ago and never came whole."""
+        age = round(seconds * MICROS)
+        return await self._step(lambda unit: forget_uploads(unit, age))
 
     async def forget_keys(self) -> int:
         """Forget a step of the request keys whose time is over."""

@@ -14,6 +14,7 @@ from jobyard_server.store import rows
 from jobyard_server.store.changing import apply, changed, said_of
 from jobyard_server.store.hearing import heard
 from jobyard_server.store.importing import import_job
+from jobyard_server.store.leases import Leases
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.logs import append_log
 from jobyard_server.store.query import job_statements
@@ -23,6 +24,7 @@ from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction_catalog import CatalogTransaction
 from jobyard_server.store.transaction_deliveries import DeliveryTransaction
 from jobyard_server.store.transaction_schedules import ScheduleTransaction
+from jobyard_server.usecases.ports import HeldSubjob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -271,6 +273,13 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
     def _entry(self, number: int) -> Entry:
         if number not in self._ledger.entries:
             self._ledger.load((number,))
+    def held(self, token: str, principal: str) -> HeldSubjob:
+        """What a token is a lease of."""
+        lease = Leases(self._unit, [token]).of(token, kept(principal))
+        if lease is None or not lease.open:
+            raise refuse(Reason.LEASE_LOST, "The lease is not held any more.")
+        return HeldSubjob(lease.job, lease.ordinal, lease.subjob, lease.number)
+
         entry = self._ledger.entries.get(number)
         if entry is None:
             raise refuse(Reason.JOB_NOT_FOUND, f"There is no job {number}.", job=str(number))

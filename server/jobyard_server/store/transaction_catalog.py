@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 from jobyard_server.store import rows_catalog as rows
 from jobyard_server.store.blobs import blob_bytes, drop_blob, put_blob
 from jobyard_server.store.rows import attributes_text, kept
+from jobyard_server.store.uploads import append_upload, finish_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,6 +160,14 @@ class CatalogTransaction:
     def delete_blob(self, id_: str) -> bool:
         """Remove what is kept under a name; whether it was there."""
         return drop_blob(self._unit, id_)
+
+    def append_blob(self, id_: str, first: int, pieces: Sequence[bytes]) -> None:
+        """Keep pieces of a blob that is not whole yet; the number 0 begins it anew."""
+        append_upload(self._unit, id_, first, pieces)
+
+    def finish_blob(self, id_: str, size: int, digest: str, *, job: int | None = None) -> bool:
+        """Say that a blob is whole and whose it is; whether it was there and not whole yet."""
+        return finish_upload(self._unit, id_, size, digest, job)
 
     def blob_bytes(self, prefix: str) -> int:
         """How many bytes are kept under names that begin so."""

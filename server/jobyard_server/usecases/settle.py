@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobyard_server.domain.reason import Refusal, Refused
+from jobyard_server.usecases.contents import kept_result
 from jobyard_server.usecases.ports import Settle, Settled
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Ending:
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    result_kept: bool = False
+    """The result was kept apart already; ``result`` says nothing."""
 
 
 async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequence[Settled | Refusal]:
@@ -35,12 +38,13 @@ async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequenc
 
     async def one(ending: Ending) -> Settled | Refusal:
         try:
+            result = await kept_result(store.read, ending.token) if ending.result_kept else ending.result
             return await store.settle(
                 Settle(
                     token=ending.token,
                     principal=call.user,
                     outcome=ending.outcome,
-                    result=ending.result,
+                    result=result,
                     reason=ending.reason,
                     message=ending.message,
                     exit_code=ending.exit_code,

@@ -18,7 +18,8 @@ from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
 from jobyard_server.client.failure import of_status
 from jobyard_server.worker import environment, payload
 from jobyard_server.worker.calls import Calls, FailedError
-from jobyard_server.worker.ending import GIVES_BACK, Report, Stop, report
+from jobyard_server.worker.contents import Contents
+from jobyard_server.worker.ending import GIVES_BACK, RESULT_BYTES, Report, Stop, report
 from jobyard_server.worker.output import Output
 from jobyard_server.worker.plan import Plan
 from jobyard_server.worker.programs import Ended, KeeperLostError, NotStartedError, Program, Programs
@@ -46,6 +47,7 @@ class Attempt:
         programs: Programs,
         stub: WorkerServiceAsyncStub,
         calls: Calls,
+        contents: Contents,
     ) -> None:
         self.lease = lease
         self.name = f"{lease.job.number}/{lease.subjob.ordinal}#{lease.attempt}"
@@ -53,6 +55,7 @@ class Attempt:
         self._programs = programs
         self._stub = stub
         self._calls = calls
+        self._contents = contents
         self._output = Output(plan.limits.output_bytes)
         self._program: Program | None = None
         self._progress = Path(os.devnull)
@@ -111,6 +114,12 @@ class Attempt:
             except KeeperLostError:
                 await self._release()
                 return
+            except FailedError as error:
+                # The server would not give the payload, or was away for too long; whoever gets the work next may fare
+                # better.
+                _log.error("%s: not started: %s", self.name, error)
+                await self._release()
+                return
             finally:
                 for timer in self._timers:
                     timer.cancel()
@@ -118,6 +127,8 @@ class Attempt:
 
     async def _run_program(self, folder: Path) -> Ended:
         self._progress = folder / "progress.txt"
+        if self.lease.subjob.payload_bytes:
+            await self._contents.fetch(self.lease, folder, self._patience)
         with payload.write(self.lease, folder).open("rb") as stdin:
             reading, writing = os.pipe()
             copy = asyncio.create_task(self._output.read(reading))
@@ -178,12 +189,23 @@ class Attempt:
             await self._release()
             return
         limits, tail = self._plan.limits, self._output.tail
-        result = await asyncio.to_thread(report, ended, self._stopped_by, limits, tail, folder / "result.json")
+        file, most = folder / "result.json", self.lease.result_limit or RESULT_BYTES
+        result = await asyncio.to_thread(report, ended, self._stopped_by, limits, tail, file, most)
+        if result.large:
+            try:
+                await self._contents.send(self.lease, file, self._patience)
+            except FailedError as error:
+                self._unsettled(error)
+                return
         if not result.succeeded:
             await self._fail(result)
             return
         completion = worker_settle_pb2.Completion(
-            token=self.lease.token, result=result.result, message=result.message, exit_code=result.exit_code
+            token=self.lease.token,
+            result=result.result,
+            message=result.message,
+            exit_code=result.exit_code,
+            result_kept=result.large,
         )
         request = worker_settle_pb2.CompleteRequest(completions=[completion])
         try:
@@ -201,6 +223,7 @@ class Attempt:
             result=result.result,
             exit_code=result.exit_code,
             cancelled=result.cancelled,
+            result_kept=result.large,
         )
         request = worker_settle_pb2.FailRequest(failures=[failure])
         try:

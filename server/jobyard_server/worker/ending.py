@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from jobyard_server.worker.plan import MIB, Limits
 from jobyard_server.worker.programs import Ended
 
@@ -47,28 +49,35 @@ class Report:
     result: str = ""
     exit_code: int | None = None
     cancelled: bool = False
+    large: bool = False
+    """The result is too large for the report; it stands in its file."""
 
 
-def report(ended: Ended, stop: Stop | None, limits: Limits, output: bytes, result_file: Path) -> Report:
+def report(
+    ended: Ended, stop: Stop | None, limits: Limits, output: bytes, result_file: Path, most: int = RESULT_BYTES
+) -> Report:
     """The report of a program that ran. Its exit code is the outcome; zero with a damaged result is a failure."""
     line = _last_line(output)
     code = ended.exit_code
     try:
-        result = _result(result_file, line)
+        result = _result(result_file, line, most)
     except ValueError as error:
         result = ""
         if code == 0 and stop is None:
             return Report(succeeded=False, reason="RESULT_INVALID", message=str(error), exit_code=code)
+    large = result is None
+    text = result or ""
     if stop is Stop.CANCELLED:
+        words = _words(ended)
         return Report(
-            succeeded=False, reason="CANCELLED", message=_words(ended), result=result, exit_code=code, cancelled=True
+            succeeded=False, reason="CANCELLED", message=words, result=text, exit_code=code, cancelled=True, large=large
         )
     if code == 0 and stop is None:
-        return Report(succeeded=True, result=result, exit_code=code)
+        return Report(succeeded=True, result=text, exit_code=code, large=large)
     reason, message = _failure(ended, stop, limits)
     if line:
         message = f"{message}; the last line was: {_shown(line)}"
-    return Report(succeeded=False, reason=reason, message=message, result=result, exit_code=code)
+    return Report(succeeded=False, reason=reason, message=message, result=text, exit_code=code, large=large)
 
 
 def _failure(ended: Ended, stop: Stop | None, limits: Limits) -> tuple[str, str]:
@@ -89,24 +98,26 @@ def _words(ended: Ended) -> str:
     return f"exit code {ended.exit_code}" if ended.exit_code is not None else f"ended by {ended.signal_name}"
 
 
-def _result(file: Path, line: str) -> str:
-    """The JSON of the result file; without one the last line of the output, if it is a JSON object or array."""
+def _result(file: Path, line: str, most: int) -> str | None:
+    """The JSON of the result file; without one the last line of the output, if it is a JSON object or array.
+
+    ``None`` for one that is whole and well and too large for a report.
+    """
     try:
         with file.open("rb") as opened:
-            raw = opened.read(RESULT_BYTES + 1)
+            raw = opened.read(most + 1)
     except FileNotFoundError:
         raw = b""
     except OSError as error:
         raise ValueError(f"JOBYARD_RESULT_FILE cannot be read: {error.strerror}") from None
-    if len(raw) > RESULT_BYTES:
-        raise ValueError(f"JOBYARD_RESULT_FILE has more than {RESULT_BYTES} bytes")
+    if len(raw) > most:
+        raise ValueError(f"JOBYARD_RESULT_FILE has more than {most} bytes")
     if raw.strip():
-        try:
-            text = raw.decode()
-            json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"JOBYARD_RESULT_FILE is not JSON: {error}") from None
-        return text.strip()
+        text = _checked(raw)
+        if most == RESULT_BYTES:
+            return text.strip()
+        # Whoever takes large results takes them byte for byte.
+        return None if len(raw) > RESULT_BYTES else text
     if line.startswith(("{", "[")):
         try:
             json.loads(line, parse_constant=_refuse_constant)
@@ -114,6 +125,15 @@ def _result(file: Path, line: str) -> str:
             return ""
         return line
     return ""
+
+
+def _checked(raw: bytes) -> str:
+    """JSON as it is written; only looked at, for a tree of it would take many times the memory."""
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+        return raw.decode()
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ValueError(f"JOBYARD_RESULT_FILE is not JSON: {error}") from None
 
 
 def _last_line(output: bytes) -> str:

@@ -56,7 +56,7 @@ def of_lease(lease: worker_lease_pb2.Lease, folder: Path) -> dict[str, str]:
         "JOBYARD_RESULT_FILE": str(folder / "result.json"),
         "JOBYARD_PROGRESS_FILE": str(folder / "progress.txt"),
     }
-    if len(subjob.payload.encode()) <= SMALL:
+    if not subjob.payload_bytes and len(subjob.payload.encode()) <= SMALL:
         told["JOBYARD_PAYLOAD"] = subjob.payload
     # No variable can hold a zero byte; in JSON it cannot stand bare, but names come from anybody.
     return {name: value.replace("\0", "") for name, value in told.items()}

@@ -12,11 +12,18 @@ STDIN_LABEL: Final = "jobyard.stdin"
 """The label of a job that names the member of its payload which programs read: code, without JSON around it."""
 
 
+def place(folder: Path) -> Path:
+    """The file of the payload."""
+    return folder / "payload.json"
+
+
 def write(lease: worker_lease_pb2.Lease, folder: Path) -> Path:
-    """Write the payload; the file that the program reads on its standard input."""
-    payload = folder / "payload.json"
-    payload.write_text(lease.subjob.payload, encoding="utf-8")
-    text = _member(lease.subjob.payload, lease.job.labels.get(STDIN_LABEL, ""))
+    """Write the payload, unless it is large and there already; the file that the program reads."""
+    payload = place(folder)
+    if not lease.subjob.payload_bytes:
+        payload.write_text(lease.subjob.payload, encoding="utf-8")
+    name = lease.job.labels.get(STDIN_LABEL, "")
+    text = _member(payload.read_text(encoding="utf-8"), name) if name else None
     if text is None:
         return payload
     stdin = folder / "stdin.txt"
@@ -25,9 +32,7 @@ def write(lease: worker_lease_pb2.Lease, folder: Path) -> Path:
 
 
 def _member(payload: str, name: str) -> str | None:
-    """The text of a member; ``None`` when nobody asks for one or there is none."""
-    if not name:
-        return None
+    """The text of a member; ``None`` when there is none."""
     found = json.loads(payload)
     text = found.get(name) if isinstance(found, dict) else None
     return text if isinstance(text, str) else None

@@ -14,12 +14,14 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from jobyard.jobs.v1 import worker_lease_pb2
+from jobyard.jobs.v1.content_service_pb2_grpc import ContentServiceStub
 from jobyard.jobs.v1.worker_service_pb2_grpc import WorkerServiceStub
 from jobyard_server.client.failure import Failure
 from jobyard_server.client.retry import Backoff
 from jobyard_server.worker.attempt import Attempt
 from jobyard_server.worker.calls import Calls, FailedError
 from jobyard_server.worker.complaints import Complaints
+from jobyard_server.worker.contents import Contents
 from jobyard_server.worker.ending import Stop
 from jobyard_server.worker.keeper import processes
 from jobyard_server.worker.plan import Plan
@@ -57,6 +59,7 @@ class Worker:
         self._plan = plan
         self._stub = WorkerServiceStub(channel)
         self._calls = Calls(metadata)
+        self._contents = Contents(ContentServiceStub(channel), self._calls)
         self._programs = Programs()
         self._session = secrets.token_hex(16)
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
@@ -134,7 +137,7 @@ class Worker:
         return backoff.after(failure)
 
     def _start(self, lease: worker_lease_pb2.Lease) -> None:
-        attempt = Attempt(lease, self._plan, self._programs, self._stub, self._calls)
+        attempt = Attempt(lease, self._plan, self._programs, self._stub, self._calls, self._contents)
         task = asyncio.create_task(attempt.run(), name=attempt.name)
         self._attempts[attempt] = task
         task.add_done_callback(lambda done: self._finished(attempt, done))

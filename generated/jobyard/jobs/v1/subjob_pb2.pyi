@@ -94,6 +94,8 @@ class Subjob(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
+    PAYLOAD_BYTES_FIELD_NUMBER: _builtins.int
+    RESULT_BYTES_FIELD_NUMBER: _builtins.int
     job: _builtins.int
     """Output only. Number of the Job it belongs to."""
     ordinal: _builtins.int
@@ -118,6 +120,14 @@ class Subjob(_message.Message):
     """Output only. Generation of the Job that this piece was made from."""
     attempts: _builtins.int
     """Output only. How many attempts were counted so far. Attempts given back by a worker are not counted."""
+    payload_bytes: _builtins.int
+    """Output only. Bytes of a payload that is kept apart because it is large; 0 for one that stands in `payload`, which
+    is `null` otherwise. Workers get it by GetPayload.
+    """
+    result_bytes: _builtins.int
+    """Output only. Bytes of a result that is kept apart because it is large; 0 for one that stands in `result`, which is
+    `null` otherwise. GetResult streams it.
+    """
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the next attempt may start; absent when it may start now or not at all."""
@@ -164,10 +174,12 @@ class Subjob(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
+        payload_bytes: _builtins.int = ...,
+        result_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "next_attempt_time", b"next_attempt_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "generation", b"generation", "job", b"job", "key", b"key", "message", b"message", "next_attempt_time", b"next_attempt_time", "ordinal", b"ordinal", "payload", b"payload", "queue", b"queue", "reason", b"reason", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "generation", b"generation", "job", b"job", "key", b"key", "message", b"message", "next_attempt_time", b"next_attempt_time", "ordinal", b"ordinal", "payload", b"payload", "payload_bytes", b"payload_bytes", "queue", b"queue", "reason", b"reason", "result", b"result", "result_bytes", b"result_bytes", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

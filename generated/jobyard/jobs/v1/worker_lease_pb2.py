@@ -29,7 +29,7 @@ from jobyard.jobs.v1 import job_pb2 as jobyard_dot_jobs_dot_v1_dot_job__pb2
 from jobyard.jobs.v1 import subjob_pb2 as jobyard_dot_jobs_dot_v1_dot_subjob__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"jobyard/jobs/v1/worker_lease.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1cjobyard/jobs/v1/subjob.proto\"\xbf\x01\n\x0e\x41\x63quireRequest\x12\x1a\n\x07session\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18@\x12\x1a\n\x06worker\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12#\n\x06queues\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10@\"\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x05limit\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x35\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08<2\x00\"\xa0\x01\n\x0f\x41\x63quireResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.jobyard.jobs.v1.Lease\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bsession_ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd3\x01\n\x05Lease\x12\r\n\x05token\x18\x01 \x01(\t\x12!\n\x03job\x18\x02 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\'\n\x06subjob\x18\x03 \x01(\x0b\x32\x17.jobyard.jobs.v1.Subjob\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ntime_limit\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\x10HeartbeatRequest\x12\x1a\n\x07session\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18@\x12\x35\n\x06leases\x18\x02 \x03(\x0b\x32\x1a.jobyard.jobs.v1.HeldLeaseB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"A\n\tHeldLease\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"t\n\x11HeartbeatResponse\x12.\n\ndirectives\x18\x01 \x03(\x0e\x32\x1a.jobyard.jobs.v1.Directive\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*|\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTIVE_GO_ON\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02\x12\x15\n\x11\x44IRECTIVE_SUSPEND\x10\x03\x12\x12\n\x0e\x44IRECTIVE_LOST\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"jobyard/jobs/v1/worker_lease.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1cjobyard/jobs/v1/subjob.proto\"\xbf\x01\n\x0e\x41\x63quireRequest\x12\x1a\n\x07session\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18@\x12\x1a\n\x06worker\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12#\n\x06queues\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10@\"\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x05limit\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x35\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08<2\x00\"\xa0\x01\n\x0f\x41\x63quireResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.jobyard.jobs.v1.Lease\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bsession_ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xe9\x01\n\x05Lease\x12\r\n\x05token\x18\x01 \x01(\t\x12!\n\x03job\x18\x02 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\'\n\x06subjob\x18\x03 \x01(\x0b\x32\x17.jobyard.jobs.v1.Subjob\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ntime_limit\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cresult_limit\x18\x07 \x01(\x03\"e\n\x10HeartbeatRequest\x12\x1a\n\x07session\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18@\x12\x35\n\x06leases\x18\x02 \x03(\x0b\x32\x1a.jobyard.jobs.v1.HeldLeaseB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"A\n\tHeldLease\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"t\n\x11HeartbeatResponse\x12.\n\ndirectives\x18\x01 \x03(\x0e\x32\x1a.jobyard.jobs.v1.Directive\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*|\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTIVE_GO_ON\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02\x12\x15\n\x11\x44IRECTIVE_SUSPEND\x10\x03\x12\x12\n\x0e\x44IRECTIVE_LOST\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,18 +54,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELDLEASE'].fields_by_name['token']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_HELDLEASE'].fields_by_name['message']._loaded_options = None
   _globals['_HELDLEASE'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200\010'
-  _globals['_DIRECTIVE']._serialized_start=1065
-  _globals['_DIRECTIVE']._serialized_end=1189
+  _globals['_DIRECTIVE']._serialized_start=1087
+  _globals['_DIRECTIVE']._serialized_end=1211
   _globals['_ACQUIREREQUEST']._serialized_start=207
   _globals['_ACQUIREREQUEST']._serialized_end=398
   _globals['_ACQUIRERESPONSE']._serialized_start=401
   _globals['_ACQUIRERESPONSE']._serialized_end=561
   _globals['_LEASE']._serialized_start=564
-  _globals['_LEASE']._serialized_end=775
-  _globals['_HEARTBEATREQUEST']._serialized_start=777
-  _globals['_HEARTBEATREQUEST']._serialized_end=878
-  _globals['_HELDLEASE']._serialized_start=880
-  _globals['_HELDLEASE']._serialized_end=945
-  _globals['_HEARTBEATRESPONSE']._serialized_start=947
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1063
+  _globals['_LEASE']._serialized_end=797
+  _globals['_HEARTBEATREQUEST']._serialized_start=799
+  _globals['_HEARTBEATREQUEST']._serialized_end=900
+  _globals['_HELDLEASE']._serialized_start=902
+  _globals['_HELDLEASE']._serialized_end=967
+  _globals['_HEARTBEATRESPONSE']._serialized_start=969
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1085
 # @@protoc_insertion_point(module_scope)

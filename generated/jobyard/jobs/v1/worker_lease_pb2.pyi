@@ -145,17 +145,20 @@ class Lease(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TIME_LIMIT_FIELD_NUMBER: _builtins.int
+    RESULT_LIMIT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Proof of the lease. It is a secret of the worker and good for this attempt only."""
     attempt: _builtins.int
     """Number of the attempt, from 1."""
+    result_limit: _builtins.int
+    """Largest result in bytes. One above 1 MiB is sent by PutResult before the lease is ended."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
         """The Job."""
 
     @_builtins.property
     def subjob(self) -> _subjob_pb2.Subjob:
-        """The Subjob to run, payload included."""
+        """The Subjob to run, its payload included unless that is large."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -176,10 +179,11 @@ class Lease(_message.Message):
         attempt: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         time_limit: _duration_pb2.Duration | None = ...,
+        result_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job", b"job", "subjob", b"subjob", "time_limit", b"time_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "expire_time", b"expire_time", "job", b"job", "subjob", b"subjob", "time_limit", b"time_limit", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "expire_time", b"expire_time", "job", b"job", "result_limit", b"result_limit", "subjob", b"subjob", "time_limit", b"time_limit", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

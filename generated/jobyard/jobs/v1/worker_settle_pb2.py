@@ -28,7 +28,7 @@ from jobyard.jobs.v1 import state_pb2 as jobyard_dot_jobs_dot_v1_dot_state__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#jobyard/jobs/v1/worker_settle.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"P\n\x0f\x43ompleteRequest\x12=\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.CompletionB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x80\x01\n\nCompletion\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x16\n\x06result\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x0c\n\n_exit_code\"D\n\x10\x43ompleteResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"F\n\x0b\x46\x61ilRequest\x12\x37\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x18.jobyard.jobs.v1.FailureB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\xcb\x01\n\x07\x46\x61ilure\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12(\n\x06reason\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[A-Z0-9_]{0,64}$\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\x06result\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x16\n\texit_code\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tcancelled\x18\x06 \x01(\x08\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x42\x0c\n\n_exit_code\"@\n\x0c\x46\x61ilResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"6\n\x0eReleaseRequest\x12$\n\x06tokens\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10\xf4\x03\"\x07r\x05\x10\x01\x18\x80\x01\"C\n\x0fReleaseResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"\x88\x01\n\nSettlement\x12,\n\x0csubjob_state\x18\x01 \x01(\x0e\x32\x16.jobyard.jobs.v1.State\x12)\n\tjob_state\x18\x02 \x01(\x0e\x32\x16.jobyard.jobs.v1.State\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"a\n\x10\x41ppendLogRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x17\n\x06offset\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x19\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"%\n\x11\x41ppendLogResponse\x12\x10\n\x08received\x18\x01 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#jobyard/jobs/v1/worker_settle.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"P\n\x0f\x43ompleteRequest\x12=\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.CompletionB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x95\x01\n\nCompletion\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x16\n\x06result\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0bresult_kept\x18\x05 \x01(\x08\x42\x0c\n\n_exit_code\"D\n\x10\x43ompleteResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"F\n\x0b\x46\x61ilRequest\x12\x37\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x18.jobyard.jobs.v1.FailureB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\xe0\x01\n\x07\x46\x61ilure\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12(\n\x06reason\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[A-Z0-9_]{0,64}$\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\x06result\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x16\n\texit_code\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tcancelled\x18\x06 \x01(\x08\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x12\x13\n\x0bresult_kept\x18\x08 \x01(\x08\x42\x0c\n\n_exit_code\"@\n\x0c\x46\x61ilResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"6\n\x0eReleaseRequest\x12$\n\x06tokens\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10\xf4\x03\"\x07r\x05\x10\x01\x18\x80\x01\"C\n\x0fReleaseResponse\x12\x30\n\x0bsettlements\x18\x01 \x03(\x0b\x32\x1b.jobyard.jobs.v1.Settlement\"\x88\x01\n\nSettlement\x12,\n\x0csubjob_state\x18\x01 \x01(\x0e\x32\x16.jobyard.jobs.v1.State\x12)\n\tjob_state\x18\x02 \x01(\x0e\x32\x16.jobyard.jobs.v1.State\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"a\n\x10\x41ppendLogRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x17\n\x06offset\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x19\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x04\"%\n\x11\x41ppendLogResponse\x12\x10\n\x08received\x18\x01 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,23 +64,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETEREQUEST']._serialized_start=174
   _globals['_COMPLETEREQUEST']._serialized_end=254
   _globals['_COMPLETION']._serialized_start=257
-  _globals['_COMPLETION']._serialized_end=385
-  _globals['_COMPLETERESPONSE']._serialized_start=387
-  _globals['_COMPLETERESPONSE']._serialized_end=455
-  _globals['_FAILREQUEST']._serialized_start=457
-  _globals['_FAILREQUEST']._serialized_end=527
-  _globals['_FAILURE']._serialized_start=530
-  _globals['_FAILURE']._serialized_end=733
-  _globals['_FAILRESPONSE']._serialized_start=735
-  _globals['_FAILRESPONSE']._serialized_end=799
-  _globals['_RELEASEREQUEST']._serialized_start=801
-  _globals['_RELEASEREQUEST']._serialized_end=855
-  _globals['_RELEASERESPONSE']._serialized_start=857
-  _globals['_RELEASERESPONSE']._serialized_end=924
-  _globals['_SETTLEMENT']._serialized_start=927
-  _globals['_SETTLEMENT']._serialized_end=1063
-  _globals['_APPENDLOGREQUEST']._serialized_start=1065
-  _globals['_APPENDLOGREQUEST']._serialized_end=1162
-  _globals['_APPENDLOGRESPONSE']._serialized_start=1164
-  _globals['_APPENDLOGRESPONSE']._serialized_end=1201
+  _globals['_COMPLETION']._serialized_end=406
+  _globals['_COMPLETERESPONSE']._serialized_start=408
+  _globals['_COMPLETERESPONSE']._serialized_end=476
+  _globals['_FAILREQUEST']._serialized_start=478
+  _globals['_FAILREQUEST']._serialized_end=548
+  _globals['_FAILURE']._serialized_start=551
+  _globals['_FAILURE']._serialized_end=775
+  _globals['_FAILRESPONSE']._serialized_start=777
+  _globals['_FAILRESPONSE']._serialized_end=841
+  _globals['_RELEASEREQUEST']._serialized_start=843
+  _globals['_RELEASEREQUEST']._serialized_end=897
+  _globals['_RELEASERESPONSE']._serialized_start=899
+  _globals['_RELEASERESPONSE']._serialized_end=966
+  _globals['_SETTLEMENT']._serialized_start=969
+  _globals['_SETTLEMENT']._serialized_end=1105
+  _globals['_APPENDLOGREQUEST']._serialized_start=1107
+  _globals['_APPENDLOGREQUEST']._serialized_end=1204
+  _globals['_APPENDLOGRESPONSE']._serialized_start=1206
+  _globals['_APPENDLOGRESPONSE']._serialized_end=1243
 # @@protoc_insertion_point(module_scope)

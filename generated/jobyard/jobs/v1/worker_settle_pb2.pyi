@@ -54,6 +54,7 @@ class Completion(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     EXIT_CODE_FIELD_NUMBER: _builtins.int
+    RESULT_KEPT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Required. Token of the lease."""
     result: _builtins.str
@@ -62,6 +63,8 @@ class Completion(_message.Message):
     """A sentence about the result, for people."""
     exit_code: _builtins.int
     """Exit code of the worker's program, when there was one."""
+    result_kept: _builtins.bool
+    """The result was sent by PutResult; `result` is empty then."""
     def __init__(
         self,
         *,
@@ -69,10 +72,11 @@ class Completion(_message.Message):
         result: _builtins.str = ...,
         message: _builtins.str = ...,
         exit_code: _builtins.int | None = ...,
+        result_kept: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "message", b"message", "result", b"result", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code", "message", b"message", "result", b"result", "result_kept", b"result_kept", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
@@ -141,6 +145,7 @@ class Failure(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
+    RESULT_KEPT_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Required. Token of the lease."""
     reason: _builtins.str
@@ -155,6 +160,8 @@ class Failure(_message.Message):
     """The worker stopped because it was told to cancel."""
     partial: _builtins.bool
     """Some of the work succeeded."""
+    result_kept: _builtins.bool
+    """The result was sent by PutResult; `result` is empty then."""
     def __init__(
         self,
         *,
@@ -165,10 +172,11 @@ class Failure(_message.Message):
         exit_code: _builtins.int | None = ...,
         cancelled: _builtins.bool = ...,
         partial: _builtins.bool = ...,
+        result_kept: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "exit_code", b"exit_code"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "cancelled", b"cancelled", "exit_code", b"exit_code", "message", b"message", "partial", b"partial", "reason", b"reason", "result", b"result", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "cancelled", b"cancelled", "exit_code", b"exit_code", "message", b"message", "partial", b"partial", "reason", b"reason", "result", b"result", "result_kept", b"result_kept", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

@@ -1,6 +1,8 @@
 """The jobs API, the full-featured one: every verb of the product over every job of this server."""
 
 from jobyard.jobs.v1 import (
+    content_service_pb2,
+    content_service_pb2_grpc,
     definition_service_pb2,
     definition_service_pb2_grpc,
     delivery_service_pb2,
@@ -22,6 +24,7 @@ from jobyard.jobs.v1 import (
     worker_service_pb2,
     worker_service_pb2_grpc,
 )
+from jobyard_server.apis.jobs.content_service import ContentService
 from jobyard_server.apis.jobs.definition_service import DefinitionService
 from jobyard_server.apis.jobs.deliveries import CHECKS, DELIVERIES
 from jobyard_server.apis.jobs.delivery_service import DeliveryService
@@ -77,6 +80,11 @@ API = Api(
             worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
             WorkerService,
         ),
+        Service(
+            "jobyard.jobs.v1.ContentService",
+            content_service_pb2_grpc.add_ContentServiceServicer_to_server,
+            ContentService,
+        ),
     ),
     files=(
         error_reason_pb2.DESCRIPTOR,
@@ -90,6 +98,7 @@ API = Api(
         delivery_service_pb2.DESCRIPTOR,
         webhook_service_pb2.DESCRIPTOR,
         worker_service_pb2.DESCRIPTOR,
+        content_service_pb2.DESCRIPTOR,
     ),
     roles={
         "operator": frozenset(

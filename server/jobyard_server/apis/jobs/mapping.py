@@ -25,6 +25,7 @@ from jobyard_server.domain.job import (
 )
 from jobyard_server.domain.reason import Reason, Violation, invalid, refuse
 from jobyard_server.domain.state import Counters, Mode, State
+from jobyard_server.domain.stored_json import stored
 
 MAX_DEPTH: Final = 100
 INT64_MAX: Final = 2**63 - 1
@@ -230,6 +231,7 @@ def _counts(counters: Counters) -> job_pb2.SubjobCounts:
 
 def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
     """A piece of a job as clients see it."""
+    payload, result = stored(subjob.payload), stored(subjob.result)
     return subjob_pb2.Subjob(
         job=subjob.job,
         ordinal=subjob.ordinal,
@@ -238,8 +240,10 @@ def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
         state=STATE[subjob.state],
         reason=subjob.reason,
         message=subjob.message,
-        payload=subjob.payload,
-        result=subjob.result,
+        payload=subjob.payload if payload is None else "null",
+        payload_bytes=0 if payload is None else payload.size,
+        result=subjob.result if result is None else "null",
+        result_bytes=0 if result is None else result.size,
         generation=subjob.generation,
         attempts=subjob.attempts,
         next_attempt_time=timestamp(subjob.wake_at),

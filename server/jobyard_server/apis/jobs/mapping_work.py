@@ -20,6 +20,7 @@ from jobyard_server.apis.jobs.mapping import (
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Refusal
+from jobyard_server.domain.stored_json import result_limit
 from jobyard_server.rpc import failures
 from jobyard_server.usecases.acquire import WorkRequest
 from jobyard_server.usecases.ports import Directive, Lease, Settled
@@ -49,6 +50,7 @@ def lease_message(lease: Lease) -> worker_lease_pb2.Lease:
         attempt=lease.attempt,
         expire_time=timestamp(lease.expires_at),
         time_limit=duration_or_none(lease.seconds),
+        result_limit=result_limit(lease.job.labels),
     )
 
 
@@ -60,6 +62,7 @@ def completion(message: worker_settle_pb2.Completion, field: str) -> Ending:
         result=_result(message.result, field),
         message=message.message,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
+        result_kept=message.result_kept,
     )
 
 
@@ -77,6 +80,7 @@ def failure(message: worker_settle_pb2.Failure, field: str) -> Ending:
         reason=message.reason or outcome.value,
         message=message.message,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
+        result_kept=message.result_kept,
     )
 
 

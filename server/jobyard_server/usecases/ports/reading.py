@@ -126,6 +126,12 @@ class Reader(ScheduleReader, Protocol):
     async def blob(self, id_: str) -> bytes | None:
         """The bytes kept under a name."""
 
+    async def blob_piece(self, id_: str, number: int) -> bytes | None:
+        """A piece of a blob that came in pieces, by its number from 0; ``None`` behind the last one."""
+
+    async def blob_size(self, id_: str) -> int | None:
+        """Bytes of a whole blob; ``None`` when there is none of that name."""
+
     async def delivery(self, uid: str) -> Delivery | None:
         """One delivery."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.job import Attribute, Job, Micros, NewJob, NewSubjob, Subjob
     from jobyard_server.domain.state import Actor, Control, State
     from jobyard_server.usecases.ports.reading import JobQuery
-    from jobyard_server.usecases.ports.work import Submitted
+    from jobyard_server.usecases.ports.work import HeldSubjob, Submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,9 @@ class JobTx(Protocol):
     def append_log(self, token: str, principal: str, offset: int, data: bytes) -> int:
         """Keep a chunk of an attempt's log; returns the size received so far. Sent twice, kept once."""
 
+    def held(self, token: str, principal: str) -> HeldSubjob:
+        """What a token of this principal is a lease of; raises ``Refused`` with LEASE_LOST when it is none any more."""
+
 
 class CatalogTx(Protocol):
     """What operators and APIs load."""
@@ -180,6 +183,15 @@ class CatalogTx(Protocol):
         """Keep bytes under a name, which its API makes unique; what was there before is replaced.
 
         Those of a job are removed together with it.
+        """
+
+    def append_blob(self, id_: str, first: int, pieces: Sequence[bytes]) -> None:
+        """Keep pieces of a blob that is not whole yet, numbered from ``first`` on; 0 begins it anew."""
+
+    def finish_blob(self, id_: str, size: int, digest: str, *, job: int | None = None) -> bool:
+        """Say that a blob is whole and whose it is; whether it was there and not whole yet.
+
+        One that nobody finishes is forgotten after an hour.
         """
 
     def delete_blob(self, id_: str) -> bool:

@@ -75,6 +75,17 @@ class Directive(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldSubjob:
+    """What a token is a lease of."""
+
+    job: int
+    ordinal: int
+    subjob: int
+    """Its id."""
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A worker says it is alive and which leases it holds."""
 
