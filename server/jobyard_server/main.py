@@ -45,7 +45,7 @@ from jobyard_server.transcoding import settings as rest_settings
 from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
-from jobyard_server.transcoding.pages import Application, with_pages
+from jobyard_server.transcoding.pages import Application, no_pages, with_pages
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
@@ -74,6 +74,8 @@ class Parts:
     rpc: Rpc
     application: Application
     """The REST side, as ASGI."""
+    pages: Application
+    """What the server says about itself and nothing else, as ASGI."""
     supervisor: Supervisor
     sender: Sender
     peers: HttpClient
@@ -122,6 +124,7 @@ def build(settings: Settings) -> Parts:
         store=store,
         edge=edge,
         rpc=rpc,
+        pages=with_pages(no_pages, pages(health, registry)),
         pages=with_pages(no_pages, pages(health, registry)),
         application=_application(settings, rpc, edge, health, registry),
         supervisor=supervisor,
@@ -232,6 +235,7 @@ def _rpc(settings: Settings, store: Store, edge: Edge, options: Options) -> Rpc:
         receive_bytes=max(settings.max_message_bytes, settings.max_request_bytes),
         metadata_bytes=settings.max_metadata_bytes,
         keepalive_seconds=settings.keepalive_seconds,
+        shared=settings.processes > 1,
     )
     return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors(), transport)
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 import uvicorn
 import uvloop
 from typing_extensions import override
 
-from jobyard_server.banner import banner
+from jobyard_server import listening
 from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
@@ -34,22 +32,34 @@ BACKLOG: Final = 1024
 KEEP_ALIVE: Final = 75
 """Seconds an idle HTTP connection is kept: longer than proxies keep theirs, so that they and not we close first."""
 
+PAGES_AT_ONCE: Final = 64
+"""Connections that ask how the server does, where that is served apart."""
+
 GC_THRESHOLDS: Final = (20_000, 20, 20)
 """New objects between two collections of the youngest, and collections between those of the older ones."""
 
 HEALTH_PERIOD: Final = 0.5
-ENDED_BY_SIGNAL: Final = 130
 
 _log = structlog.get_logger("jobyard.server")
 
 
-def run(settings: Settings) -> int:
+class Parent(Protocol):
+    """The process that started this one beside others that serve at the same addresses."""
+
+    def tell_ready(self) -> None:
+        """Hear that this process serves."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the parent is gone."""
+
+
+def run(settings: Settings, parent: Parent | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError before anything is served."""
     configure(settings.log_format, settings.log_level)
-    if strange := unknown(os.environ):
+    if parent is None and (strange := unknown(os.environ)):
         _log.warning("no such settings", names=strange)
     _allow_many_connections()
-    return uvloop.run(_Process(settings).run())
+    return uvloop.run(_Process(settings, parent).run())
 
 
 def _allow_many_connections() -> None:
@@ -71,8 +81,9 @@ class _Http(uvicorn.Server):
 class _Process:
     """One run of the server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parent: Parent | None) -> None:
         self._settings = settings
+        self._parent = parent
         self._began = perf_counter()
         self._stopping = asyncio.Event()
 
@@ -83,8 +94,9 @@ class _Process:
         certificates = self._certificates()
         http, http_socket = self._http(parts, certificates)
         grpc_port = self._grpc_port(parts, certificates)
-        own_worker = self._own_worker(_with_port(self._settings.grpc, grpc_port))
+        own_worker = self._own_worker(listening.with_port(self._settings.grpc, grpc_port))
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._serving_pages(parts))
             await self._open(parts.store)
             stack.push_async_callback(parts.store.stop)
             await parts.begin()
@@ -104,7 +116,7 @@ class _Process:
             # circles, so that looking for some after every 700 of them costs more than it finds.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            self._say_where(grpc_port, http_socket.getsockname()[1])
+            self._say_ready(grpc_port, http_socket.getsockname()[1])
             if own_worker is not None:
                 own_worker.start()
             await self._stopping.wait()
@@ -124,11 +136,19 @@ class _Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
+        if self._parent is not None:
+            loop.add_reader(self._parent.fileno(), self._orphaned)
 
     def _told_to_stop(self) -> None:
         if self._stopping.is_set():
             # Told twice: somebody is in a hurry, and what was answered is on the disk already.
-            os._exit(ENDED_BY_SIGNAL)
+            os._exit(listening.ENDED_BY_SIGNAL)
+        self._stopping.set()
+
+    def _orphaned(self) -> None:
+        """Without the parent nobody would ever stop this process."""
+        if self._parent is not None:
+            asyncio.get_running_loop().remove_reader(self._parent.fileno())
         self._stopping.set()
 
     def _certificates(self) -> CertificateFiles | None:
@@ -155,7 +175,33 @@ class _Process:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
         )
-        return _Http(config), _bound("rest", self._settings.rest)
+        return _Http(config), listening.bound("rest", self._settings.rest, shared=self._parent is not None)
+
+    @contextlib.asynccontextmanager
+    async def _serving_pages(self, parts: Parts) -> AsyncIterator[None]:
+        """Serve what the server says about itself where the settings say so, until the very end of the stop."""
+        if self._settings.metrics is None:
+            yield
+            return
+        listener = listening.bound("metrics", self._settings.metrics, shared=False)
+        http = _Http(
+            uvicorn.Config(
+                parts.pages,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=PAGES_AT_ONCE,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        served = asyncio.create_task(http.serve(sockets=[listener]), name="pages")
+        try:
+            yield
+        finally:
+            http.should_exit = True
+            await served
 
     def _grpc_port(self, parts: Parts, certificates: CertificateFiles | None) -> int:
         try:
@@ -177,14 +223,13 @@ class _Process:
         except CommandLineError as problem:
             raise SettingsError(f"dev_exec: {problem}") from None
 
-    def _say_where(self, grpc_port: int, rest_port: int) -> None:
-        grpc_at = _with_port(self._settings.grpc, grpc_port)
-        rest_at = _with_port(self._settings.rest, rest_port)
-        _log.info("ready", grpc=grpc_at, rest=rest_at, seconds=round(perf_counter() - self._began, 3))
-        if self._settings.dev:
-            print(banner(grpc_at, rest_at), flush=True)  # noqa: T201 - it is for the person at the terminal
-        if self._settings.ready_file is not None:
-            _write_in_one_step(self._settings.ready_file, json.dumps({"grpc": grpc_at, "rest": rest_at}))
+    def _say_ready(self, grpc_port: int, rest_port: int) -> None:
+        if self._parent is not None:
+            self._parent.tell_ready()
+            return
+        grpc_at = listening.with_port(self._settings.grpc, grpc_port)
+        rest_at = listening.with_port(self._settings.rest, rest_port)
+        listening.say_where(self._settings, grpc_at, rest_at, perf_counter() - self._began)
 
     async def _drain(self, parts: Parts, http: _Http, served: asyncio.Task[None]) -> None:
         """Send new callers elsewhere, let calls in progress end."""
@@ -205,28 +250,3 @@ async def _report_health(parts: Parts) -> None:
             told = parts.health.ready
             await parts.rpc.report(serving=told)
             _log.warning("ready again" if told else "not ready", **{n: p.word for n, p in parts.health.parts().items()})
-
-
-def _bound(name: str, address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    try:
-        family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        # With the protocol spelled out, asyncio turns Nagle's algorithm off on every connection; without it an answer
-        # in two packets waits 40 ms for the client's delayed acknowledgement.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-    except OSError as problem:
-        raise SettingsError(f"{name}: cannot listen on {address}: {problem.strerror}") from None
-    return listener
-
-
-def _with_port(address: str, port: int) -> str:
-    return f"{address.rpartition(':')[0]}:{port}"
-
-
-def _write_in_one_step(file: Path, text: str) -> None:
-    """Whoever waits for the file finds all of it or nothing."""
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(file)

@@ -104,6 +104,13 @@ class Settings(BaseSettings):
     """Moves faces to other paths, by the name of the face: ``{"dataone": "/primeur/v2"}``."""
     profiles: Words = frozenset()
     """Named variants of answers and words that are switched on."""
+    processes: PositiveInt = 1
+    """How many processes serve, to use every core: they share the addresses and the database, and one that dies is
+    replaced. On an embedded database they are right but no faster, for one of them writes at a time."""
+    metrics: Address | None = None
+    """Where ``/metrics``, ``/healthz`` and ``/readyz`` are served beside REST, to whoever asks. Of several processes
+    each speaks for itself, the first one here and the others at the ports that follow; on the REST port they answer in
+    turn."""
     ready_file: Path | None = None
     """Written with the addresses as JSON when the server is ready, for programs that start one on port 0."""
 

@@ -62,6 +62,9 @@ def serve(
     grpc: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where gRPC is served.")] = None,
     rest: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where the REST APIs are served.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in TOML or YAML.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many processes share the addresses, to use every core.")
+    ] = None,
     ready_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Written with the addresses when the server is ready.")
     ] = None,
@@ -83,6 +86,7 @@ def serve(
             database=database,
             grpc=grpc,
             rest=rest,
+            processes=processes,
             ready_file=ready_file,
             dev=dev or None,
         )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobyard_server import running
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.settings import SettingsError, load
 
@@ -14,7 +13,14 @@ from jobyard_server.settings import SettingsError, load
 def serve(config: Path | None, programs: Sequence[str], **given: Any) -> int:
     """Run a server until a signal ends it; the exit code."""
     try:
-        return running.run(load(config, dev_exec=_by_queue(programs), **given))
+        settings = load(config, dev_exec=_by_queue(programs), **given)
+        if settings.processes > 1:
+            from jobyard_server import processes  # noqa: PLC0415 - it serves nothing itself, and stays small
+
+            return processes.run(settings)
+        from jobyard_server import running  # noqa: PLC0415 - only what serves needs everything
+
+        return running.run(settings)
     except SettingsError as problem:
         first, *more = str(problem).splitlines()
         raise CommandError(first, *more) from None

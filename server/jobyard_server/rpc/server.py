@@ -41,6 +41,8 @@ class Transport:
     """One that does not answer within so long is closed, and its calls are cancelled."""
     client_ping_seconds: float = 10.0
     """Clients that ping more often than this are turned away."""
+    shared: bool = False
+    """Whether other processes of the same server may listen at the same address."""
 
     def options(self) -> list[tuple[str, Any]]:
         """In the words of gRPC."""
@@ -54,8 +56,8 @@ class Transport:
             ("grpc.keepalive_timeout_ms", int(self.keepalive_timeout_seconds * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", int(self.client_ping_seconds * 1000)),
-            # Two servers on one port would share its callers by chance, each with a store of its own.
-            ("grpc.so_reuseport", 0),
+            # Two servers on one port share its callers by chance, which is wrong where each has a store of its own.
+            ("grpc.so_reuseport", int(self.shared)),
         ]
 
 

@@ -35,6 +35,11 @@ class Page:
     """Content-Security-Policy, for pages that browsers show."""
 
 
+async def no_pages(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer that there is nothing here: what stands behind pages where nothing else is served."""
+    await _send(Reply(404, [content_type(TEXT)], b"not found\n"), send)
+
+
 def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]) -> Application:
     """Answer the paths of the pages, and leave everything else to the application."""
 
