@@ -292,7 +292,10 @@ async def test_every_member_is_there_and_odd_input_is_taken(cron: Client, backen
     [
         ({"bogus": 1}, "Unknown attribute for argument cron: bogus"),
         ({"project_id": "x"}, "Invalid input for field/attribute project_id. Value: 'x'. Cannot set read only field."),
-        ({"project_id": None}, "Invalid input for field/attribute project_id. Value: ''. Cannot set read only field."),
+        (
+            {"project_id": None},
+            "Invalid input for field/attribute project_id. Value: 'None'. Cannot set read only field.",
+        ),
         (None, 'Missing argument: "cron"'),
     ],
 )
@@ -318,6 +321,16 @@ async def test_a_suffix_is_no_part_of_an_id(cron: Client, backend: Recording) ->
         assert backend.request.cron_id == "7"
     await cron("PUT", "/cron/v1/jobs/7.xml", {})
     assert backend.request.cron_id == "7.xml"
+
+
+async def test_answers_as_xml(cron: Client) -> None:
+    xml = {"Accept": "application/xml"}
+    answer = await cron("POST", "/cron/v1/jobs", {"name": "a&b"}, headers=xml)
+    assert (answer.status, answer.headers["content-type"]) == (201, "application/xml; charset=UTF-8")
+    assert answer.body.startswith(b'<result><id></id><name>a&amp;b</name><count nil="true" />')
+    refused = await cron("POST", "/cron/v1/jobs", {"bogus": 1}, headers=xml)
+    assert (refused.status, refused.headers["content-type"]) == (400, "application/xml; charset=UTF-8")
+    assert b"<faultstring>Unknown attribute for argument cron: bogus</faultstring><debuginfo />" in refused.body
 
 
 async def test_the_other_kind_of_error(cron: Client, backend: Recording) -> None:

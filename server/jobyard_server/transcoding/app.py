@@ -104,7 +104,7 @@ class Transcoder:
             reply = operation.failed(error, request.scene())
             if isinstance(error, RpcFailure):
                 reply.headers += self._sender.metadata(ResponseMetadata(error.metadata))
-        await self._sender.reply(reply, request, send)
+        await self._sender.reply(operation.dress(reply, request.headers.get(b"accept", b"")), request, send)
 
     def _visit(self, request: Request, operation: Operation, segments: list[str]) -> Visit:
         """Work out what the method has to be told before anything is decoded."""

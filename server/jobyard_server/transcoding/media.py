@@ -49,6 +49,8 @@ class Offer:
     """What chooses it: the bare type and its further spellings."""
     sets: str = ""
     """Request field set when it is chosen."""
+    xml: bool = False
+    """What would be JSON is written as XML."""
 
     @property
     def header(self) -> tuple[bytes, bytes]:

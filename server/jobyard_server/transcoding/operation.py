@@ -24,7 +24,7 @@ from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, S
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.headers import MetadataMap
 from jobyard_server.transcoding.links import LinkBook
-from jobyard_server.transcoding.media import JSON, NDJSON, Form, Offer, bare, fits, form_of, negotiate, offer
+from jobyard_server.transcoding.media import JSON, NDJSON, Form, Offer, bare, fits, form_of, is_json, negotiate, offer
 from jobyard_server.transcoding.printing import Scope
 from jobyard_server.transcoding.reasons import Meaning, enums_of, meanings
 from jobyard_server.transcoding.reply import Reply
@@ -33,6 +33,7 @@ from jobyard_server.transcoding.settings import Settings
 from jobyard_server.transcoding.spelling import speller
 from jobyard_server.transcoding.stream import OFFERS, StreamPlan
 from jobyard_server.transcoding.surface import MethodSpec, RouteSpec
+from jobyard_server.transcoding.xml import XmlForm
 
 _LOG = logging.getLogger(__name__)
 _MOST_ACCEPTS_KEPT = 256
@@ -63,6 +64,7 @@ class FacePlan:
         self.metadata = MetadataMap(settings.forward_headers, settings.metadata_prefix, face)
         self.consumes = tuple(face.consumes) or (JSON,)
         self.produces = tuple(Offer(each, (bare(each),)) for each in face.produces) or (Offer(JSON, (JSON,)),)
+        self.xml = XmlForm(face)
 
     def errors_of(self, method: error_pb2.MethodErrors) -> ErrorPrinter:
         """Compile the errors of a method that says something about them itself."""
@@ -106,16 +108,17 @@ class Operation:
         self.plan = plan
         self.call_path = spec.path
         self.streams_in = bool(spec.descriptor.client_streaming)
+        self.exact_in = self.streams_in and _takes_exact(spec, route)
         self.streams_out = bool(spec.descriptor.server_streaming)
         self.safe = route.verb in _SAFE
-        self.exact_in = self.streams_in and _takes_exact(spec, route)
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
         own_errors = spec.errors.formats or spec.errors.rows
         self.errors = plan.errors_of(spec.errors) if own_errors else plan.errors
         self.spell: Spell = speller(spec.request, route.body, plan.dialect)
         self.intake = _intake(spec, route, plan, settings)
         self.offers = _offers(spec, plan)
-        self.headers = [*plan.headers, *([(b"vary", b"Accept")] if len(self.offers) > 1 else [])]
+        self._choices = self.offers + (plan.xml.offers if _writes_json(self.offers) else ())
+        self.headers = [*plan.headers, *([(b"vary", b"Accept")] if len(self._choices) > 1 else [])]
         where = f"{spec.name}, {route.verb} {route.template.text}"
         self.setters: dict[str, Callable[[Message], None]] = {
             each.media_type: setter(spec.request, each.sets, plan.dialect, where) for each in self.offers if each.sets
@@ -133,12 +136,19 @@ class Operation:
         known = self._accepted.get(accept, self)
         if not isinstance(known, Operation):
             return known
-        chosen = negotiate(accept.decode("latin-1"), self.offers)
+        chosen = negotiate(accept.decode("latin-1"), self._choices)
         if chosen is None and self.plan.face.any_accept:
             chosen = self.offers[0]
         if len(self._accepted) < _MOST_ACCEPTS_KEPT and len(accept) < 256:
             self._accepted[accept] = chosen
         return chosen
+
+    def dress(self, reply: Reply, accept: bytes) -> Reply:
+        """Give an answer, or a failure, the form that the client asked for."""
+        if len(self._choices) == len(self.offers):
+            return reply
+        offer = self.choose(accept)
+        return self.plan.xml.rewrite(reply, offer) if offer is not None and offer.xml else reply
 
     def failed(self, error: Exception, scene: Scene) -> Reply:
         """Answer whatever kept the method from its answer; what it was not meant to raise is logged and not told."""
@@ -209,6 +219,10 @@ def _offers(spec: MethodSpec, plan: FacePlan) -> tuple[Offer, ...]:
     chosen = tuple(Offer(each, (bare(each),)) for each in fixed)
     open_to_choice = not spec.answers or any(not each.media_type and not each.empty for each in spec.answers)
     return plan.produces + chosen if open_to_choice or not chosen else chosen
+
+
+def _writes_json(offers: Sequence[Offer]) -> bool:
+    return len(offers) == 1 and is_json(offers[0].media_type)
 
 
 def reasons_of(specs: list[MethodSpec], files: Sequence[FileDescriptor]) -> list[EnumDescriptor]:

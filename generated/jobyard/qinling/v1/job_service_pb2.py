@@ -22,109 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from jobyard.qinling.v1 import job_pb2 as jobyard_dot_qinling_dot_v1_dot_job__pb2
+from jobyard.qinling.v1 import job_calls_pb2 as jobyard_dot_qinling_dot_v1_dot_job__calls__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$jobyard/qinling/v1/job_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cjobyard/qinling/v1/job.proto\x1a!jobyard/rest/v1/annotations.proto\"\xcc\x05\n\x10\x43reateJobRequest\x12\x18\n\x0b\x66unction_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\x1b\n\x04name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x12&\n\x0e\x66unction_input\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04H\x04\x88\x01\x01\x12\x1e\n\x07pattern\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x05\x88\x01\x01\x12\x1a\n\x05\x63ount\x18\x07 \x01(\x05\x42\x06\xd2\xf6\x18\x02P\x01H\x06\x88\x01\x01\x12+\n\x14\x66irst_execution_time\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x07\x88\x01\x01\x12\x17\n\x02id\x18\t \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\x08\x88\x01\x01\x12\x1b\n\x06status\x18\n \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\t\x88\x01\x01\x12(\n\x13next_execution_time\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\n\x88\x01\x01\x12\x1f\n\nproject_id\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x0b\x88\x01\x01\x12\x1f\n\ncreated_at\x18\r \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x0c\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\r\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x07\n\x05_nameB\x11\n\x0f_function_inputB\n\n\x08_patternB\x08\n\x06_countB\x17\n\x15_first_execution_timeB\x05\n\x03_idB\t\n\x07_statusB\x16\n\x14_next_execution_timeB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"9\n\x11\x43reateJobResponse\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.jobyard.qinling.v1.Job\"a\n\x0fListJobsRequest\x12\x1c\n\x0c\x61ll_projects\x18\x01 \x01(\x08\x42\x06\xe2\xf6\x18\x02(\x01\x12!\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x42\r\n\x0b_project_id\"9\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.jobyard.qinling.v1.Job\"\x1b\n\rGetJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"6\n\x0eGetJobResponse\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.jobyard.qinling.v1.Job\"\xc1\x05\n\x10UpdateJobRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x1b\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12&\n\x0e\x66unction_input\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04H\x01\x88\x01\x01\x12\x1d\n\x06status\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x02\x88\x01\x01\x12\x1e\n\x07pattern\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x12*\n\x13next_execution_time\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x04\x88\x01\x01\x12 \n\x0b\x66unction_id\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\x05\x88\x01\x01\x12#\n\x0e\x66unction_alias\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\x06\x88\x01\x01\x12%\n\x10\x66unction_version\x18\t \x01(\x05\x42\x06\xd2\xf6\x18\x02\x38\x02H\x07\x88\x01\x01\x12\x1a\n\x05\x63ount\x18\n \x01(\x05\x42\x06\xd2\xf6\x18\x02\x38\x02H\x08\x88\x01\x01\x12)\n\x14\x66irst_execution_time\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02H\t\x88\x01\x01\x12\x1f\n\nproject_id\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\n\x88\x01\x01\x12\x1f\n\ncreated_at\x18\r \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x0b\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x0c\x88\x01\x01\x42\x07\n\x05_nameB\x11\n\x0f_function_inputB\t\n\x07_statusB\n\n\x08_patternB\x16\n\x14_next_execution_timeB\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x08\n\x06_countB\x17\n\x15_first_execution_timeB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"9\n\x11UpdateJobResponse\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.jobyard.qinling.v1.Job\"\x1e\n\x10\x44\x65leteJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse2\x8b\t\n\nJobService\x12\xa4\x02\n\tCreateJob\x12$.jobyard.qinling.v1.CreateJobRequest\x1a%.jobyard.qinling.v1.CreateJobResponse\"\xc9\x01\xe2\xf4\x18\x1e\x08\xc9\x01\x1a\x03jobZ\x14The job was created.\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18g\x12\'\n\x0c\x42ODY_MISSING*\x17Missing argument: \"job\"\x12<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\x82\xd3\xe4\x93\x02\r\"\x08/v1/jobs:\x01*\x12{\n\x08ListJobs\x12#.jobyard.qinling.v1.ListJobsRequest\x1a$.jobyard.qinling.v1.ListJobsResponse\"$\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\n\x12\x08/v1/jobs\x12\x83\x01\n\x06GetJob\x12!.jobyard.qinling.v1.GetJobRequest\x1a\".jobyard.qinling.v1.GetJobResponse\"2\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03job\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/jobs/{id}\x12\xab\x03\n\tUpdateJob\x12$.jobyard.qinling.v1.UpdateJobRequest\x1a%.jobyard.qinling.v1.UpdateJobResponse\"\xd0\x02\xe2\xf4\x18l\x08\xc8\x01\x1a\x03jobR\x0fqinling-put-200ZQThe job as it is now. Qinling 5.0.0 answered so, whatever its documentation said.\xe2\xf4\x18\x1f\x08\xca\x01\x1a\x03jobZ\x15The job as it is now.\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\xfa\xf4\x18\r\x1a\x08/v1/jobs:\x01*\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18g\x12\'\n\x0c\x42ODY_MISSING*\x17Missing argument: \"job\"\x12<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\x82\xd3\xe4\x93\x02\x12\x1a\r/v1/jobs/{id}:\x01*\x12\x97\x01\n\tDeleteJob\x12$.jobyard.qinling.v1.DeleteJobRequest\x1a%.jobyard.qinling.v1.DeleteJobResponse\"=\xe2\xf4\x18\x05\x08\xcc\x01 \x01\xfa\xf4\x18\n*\x08/v1/jobs\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0f*\r/v1/jobs/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$jobyard/qinling/v1/job_service.proto\x12\x12jobyard.qinling.v1\x1a\x1cgoogle/api/annotations.proto\x1a\"jobyard/qinling/v1/job_calls.proto\x1a!jobyard/rest/v1/annotations.proto2\x9c\x0e\n\nJobService\x12\xf8\x04\n\tCreateJob\x12$.jobyard.qinling.v1.CreateJobRequest\x1a%.jobyard.qinling.v1.CreateJobResponse\"\x9d\x04\xe2\xf4\x18\x1e\x08\xc9\x01\x1a\x03jobZ\x14The job was created.\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\xfa\xf4\x18\x10\"\x0e/v1/jobs/{job}\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18\xa6\x03\x12\'\n\x0c\x42ODY_MISSING*\x17Missing argument: \"job\"\x12<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\x12\x91\x01\n\rFIELD_INVALID*yInvalid input for field/attribute job. Value: \'{{\'count\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\x05\x63ount\x12\xa8\x01\n\rFIELD_INVALID*\x84\x01Invalid input for field/attribute job. Value: \'{{\'function_version\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\x10\x66unction_version\x82\xd3\xe4\x93\x02\r\"\x08/v1/jobs:\x01*\x12{\n\x08ListJobs\x12#.jobyard.qinling.v1.ListJobsRequest\x1a$.jobyard.qinling.v1.ListJobsResponse\"$\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\n\x12\x08/v1/jobs\x12\x83\x01\n\x06GetJob\x12!.jobyard.qinling.v1.GetJobRequest\x1a\".jobyard.qinling.v1.GetJobResponse\"2\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03job\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/jobs/{id}\x12\xe8\x05\n\tUpdateJob\x12$.jobyard.qinling.v1.UpdateJobRequest\x1a%.jobyard.qinling.v1.UpdateJobResponse\"\x8d\x05\xe2\xf4\x18l\x08\xc8\x01\x1a\x03jobR\x0fqinling-put-200ZQThe job as it is now. Qinling 5.0.0 answered so, whatever its documentation said.\xe2\xf4\x18\x1f\x08\xca\x01\x1a\x03jobZ\x15The job as it is now.\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\xfa\xf4\x18\n\x1a\x08/v1/jobs\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18\xa6\x03\x12\'\n\x0c\x42ODY_MISSING*\x17Missing argument: \"job\"\x12<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\x12\x91\x01\n\rFIELD_INVALID*yInvalid input for field/attribute job. Value: \'{{\'count\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\x05\x63ount\x12\xa8\x01\n\rFIELD_INVALID*\x84\x01Invalid input for field/attribute job. Value: \'{{\'function_version\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\x10\x66unction_version\x82\xd3\xe4\x93\x02\x12\x1a\r/v1/jobs/{id}:\x01*\x12\x97\x01\n\tDeleteJob\x12$.jobyard.qinling.v1.DeleteJobRequest\x1a%.jobyard.qinling.v1.DeleteJobResponse\"=\xe2\xf4\x18\x05\x08\xcc\x01 \x01\xfa\xf4\x18\n*\x08/v1/jobs\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0f*\r/v1/jobs/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.qinling.v1.job_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_alias']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_alias']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_version']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_version']._serialized_options = b'\272H\004\032\002(\000\322\366\030\002P\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_input']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['function_input']._serialized_options = b'\272H\006r\004(\200\200\004'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['pattern']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['pattern']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['count']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['count']._serialized_options = b'\322\366\030\002P\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['first_execution_time']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['first_execution_time']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['id']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['status']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['next_execution_time']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['next_execution_time']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['project_id']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['created_at']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
-  _globals['_CREATEJOBREQUEST'].fields_by_name['updated_at']._loaded_options = None
-  _globals['_CREATEJOBREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
-  _globals['_LISTJOBSREQUEST'].fields_by_name['all_projects']._loaded_options = None
-  _globals['_LISTJOBSREQUEST'].fields_by_name['all_projects']._serialized_options = b'\342\366\030\002(\001'
-  _globals['_LISTJOBSREQUEST'].fields_by_name['project_id']._loaded_options = None
-  _globals['_LISTJOBSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\030\200 '
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['id']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_input']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_input']._serialized_options = b'\272H\006r\004(\200\200\004'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['status']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['status']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['pattern']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['pattern']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['next_execution_time']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['next_execution_time']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_id']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_id']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_alias']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_alias']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_version']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['function_version']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['count']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['count']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['first_execution_time']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['first_execution_time']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['project_id']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['created_at']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['updated_at']._loaded_options = None
-  _globals['_UPDATEJOBREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_JOBSERVICE']._loaded_options = None
   _globals['_JOBSERVICE']._serialized_options = b'\222\364\030\007qinling'
   _globals['_JOBSERVICE'].methods_by_name['CreateJob']._loaded_options = None
-  _globals['_JOBSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\342\364\030\036\010\311\001\032\003jobZ\024The job was created.\352\364\030\024\n\020application/json\030\001\202\365\030\r\n\013qinling.use\222\365\030g\022\'\n\014BODY_MISSING*\027Missing argument: \"job\"\022<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\202\323\344\223\002\r\"\010/v1/jobs:\001*'
+  _globals['_JOBSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\342\364\030\036\010\311\001\032\003jobZ\024The job was created.\352\364\030\024\n\020application/json\030\001\372\364\030\020\"\016/v1/jobs/{job}\202\365\030\r\n\013qinling.use\222\365\030\246\003\022\'\n\014BODY_MISSING*\027Missing argument: \"job\"\022<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\022\221\001\n\rFIELD_INVALID*yInvalid input for field/attribute job. Value: \'{{\'count\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\005count\022\250\001\n\rFIELD_INVALID*\204\001Invalid input for field/attribute job. Value: \'{{\'function_version\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\020function_version\202\323\344\223\002\r\"\010/v1/jobs:\001*'
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\220\002\001\202\365\030\r\n\013qinling.use\202\323\344\223\002\n\022\010/v1/jobs'
   _globals['_JOBSERVICE'].methods_by_name['GetJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['GetJob']._serialized_options = b'\220\002\001\342\364\030\005\032\003job\202\365\030\r\n\013qinling.use\202\323\344\223\002\017\022\r/v1/jobs/{id}'
   _globals['_JOBSERVICE'].methods_by_name['UpdateJob']._loaded_options = None
-  _globals['_JOBSERVICE'].methods_by_name['UpdateJob']._serialized_options = b'\342\364\030l\010\310\001\032\003jobR\017qinling-put-200ZQThe job as it is now. Qinling 5.0.0 answered so, whatever its documentation said.\342\364\030\037\010\312\001\032\003jobZ\025The job as it is now.\352\364\030\024\n\020application/json\030\001\372\364\030\r\032\010/v1/jobs:\001*\202\365\030\r\n\013qinling.use\222\365\030g\022\'\n\014BODY_MISSING*\027Missing argument: \"job\"\022<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\202\323\344\223\002\022\032\r/v1/jobs/{id}:\001*'
+  _globals['_JOBSERVICE'].methods_by_name['UpdateJob']._serialized_options = b'\342\364\030l\010\310\001\032\003jobR\017qinling-put-200ZQThe job as it is now. Qinling 5.0.0 answered so, whatever its documentation said.\342\364\030\037\010\312\001\032\003jobZ\025The job as it is now.\352\364\030\024\n\020application/json\030\001\372\364\030\n\032\010/v1/jobs\202\365\030\r\n\013qinling.use\222\365\030\246\003\022\'\n\014BODY_MISSING*\027Missing argument: \"job\"\022<\n\rFIELD_UNKNOWN*+Unknown attribute for argument job: {field}\022\221\001\n\rFIELD_INVALID*yInvalid input for field/attribute job. Value: \'{{\'count\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\005count\022\250\001\n\rFIELD_INVALID*\204\001Invalid input for field/attribute job. Value: \'{{\'function_version\': \'{value}\'}}\'. invalid literal for int() with base 10: \'{value}\'B\020function_version\202\323\344\223\002\022\032\r/v1/jobs/{id}:\001*'
   _globals['_JOBSERVICE'].methods_by_name['DeleteJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['DeleteJob']._serialized_options = b'\342\364\030\005\010\314\001 \001\372\364\030\n*\010/v1/jobs\202\365\030\r\n\013qinling.use\202\323\344\223\002\017*\r/v1/jobs/{id}'
-  _globals['_CREATEJOBREQUEST']._serialized_start=185
-  _globals['_CREATEJOBREQUEST']._serialized_end=901
-  _globals['_CREATEJOBRESPONSE']._serialized_start=903
-  _globals['_CREATEJOBRESPONSE']._serialized_end=960
-  _globals['_LISTJOBSREQUEST']._serialized_start=962
-  _globals['_LISTJOBSREQUEST']._serialized_end=1059
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1061
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1118
-  _globals['_GETJOBREQUEST']._serialized_start=1120
-  _globals['_GETJOBREQUEST']._serialized_end=1147
-  _globals['_GETJOBRESPONSE']._serialized_start=1149
-  _globals['_GETJOBRESPONSE']._serialized_end=1203
-  _globals['_UPDATEJOBREQUEST']._serialized_start=1206
-  _globals['_UPDATEJOBREQUEST']._serialized_end=1911
-  _globals['_UPDATEJOBRESPONSE']._serialized_start=1913
-  _globals['_UPDATEJOBRESPONSE']._serialized_end=1970
-  _globals['_DELETEJOBREQUEST']._serialized_start=1972
-  _globals['_DELETEJOBREQUEST']._serialized_end=2002
-  _globals['_DELETEJOBRESPONSE']._serialized_start=2004
-  _globals['_DELETEJOBRESPONSE']._serialized_end=2023
-  _globals['_JOBSERVICE']._serialized_start=2026
-  _globals['_JOBSERVICE']._serialized_end=3189
+  _globals['_JOBSERVICE']._serialized_start=162
+  _globals['_JOBSERVICE']._serialized_end=1982
 # @@protoc_insertion_point(module_scope)

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from jobyard.qinling.v1 import job_service_pb2 as jobyard_dot_qinling_dot_v1_dot_job__service__pb2
+from jobyard.qinling.v1 import job_calls_pb2 as jobyard_dot_qinling_dot_v1_dot_job__calls__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -38,28 +38,28 @@ class JobServiceStub:
         """
         self.CreateJob = channel.unary_unary(
                 '/jobyard.qinling.v1.JobService/CreateJob',
-                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobRequest.SerializeToString,
-                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobResponse.FromString,
+                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobResponse.FromString,
                 _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/jobyard.qinling.v1.JobService/ListJobs',
-                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsRequest.SerializeToString,
-                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsResponse.FromString,
+                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/jobyard.qinling.v1.JobService/GetJob',
-                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobRequest.SerializeToString,
-                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobResponse.FromString,
+                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobResponse.FromString,
                 _registered_method=True)
         self.UpdateJob = channel.unary_unary(
                 '/jobyard.qinling.v1.JobService/UpdateJob',
-                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobRequest.SerializeToString,
-                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobResponse.FromString,
+                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobResponse.FromString,
                 _registered_method=True)
         self.DeleteJob = channel.unary_unary(
                 '/jobyard.qinling.v1.JobService/DeleteJob',
-                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobRequest.SerializeToString,
-                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobResponse.FromString,
+                request_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobRequest.SerializeToString,
+                response_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobResponse.FromString,
                 _registered_method=True)
 
 
@@ -108,28 +108,28 @@ def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'CreateJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateJob,
-                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobRequest.FromString,
-                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobResponse.SerializeToString,
+                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobRequest.FromString,
+                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
-                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsRequest.FromString,
-                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsResponse.SerializeToString,
+                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsRequest.FromString,
+                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
-                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobRequest.FromString,
-                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobResponse.SerializeToString,
+                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobRequest.FromString,
+                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobResponse.SerializeToString,
             ),
             'UpdateJob': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateJob,
-                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobRequest.FromString,
-                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobResponse.SerializeToString,
+                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobRequest.FromString,
+                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobResponse.SerializeToString,
             ),
             'DeleteJob': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteJob,
-                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobRequest.FromString,
-                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobResponse.SerializeToString,
+                    request_deserializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobRequest.FromString,
+                    response_serializer=jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -159,8 +159,8 @@ class JobService:
             request,
             target,
             '/jobyard.qinling.v1.JobService/CreateJob',
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobRequest.SerializeToString,
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.CreateJobResponse.FromString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobRequest.SerializeToString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.CreateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -186,8 +186,8 @@ class JobService:
             request,
             target,
             '/jobyard.qinling.v1.JobService/ListJobs',
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsRequest.SerializeToString,
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.ListJobsResponse.FromString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsRequest.SerializeToString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.ListJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -213,8 +213,8 @@ class JobService:
             request,
             target,
             '/jobyard.qinling.v1.JobService/GetJob',
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobRequest.SerializeToString,
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.GetJobResponse.FromString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobRequest.SerializeToString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.GetJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -240,8 +240,8 @@ class JobService:
             request,
             target,
             '/jobyard.qinling.v1.JobService/UpdateJob',
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobRequest.SerializeToString,
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.UpdateJobResponse.FromString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobRequest.SerializeToString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.UpdateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -267,8 +267,8 @@ class JobService:
             request,
             target,
             '/jobyard.qinling.v1.JobService/DeleteJob',
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobRequest.SerializeToString,
-            jobyard_dot_qinling_dot_v1_dot_job__service__pb2.DeleteJobResponse.FromString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobRequest.SerializeToString,
+            jobyard_dot_qinling_dot_v1_dot_job__calls__pb2.DeleteJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

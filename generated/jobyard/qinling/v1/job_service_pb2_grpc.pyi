@@ -5,7 +5,7 @@ The service that creates, lists and changes jobs."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from jobyard.qinling.v1 import job_service_pb2 as _job_service_pb2
+from jobyard.qinling.v1 import job_calls_pb2 as _job_calls_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -35,15 +35,15 @@ class JobServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
-    CreateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CreateJobRequest, _job_service_pb2.CreateJobResponse]
+    CreateJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.CreateJobRequest, _job_calls_pb2.CreateJobResponse]
     """Creates a job, which is running at once. It is on disk when the answer leaves."""
-    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.ListJobsRequest, _job_calls_pb2.ListJobsResponse]
     """Returns the jobs of the caller's project, the oldest first."""
-    GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
+    GetJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.GetJobRequest, _job_calls_pb2.GetJobResponse]
     """Returns a job."""
-    UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]
+    UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.UpdateJobRequest, _job_calls_pb2.UpdateJobResponse]
     """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
-    DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
+    DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.DeleteJobRequest, _job_calls_pb2.DeleteJobResponse]
     """Removes a job, whatever its status. Its executions stay."""
 
 @_typing.type_check_only
@@ -53,15 +53,15 @@ class JobServiceAsyncStub(JobServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    CreateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CreateJobRequest, _job_service_pb2.CreateJobResponse]  # type: ignore[assignment]
+    CreateJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.CreateJobRequest, _job_calls_pb2.CreateJobResponse]  # type: ignore[assignment]
     """Creates a job, which is running at once. It is on disk when the answer leaves."""
-    ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    ListJobs: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.ListJobsRequest, _job_calls_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns the jobs of the caller's project, the oldest first."""
-    GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
+    GetJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.GetJobRequest, _job_calls_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job."""
-    UpdateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]  # type: ignore[assignment]
+    UpdateJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.UpdateJobRequest, _job_calls_pb2.UpdateJobResponse]  # type: ignore[assignment]
     """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
-    DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
+    DeleteJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.DeleteJobRequest, _job_calls_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Removes a job, whatever its status. Its executions stay."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -72,41 +72,41 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CreateJob(
         self,
-        request: _job_service_pb2.CreateJobRequest,
+        request: _job_calls_pb2.CreateJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CreateJobResponse, _abc.Awaitable[_job_service_pb2.CreateJobResponse]]:
+    ) -> _typing.Union[_job_calls_pb2.CreateJobResponse, _abc.Awaitable[_job_calls_pb2.CreateJobResponse]]:
         """Creates a job, which is running at once. It is on disk when the answer leaves."""
 
     @_abc_1.abstractmethod
     def ListJobs(
         self,
-        request: _job_service_pb2.ListJobsRequest,
+        request: _job_calls_pb2.ListJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobsResponse, _abc.Awaitable[_job_service_pb2.ListJobsResponse]]:
+    ) -> _typing.Union[_job_calls_pb2.ListJobsResponse, _abc.Awaitable[_job_calls_pb2.ListJobsResponse]]:
         """Returns the jobs of the caller's project, the oldest first."""
 
     @_abc_1.abstractmethod
     def GetJob(
         self,
-        request: _job_service_pb2.GetJobRequest,
+        request: _job_calls_pb2.GetJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.GetJobResponse, _abc.Awaitable[_job_service_pb2.GetJobResponse]]:
+    ) -> _typing.Union[_job_calls_pb2.GetJobResponse, _abc.Awaitable[_job_calls_pb2.GetJobResponse]]:
         """Returns a job."""
 
     @_abc_1.abstractmethod
     def UpdateJob(
         self,
-        request: _job_service_pb2.UpdateJobRequest,
+        request: _job_calls_pb2.UpdateJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.UpdateJobResponse, _abc.Awaitable[_job_service_pb2.UpdateJobResponse]]:
+    ) -> _typing.Union[_job_calls_pb2.UpdateJobResponse, _abc.Awaitable[_job_calls_pb2.UpdateJobResponse]]:
         """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
 
     @_abc_1.abstractmethod
     def DeleteJob(
         self,
-        request: _job_service_pb2.DeleteJobRequest,
+        request: _job_calls_pb2.DeleteJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.DeleteJobResponse, _abc.Awaitable[_job_service_pb2.DeleteJobResponse]]:
+    ) -> _typing.Union[_job_calls_pb2.DeleteJobResponse, _abc.Awaitable[_job_calls_pb2.DeleteJobResponse]]:
         """Removes a job, whatever its status. Its executions stay."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

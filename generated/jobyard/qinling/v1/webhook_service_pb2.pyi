@@ -6,8 +6,8 @@ The service that keeps webhooks."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from jobyard.qinling.v1 import webhook_pb2 as _webhook_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,79 +18,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-@_typing.final
-class Webhook(_message.Message):
-    """A Webhook is an address at which anybody who knows it has a function executed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    FUNCTION_ID_FIELD_NUMBER: _builtins.int
-    FUNCTION_ALIAS_FIELD_NUMBER: _builtins.int
-    FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    PROJECT_ID_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    UPDATED_AT_FIELD_NUMBER: _builtins.int
-    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """Output only. Identifier: a UUID in lower case, drawn at random."""
-    function_id: _builtins.str
-    """Identifier of the function; null for a webhook that follows an alias."""
-    function_alias: _builtins.str
-    """Name of the alias that is looked up each time."""
-    function_version: _builtins.int
-    """Version of the function; null for a webhook that follows an alias."""
-    description: _builtins.str
-    """Words for people."""
-    project_id: _builtins.str
-    """Output only. The project that the webhook belongs to."""
-    webhook_url: _builtins.str
-    """Output only. The address. Only over REST."""
-    @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the webhook was created."""
-
-    @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the webhook was changed last; null before the first change."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.str = ...,
-        function_id: _builtins.str | None = ...,
-        function_alias: _builtins.str | None = ...,
-        function_version: _builtins.int | None = ...,
-        description: _builtins.str | None = ...,
-        project_id: _builtins.str = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
-        updated_at: _timestamp_pb2.Timestamp | None = ...,
-        webhook_url: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "updated_at", b"updated_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "project_id", b"project_id", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
-    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
-    _WhichOneofReturnType__function_alias: _TypeAlias = _typing.Literal["function_alias"]  # noqa: Y015
-    _WhichOneofArgType__function_alias: _TypeAlias = _typing.Literal["_function_alias", b"_function_alias"]  # noqa: Y015
-    _WhichOneofReturnType__function_id: _TypeAlias = _typing.Literal["function_id"]  # noqa: Y015
-    _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
-    _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
-    _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__function_alias) -> _WhichOneofReturnType__function_alias | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__function_id) -> _WhichOneofReturnType__function_id | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
-
-Global___Webhook: _TypeAlias = Webhook  # noqa: Y015
 
 @_typing.final
 class CreateWebhookRequest(_message.Message):
@@ -149,13 +76,13 @@ class CreateWebhookResponse(_message.Message):
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhook(self) -> Global___Webhook:
+    def webhook(self) -> _webhook_pb2.Webhook:
         """The webhook."""
 
     def __init__(
         self,
         *,
-        webhook: Global___Webhook | None = ...,
+        webhook: _webhook_pb2.Webhook | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -201,13 +128,13 @@ class ListWebhooksResponse(_message.Message):
 
     WEBHOOKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Webhook]:
+    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[_webhook_pb2.Webhook]:
         """The webhooks, the oldest first."""
 
     def __init__(
         self,
         *,
-        webhooks: _abc.Iterable[Global___Webhook] | None = ...,
+        webhooks: _abc.Iterable[_webhook_pb2.Webhook] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -247,13 +174,13 @@ class GetWebhookResponse(_message.Message):
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhook(self) -> Global___Webhook:
+    def webhook(self) -> _webhook_pb2.Webhook:
         """The webhook."""
 
     def __init__(
         self,
         *,
-        webhook: Global___Webhook | None = ...,
+        webhook: _webhook_pb2.Webhook | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -324,13 +251,13 @@ class UpdateWebhookResponse(_message.Message):
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhook(self) -> Global___Webhook:
+    def webhook(self) -> _webhook_pb2.Webhook:
         """The webhook."""
 
     def __init__(
         self,
         *,
-        webhook: Global___Webhook | None = ...,
+        webhook: _webhook_pb2.Webhook | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

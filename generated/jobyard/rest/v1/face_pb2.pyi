@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Literals:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LiteralsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Literals.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LITERALS_UNSPECIFIED: _Literals.ValueType  # 0
+    """The same as LITERALS_JSON."""
+    LITERALS_JSON: _Literals.ValueType  # 1
+    """`null`, `true`, `{"a":1}`."""
+    LITERALS_PYTHON: _Literals.ValueType  # 2
+    """As Python prints them: `None`, `True`, `{'a': 1}`."""
+
+class Literals(_Literals, metaclass=_LiteralsEnumTypeWrapper):
+    """Literals says how values are written in texts."""
+
+LITERALS_UNSPECIFIED: Literals.ValueType  # 0
+"""The same as LITERALS_JSON."""
+LITERALS_JSON: Literals.ValueType  # 1
+"""`null`, `true`, `{"a":1}`."""
+LITERALS_PYTHON: Literals.ValueType  # 2
+"""As Python prints them: `None`, `True`, `{'a': 1}`."""
+Global___Literals: _TypeAlias = Literals  # noqa: Y015
+
 class _Naming:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -93,6 +117,8 @@ class Face(_message.Message):
     BLANK_FIELD_NUMBER: _builtins.int
     UNEXPECTED_BODY_FIELD_NUMBER: _builtins.int
     ANY_ACCEPT_FIELD_NUMBER: _builtins.int
+    XML_FIELD_NUMBER: _builtins.int
+    LITERALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name by which services name this face, and settings speak of it: `"orders"`. Unique in the whole server."""
     title: _builtins.str
@@ -125,6 +151,8 @@ class Face(_message.Message):
     """What a body means to a POST, PUT or PATCH that declares none. Bodies of GET, HEAD and DELETE are always ignored."""
     any_accept: _builtins.bool
     """An `Accept` that fits nothing a method can write gets its default. Without it that is a 406."""
+    literals: Global___Literals.ValueType
+    """How texts of errors write a value that was refused where it is no text: null, true, lists, objects."""
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths under which everything belongs to this face: `"/orders/v2"`. The face with the longest prefix of an
@@ -164,6 +192,10 @@ class Face(_message.Message):
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[_error_pb2.HeaderText]:
         """Headers sent with every answer of this face, errors included. Their text has no placeholders."""
 
+    @_builtins.property
+    def xml(self) -> Global___Xml:
+        """Clients may ask for XML instead of JSON. Without it they cannot."""
+
     def __init__(
         self,
         *,
@@ -190,14 +222,52 @@ class Face(_message.Message):
         blank: _json_pb2.Blank.ValueType = ...,
         unexpected_body: _json_pb2.Strictness.ValueType = ...,
         any_accept: _builtins.bool = ...,
+        xml: Global___Xml | None = ...,
+        literals: Global___Literals.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["xml", b"xml"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_accept", b"any_accept", "assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_accept", b"any_accept", "assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "literals", b"literals", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version", "xml", b"xml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Face: _TypeAlias = Face  # noqa: Y015
+
+@_typing.final
+class Xml(_message.Message):
+    """Xml says how what is JSON otherwise looks as XML, in the way of Python's WSME: each member is an element, each item of
+    a list an `item`, and null an element with `nil="true"`. What is no JSON object stays as it is.
+
+    Example: `xml: {media_types: "application/xml" media_types: "text/xml" root: "result" error_root: "error"}`
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_TYPES_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    ERROR_ROOT_FIELD_NUMBER: _builtins.int
+    root: _builtins.str
+    """Name of the element around an answer: `"result"`."""
+    error_root: _builtins.str
+    """Name of the element around an error: `"error"`. In errors null is an empty element."""
+    @_builtins.property
+    def media_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Media types that ask for it. JSON is still what a client gets that takes both alike."""
+
+    def __init__(
+        self,
+        *,
+        media_types: _abc.Iterable[_builtins.str] | None = ...,
+        root: _builtins.str = ...,
+        error_root: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_root", b"error_root", "media_types", b"media_types", "root", b"root"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Xml: _TypeAlias = Xml  # noqa: Y015
 
 @_typing.final
 class Credential(_message.Message):

@@ -34,6 +34,7 @@ from jobyard_server.apis.qinling.runtime_service import RuntimeService
 from jobyard_server.apis.qinling.version_service import FunctionVersionService
 from jobyard_server.apis.qinling.webhook_service import WebhookService
 from jobyard_server.apis.registration import Api, Service
+from jobyard_server.usecases.call import ALL_TENANTS
 
 _V1 = "jobyard.qinling.v1."
 
@@ -84,6 +85,9 @@ API = Api(
         names.ALIAS: check_alias,
         names.WEBHOOK: check_alias,
     },
-    roles={"member": frozenset({"qinling.use"})},
+    roles={
+        "member": frozenset({"qinling.use"}),
+        "qinling-admin": frozenset({"qinling.use", "qinling.runtimes", ALL_TENANTS}),
+    },
     make_jobs=make_jobs,
 )

@@ -13,7 +13,7 @@ from jobyard.qinling.v1 import (
     job_pb2,
     runtime_service_pb2,
     version_service_pb2,
-    webhook_service_pb2,
+    webhook_pb2,
 )
 from jobyard_server.apis.qinling import names
 from jobyard_server.apis.qinling.executions import shown_input
@@ -184,10 +184,10 @@ def alias_message(record: Record) -> alias_service_pb2.FunctionAlias:
     )
 
 
-def webhook_message(record: Record) -> webhook_service_pb2.Webhook:
+def webhook_message(record: Record) -> webhook_pb2.Webhook:
     """A webhook from its record."""
     spec = AliasSpec.of(record.body)
-    return webhook_service_pb2.Webhook(
+    return webhook_pb2.Webhook(
         id=record.id,
         function_id=spec.function_id,
         function_alias=spec.function_alias,

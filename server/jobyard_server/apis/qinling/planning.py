@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +13,9 @@ from jobyard_server.domain.job import Micros
 from jobyard_server.domain.schedule import CatchUp, Overlap, Progress, Schedule, next_due
 from jobyard_server.usecases.drafts import ScheduleDraft
 from jobyard_server.usecases.ports import KeptSchedule
+
+_UNKNOWN: Final = re.compile(r"W\b|\dL\b", re.IGNORECASE)
+"""What other dialects of cron know: the nearest working day, the last Friday."""
 
 WORDS: Final = frozenset({"running", "paused", "cancelled"})
 """What a status may be set to."""
@@ -40,6 +44,8 @@ def by_pattern(pattern: str) -> Schedule:
         read_cron(pattern, SecondsField.LAST)
     except ValueError:
         raise _invalid(pattern) from None
+    if _UNKNOWN.search(pattern):
+        raise _invalid(pattern)
     return Schedule(cron=pattern, seconds=SecondsField.LAST, overlap=Overlap.ALLOW, catch_up=CatchUp.NEWEST)
 
 

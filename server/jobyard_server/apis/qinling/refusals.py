@@ -11,6 +11,7 @@ __all__ = [
     "in_use",
     "job_unknown",
     "missing_argument",
+    "no_job",
     "no_uuid",
     "no_uuid_in_path",
     "not_allowed",
@@ -36,6 +37,11 @@ def no_uuid_in_path(field: str, text: str, problem: str) -> Refused:
     """The same in a path."""
     prefix = f"Invalid input for field/attribute {field}. Value: '{text}'."
     return wrong(field, f"{prefix} unable to convert to uuid. Error: {problem}")
+
+
+def no_job(id_: str) -> Refused:
+    """A job posted to where jobs are read."""
+    return wrong("job", f"Invalid input for field/attribute job. Value: '{id_}'. unable to convert to Job.")
 
 
 def missing_argument(name: str) -> Refused:

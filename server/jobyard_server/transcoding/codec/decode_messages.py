@@ -25,6 +25,7 @@ from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.codec.errors import (
     LONGEST_SEGMENT,
     CodecError,
+    MissingMemberError,
     ReadOnlyMemberError,
     UnknownMemberError,
     kind_of,
@@ -114,6 +115,7 @@ class Table:
         entries, null_is_value, stray = self._entries, self._null_is_value, self._stray
         limit = self._plans.dialect.depth
         checks = self._checks()
+        show = self._plans.dialect.show
 
         def read(tree: Any, depth: int) -> dict[Any, Any]:
             if tree.__class__ is not dict:
@@ -138,7 +140,7 @@ class Table:
                     else:
                         raise not_text(value)
             except CodecError as problem:
-                problem.about(tree.get(name))
+                problem.about(tree.get(name), show)
                 problem.within(name)
                 raise
             return out
@@ -227,7 +229,7 @@ def demand(required: Iterable[tuple[str, ...]]) -> Check:
     def check(tree: dict[str, Any]) -> None:
         for spellings in required:
             if all(tree.get(spelling) is None for spelling in spellings):
-                raise CodecError("is required", "." + spellings[0])
+                raise MissingMemberError("is required", "." + spellings[0])
 
     return check
 

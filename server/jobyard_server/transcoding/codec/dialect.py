@@ -9,6 +9,7 @@ from enum import Enum
 from google.protobuf.message import Message
 
 from jobyard.rest.v1 import face_pb2, json_pb2
+from jobyard_server.transcoding.codec.errors import Show, json_literal, python_literal
 
 
 class Naming(Enum):
@@ -53,6 +54,8 @@ class Dialect:
     """Deepest nesting of messages, map entries included. Protobuf's own parsers stop at 100."""
     print_status: Callable[[Message], object] | None = None
     """Prints a google.rpc.Status in a field marked `as_error`, as a tree."""
+    show: Show = json_literal
+    """Writes values that errors speak of."""
 
     @classmethod
     def of_face(
@@ -70,6 +73,7 @@ class Dialect:
             unset=unset_of(face.unset) or Unset.OMIT,
             profiles=frozenset(profiles),
             print_status=print_status,
+            show=python_literal if face.literals == face_pb2.LITERALS_PYTHON else json_literal,
         )
 
 

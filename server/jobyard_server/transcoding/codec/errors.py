@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from typing_extensions import override
 
@@ -21,6 +22,24 @@ KINDS = {
 }
 
 
+Show = Callable[[object], str]
+"""Writes a value that is no text."""
+
+
+def json_literal(value: object) -> str:
+    """Write a value as JSON does."""
+    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def python_literal(value: object) -> str:
+    """Write a value as Python does."""
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PATH else text[:LONGEST_PATH] + "…"
+
+
 class CodecError(ValueError):
     """JSON that does not fit its message, or a message that JSON cannot show.
 
@@ -35,7 +54,7 @@ class CodecError(ValueError):
         super().__init__(description)
         self.description = description
         self.value = ""
-        """The value refused, as text, where it is a single one."""
+        """The value refused, as text."""
         self._inner_first = [shorten(segment) for segment in reversed(segments)]
 
     @property
@@ -44,14 +63,10 @@ class CodecError(ValueError):
         path = "".join(reversed(self._inner_first)).removeprefix(".")
         return path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
 
-    def about(self, value: object) -> None:
+    def about(self, value: object, show: Show) -> None:
         """Say which value it was; the innermost one counts."""
-        if self._inner_first:
-            return
-        if value.__class__ is str:
-            self.value = str(value)
-        elif isinstance(value, bool | int | float):
-            self.value = json.dumps(value)
+        if not self._inner_first and value.__class__ in KINDS:
+            self.value = value if isinstance(value, str) else show(value)
 
     def within(self, member: str) -> None:
         """Say that all this happened inside a member of an object."""
@@ -74,6 +89,12 @@ class UnknownMemberError(CodecError):
     """A member that the message does not declare."""
 
     reason = "FIELD_UNKNOWN"
+
+
+class MissingMemberError(CodecError):
+    """A member that the message requires is not there."""
+
+    reason = "FIELD_MISSING"
 
 
 class ReadOnlyMemberError(CodecError):

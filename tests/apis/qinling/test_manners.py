@@ -1,0 +1,146 @@
+"""What the frameworks under Qinling, WSME and Pecan, do to requests, for clients may count on it."""
+
+import pytest
+
+NOBODY = "99999999-1111-4111-8111-111111111111"
+PATTERN = "0 21 * * *"
+
+
+@pytest.mark.parametrize("kind", ["application/xml", "text/xml"])
+def test_answers_can_be_had_as_xml(yard, function, kind):
+    job = yard.job(function, name="<a & b>")
+    path = f"/v1/jobs/{job['id']}"
+    answer = yard.ask("GET", path, headers={"Accept": kind})
+    assert (answer.status, answer.headers["content-type"]) == (200, f"{kind}; charset=UTF-8")
+    assert answer.body.decode() == (
+        f"<result><id>{job['id']}</id><name>&lt;a &amp; b&gt;</name><function_id>{function}</function_id>"
+        f'<function_alias nil="true" /><function_version>0</function_version><function_input nil="true" />'
+        f'<status>running</status><pattern>{PATTERN}</pattern><count nil="true" />'
+        f"<first_execution_time>{job['first_execution_time']}</first_execution_time>"
+        f"<next_execution_time>{job['next_execution_time']}</next_execution_time><project_id>red</project_id>"
+        f'<created_at>{job["created_at"]}</created_at><updated_at nil="true" /></result>'
+    )
+    listed = yard.ask("GET", "/v1/jobs", headers={"Accept": kind}).body
+    assert listed.startswith(b"<result><jobs><item><id>")
+    made = yard.ask("POST", "/v1/jobs", {"function_id": function, "pattern": PATTERN}, headers={"Accept": kind})
+    assert (made.status, made.body[:12]) == (201, b"<result><id>")
+    missing = yard.ask("GET", f"/v1/jobs/{NOBODY}", headers={"Accept": kind})
+    words = f"<faultcode>Client</faultcode><faultstring>Job not found [id={NOBODY}]</faultstring><debuginfo />"
+    assert (missing.status, missing.body.decode()) == (404, f"<error>{words}</error>")
+    gone = yard.ask("DELETE", path, headers={"Accept": kind})
+    assert (gone.status, gone.body) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json, application/xml", "application/json"),
+        ("application/xml;q=0.9, */*;q=0.8", "application/xml"),
+        ("text/html, */*", "application/json"),
+        ("application/*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+def test_the_kind_that_is_liked_best_is_answered(yard, accept, kind):
+    answer = yard.ask("GET", "/v1/jobs", headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize("body", [None, {}, {"function_id": NOBODY}])
+def test_a_job_cannot_be_posted_to_where_it_is_read(yard, body):
+    refused = yard.ask("POST", f"/v1/jobs/{NOBODY}", body)
+    words = f"Invalid input for field/attribute job. Value: '{NOBODY}'. unable to convert to Job."
+    assert (refused.status, refused.fault) == (400, words)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("body", [None, {}, {"name": "x"}])
+def test_changes_without_an_identifier(yard, method, body):
+    refused = yard.ask(method, "/v1/jobs", body)
+    assert (refused.status, refused.fault) == (400, 'Missing argument: "id"')
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "None"), (True, "True"), (5.5, "5.5"), ("x", "x"), ({"a": [None]}, "{'a': [None]}"), (["a"], "['a']")],
+)
+def test_refused_values_are_told_as_python_prints_them(yard, function, value, shown):
+    refused = yard.ask("POST", "/v1/jobs", {"function_id": function, "pattern": PATTERN, "project_id": value})
+    words = f"Invalid input for field/attribute project_id. Value: '{shown}'. Cannot set read only field."
+    assert (refused.status, refused.fault) == (400, words)
+
+
+@pytest.mark.parametrize("name", ["name", "function_input", "pattern", "status", "next_execution_time"])
+@pytest.mark.parametrize("value", [5, True, {"a": 1}, ["a"]], ids=str)
+def test_texts_are_texts(yard, function, name, value):
+    path = f"/v1/jobs/{yard.job(function)['id']}"
+    for method, target in (("POST", "/v1/jobs"), ("PUT", path)):
+        refused = yard.ask(method, target, {"function_id": function, "pattern": PATTERN, name: value})
+        assert refused.status == 400
+        assert refused.fault.startswith(f"Invalid input for field/attribute {name}. Value: '{value}'. Wrong type.")
+
+
+@pytest.mark.parametrize(("value", "status"), [("5", 1), (5.5, 1), (True, 1), ("x", 0), ("", 0), ([], 0)])
+def test_numbers_are_taken_from_almost_anything(yard, function, value, status):
+    answer = yard.ask("POST", "/v1/jobs", {"function_id": function, "pattern": PATTERN, "count": value})
+    if status:
+        assert answer.json["count"] == int(value)
+    else:
+        assert answer.status == 400
+        assert answer.fault.startswith("Invalid input for field/attribute job. Value: '{'count': ")
+        assert f"invalid literal for int() with base 10: '{value}'" in answer.fault
+
+
+def test_what_cannot_change_is_looked_at_all_the_same(yard, function):
+    path = f"/v1/jobs/{yard.job(function)['id']}"
+    body = {"function_id": NOBODY, "function_version": "4", "count": 3, "function_alias": "x", "id": NOBODY}
+    changed = yard.ok("PUT", path, body)
+    assert (changed["function_id"], changed["function_version"], changed["count"]) == (function, 0, None)
+    refused = yard.ask("PUT", path, {"function_id": "nope"})
+    assert (refused.status, refused.fault) == (400, "Expected a uuid but received nope.")
+    assert yard.ask("PUT", path, {"count": "many"}).status == 400
+
+
+def test_an_update_of_nothing_changes_nothing(yard, function):
+    job = yard.job(function, function_input="{}", name="n")
+    path = f"/v1/jobs/{job['id']}"
+    for body in ({}, {"name": None, "status": None}, {"status": "running"}, {"name": "n", "function_input": "{}"}):
+        assert yard.ok("PUT", path, body) == job
+    assert yard.ok("PUT", path, {"name": "m"})["updated_at"] is not None
+
+
+def test_a_version_beside_an_alias_is_kept_as_it_was_said(yard):
+    function = yard.function()["id"]
+    yard.ok("POST", "/v1/aliases", {"name": "beside", "function_id": function})
+    job = yard.job(function, function_alias="beside", function_version=3)
+    assert (job["function_id"], job["function_alias"], job["function_version"]) == (function, "beside", 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "argument"),
+    [
+        ("/v1/aliases/nope", "body"),
+        (f"/v1/webhooks/{NOBODY}", "webhook"),
+        (f"/v1/runtimes/{NOBODY}", "runtime"),
+        (f"/v1/jobs/{NOBODY}", "job"),
+    ],
+)
+def test_changes_need_a_body(yard, path, argument):
+    refused = yard.ask("PUT", path, user="root")
+    assert (refused.status, refused.fault) == (400, f'Missing argument: "{argument}"')
+
+
+def test_a_version_needs_a_body(yard, function):
+    refused = yard.ask("POST", f"/v1/functions/{function}/versions")
+    assert (refused.status, refused.fault) == (400, 'Missing argument: "body"')
+
+
+@pytest.mark.parametrize("pattern", ["0 0 15W * *", "0 0 LW * *", "0 0 * * 5L", "@hourly", "* * * * * * *", "0 0 * * "])
+def test_patterns_of_other_dialects(yard, function, pattern):
+    refused = yard.ask("POST", "/v1/jobs", {"function_id": function, "pattern": pattern})
+    assert (refused.status, refused.fault) == (400, f"The specified pattern is not valid: {pattern}")
+
+
+def test_an_empty_parameter_says_nothing(yard, function):
+    job = yard.job(function)["id"]
+    assert job in {each["id"] for each in yard.ok("GET", "/v1/jobs?all_projects=")["jobs"]}
