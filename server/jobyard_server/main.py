@@ -103,11 +103,11 @@ def build(settings: Settings) -> Parts:
             calls=settings.max_calls,
             unary_seconds=settings.max_unary_seconds,
             certificates=settings.tls_client_authorities is not None,
+            request_bytes=settings.max_request_bytes,
+            requests_bytes=settings.max_bodies_bytes,
         ),
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
-            request_bytes=settings.max_request_bytes,
-            requests_bytes=settings.max_bodies_bytes,
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     options = replace(_options(settings), ask=_asking(peers), print_json=printer, log_in=callers.log_in)
@@ -117,14 +117,13 @@ def build(settings: Settings) -> Parts:
     supervisor = _supervisor(settings, store, sender, scheduler)
     health = _health(store, supervisor)
     registry.register(StoreFigures(lambda: store.tally))
+    registry.register(RequestFigures(edge.budget))
     _measure(registry, edge, supervisor, scheduler)
     return Parts(
         settings=settings,
-    registry.register(RequestFigures(edge.budget))
         store=store,
         edge=edge,
         rpc=rpc,
-        pages=with_pages(no_pages, pages(health, registry)),
         pages=with_pages(no_pages, pages(health, registry)),
         application=_application(settings, rpc, edge, health, registry),
         supervisor=supervisor,

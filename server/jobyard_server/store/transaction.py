@@ -199,9 +199,14 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self, subjob: Subjob, *, result: str | None = None, reason: str | None = None, message: str | None = None
     ) -> Subjob:
         """Keep something about a subjob that stays in its state."""
-        said = {"result": result, "reason": reason, "message": message}
-        kept_ = {name: value for name, value in said.items() if value is not None}
-        return self._keep(replace(subjob, updated_at=self.now, **kept_))
+        noted = replace(
+            subjob,
+            result=subjob.result if result is None else result,
+            reason=subjob.reason if reason is None else reason,
+            message=subjob.message if message is None else message,
+            updated_at=self.now,
+        )
+        return self._keep(noted)
 
     def change_job(
         self,
@@ -268,11 +273,6 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         """Keep a chunk of an attempt's log; returns the size received so far. Sent twice, kept once."""
         return append_log(self._unit, token, principal, offset, data)
 
-    # --- the books -------------------------------------------------------------------------------------------------
-
-    def _entry(self, number: int) -> Entry:
-        if number not in self._ledger.entries:
-            self._ledger.load((number,))
     def held(self, token: str, principal: str) -> HeldSubjob:
         """What a token is a lease of."""
         lease = Leases(self._unit, [token]).of(token, kept(principal))
@@ -280,6 +280,11 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
             raise refuse(Reason.LEASE_LOST, "The lease is not held any more.")
         return HeldSubjob(lease.job, lease.ordinal, lease.subjob, lease.number)
 
+    # --- the books -------------------------------------------------------------------------------------------------
+
+    def _entry(self, number: int) -> Entry:
+        if number not in self._ledger.entries:
+            self._ledger.load((number,))
         entry = self._ledger.entries.get(number)
         if entry is None:
             raise refuse(Reason.JOB_NOT_FOUND, f"There is no job {number}.", job=str(number))
