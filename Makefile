@@ -59,6 +59,10 @@ clients-qinling: setup ## Run the real clients of Qinling, from an environment o
 clients-viya: setup ## Run the real clients of SAS Viya, each from an environment of its own; needs Node.js
 	VIYA_CLIENTS=$$(scripts/viya_clients.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/viya/clients
 
+.PHONY: keystone
+keystone: setup ## Run the tests with a real Keystone of OpenStack, from an environment of its own
+	KEYSTONE=$$(scripts/keystone.sh $(BIN)/python) $(BIN)/python -m pytest tests/server/keystone
+
 .PHONY: promises
 promises: setup ## Ask a running server everything its OpenAPI documents promise; `make test` asks a little
 	PHASES=coverage,fuzzing,stateful EXAMPLES=5 $(BIN)/python -m pytest tests/e2e/test_openapi_holds.py

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    SecretStr,
+    model_validator,
+)
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 """Those with a public key: a secret that both sides know would let us make tokens, too."""
@@ -16,7 +26,7 @@ def _trustworthy(url: str) -> str:
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"})
     ):
-        raise ValueError("has to be an https URL: whoever can change the keys on the way can be anybody")
+        raise ValueError("has to be an https URL: whoever can change answers on the way can be anybody")
     return url
 
 
@@ -76,3 +86,38 @@ class IssuerSettings(BaseModel):
     """By how much the clocks may differ."""
     keys_seconds: PositiveFloat = 300.0
     """How long keys are kept before the issuer is asked again; sooner when a token names one that is not known."""
+
+
+class KeystoneSettings(BaseModel):
+    """The Keystone whose tokens are taken, as whom it is asked about them, and what its answers mean here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    auth_url: Annotated[str, AfterValidator(_trustworthy)]
+    """Where version 3 of its API is: ``https://keystone.example.org/v3``."""
+    username: str = ""
+    """The service user who asks; it needs the right to validate tokens, as the role ``service`` has it."""
+    password: SecretStr
+    """Its password, or the secret of the application credential."""
+    user_domain: str = "Default"
+    project: str = "service"
+    """The project in which the service user asks."""
+    project_domain: str = "Default"
+    application_credential: str = ""
+    """The id of an application credential, in the place of user and project."""
+    authorities: Path | None = None
+    """File of authorities, as PEM, that may have signed its certificate. Without it: those of the system."""
+    role_names: dict[str, str] = Field(default_factory=lambda: {"member": "member", "admin": "qinling-admin"})
+    """Our roles by Keystone's; others of its roles mean nothing here."""
+    roles: frozenset[str] = frozenset()
+    """Roles that everybody has who shows a token of a project."""
+    cache_seconds: PositiveFloat = 300.0
+    """How long an answer is good for, at most until the token ends: one that was revoked works for no longer."""
+    timeout_seconds: PositiveFloat = 5.0
+    """How long an answer is waited for."""
+
+    @model_validator(mode="after")
+    def _somebody_asks(self) -> Self:
+        if bool(self.username) == bool(self.application_credential):
+            raise ValueError("needs either a username or an application_credential to ask as")
+        return self

@@ -46,6 +46,7 @@ from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
 from jobyard_server.transcoding.pages import Application, no_pages, with_pages
+from jobyard_server.usecases.call import ALL_TENANTS
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
@@ -199,7 +200,7 @@ def _callers(settings: Settings) -> assembly.Callers:
     files = [file for api in APIS for file in api.files]
     known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
     declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
-    return assembly.callers(settings, declared, known)
+    return assembly.callers(settings, declared, known | {ALL_TENANTS})
 
 
 def _asking(peers: HttpClient) -> Ask:

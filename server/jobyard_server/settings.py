@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from jobyard_server.caller_settings import CallerSettings, IssuerSettings, UserSettings
+from jobyard_server.caller_settings import CallerSettings, IssuerSettings, KeystoneSettings, UserSettings
 
 PREFIX: Final = "JOBYARD_"
 
@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     auth_issuers: list[IssuerSettings] = Field(default_factory=list)
     """OpenID Connect issuers whose tokens callers may show: ``[{"issuer": "https://id.example.org", "jwks_url":
     "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "Administrators"}}]``."""
+    auth_keystone: KeystoneSettings | None = None
+    """The Keystone whose tokens callers may show: ``{"auth_url": "https://keystone.example.org/v3", "username":
+    "jobyard", "password": "..."}``. Their project is their tenant. Needs the extra ``jobyard[keystone]``."""
     auth_users: dict[str, UserSettings] = Field(default_factory=dict)
     """Users who log in with a password where an API has it, or send it with every request (Basic), by name:
     ``{"ann": {"password": "$argon2id$...", "roles": ["Users"]}}``."""
@@ -258,7 +261,8 @@ class Settings(BaseSettings):
     @property
     def guarded(self) -> bool:
         """Whether callers have to prove who they are."""
-        return self.auth_tokens is not None or bool(self.tls_callers or self.auth_issuers or self.auth_users)
+        given = (self.auth_tokens, self.auth_keystone, self.tls_callers, self.auth_issuers, self.auth_users)
+        return any(given)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

@@ -87,7 +87,7 @@ async def test_a_wrong_one_is_refused_every_time_and_then_has_to_wait(verifier):
         with pytest.raises(Refused) as caught:
             await verifier.verify(wrong)
         ends.append(caught.value.refusal.reason)
-    assert ends == [Reason.CREDENTIALS_INVALID] * FAILURES + [Reason.OVERLOADED]
+    assert ends == [Reason.CREDENTIALS_INVALID] * FAILURES + [Reason.TOO_MANY_REQUESTS]
     assert await verifier.verify(right) == ANN, "who is known is not kept out by others who guess"
 
 

@@ -212,7 +212,7 @@ async def test_an_issuer_that_is_away_is_no_reason_to_refuse_at_first(issuer):
     issuer.now += STALE_SECONDS
     with pytest.raises(Refused) as caught:
         await checking.verify(shown(token()))
-    assert (caught.value.refusal.reason, caught.value.refusal.retry_after) == (Reason.OVERLOADED, 10.0)
+    assert (caught.value.refusal.reason, caught.value.refusal.retry_after) == (Reason.IDENTITY_UNAVAILABLE, 10.0)
     issuer.away = False
     issuer.now += COOL_SECONDS
     assert await checking.verify(shown(token())) is not None

@@ -98,7 +98,7 @@ async def test_guessing_has_to_wait_and_others_have_not(log_in, clock):
         assert await reason(log_in("ann", "guess")) is Reason.CREDENTIALS_INVALID
     with pytest.raises(Refused) as caught:
         await log_in("ann", "correct horse")
-    assert (caught.value.refusal.reason, caught.value.refusal.retry_after) == (Reason.OVERLOADED, PERIOD)
+    assert (caught.value.refusal.reason, caught.value.refusal.retry_after) == (Reason.TOO_MANY_REQUESTS, PERIOD)
     assert await log_in("bob", "battery")
     clock.now += PERIOD
     assert await log_in("ann", "correct horse")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobyard_server.caller_settings import CallerSettings
+from jobyard_server.caller_settings import CallerSettings, KeystoneSettings
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified, Verifier
 from jobyard_server.callers.basic import BasicVerifier
 from jobyard_server.callers.certificates import CertificateVerifier
@@ -78,7 +78,22 @@ def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
             found.append(IssuedTokenVerifier(issuer, roles, settings.default_tenant))
         except RoleError as problem:
             raise RoleError(f"auth_issuers.{number}: {problem}") from None
+    if settings.auth_keystone is not None:
+        # Last: what somebody else knows is not sent to it.
+        found.append(_keystone(settings.auth_keystone, roles))
     return found
+
+
+def _keystone(settings: KeystoneSettings, roles: Roles) -> Verifier:
+    try:
+        # Not everybody has an OpenStack, and its libraries are an extra.
+        from jobyard_server.callers.keystone import KeystoneVerifier  # noqa: PLC0415
+    except ModuleNotFoundError as problem:
+        raise SettingsError(f"auth_keystone: needs {problem.name}; install jobyard[keystone]") from None
+    try:
+        return KeystoneVerifier(settings, roles)
+    except RoleError as problem:
+        raise RoleError(f"auth_keystone: {problem}") from None
 
 
 def _principal(where: str, caller: CallerSettings, roles: Roles, tenant: str) -> Principal:

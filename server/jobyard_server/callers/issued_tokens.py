@@ -64,7 +64,7 @@ class IssuedTokenVerifier:
             return self._principal(self._claims(credential.value, header, key))
         except KeysAwayError:
             message = "The issuer of the token does not answer, so the token cannot be checked now."
-            raise Refused(Refusal(Reason.OVERLOADED, message, retry_after=10.0)) from None
+            raise Refused(Refusal(Reason.IDENTITY_UNAVAILABLE, message, retry_after=10.0)) from None
         except (JoseError, ValueError, TypeError) as problem:
             # Why stays here: who sends forged tokens learns nothing from us.
             _log.info("token of issuer refused", issuer=self._settings.issuer, problem=type(problem).__name__)

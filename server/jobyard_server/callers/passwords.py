@@ -82,7 +82,7 @@ class Passwords:
         rest = failures[0] + PERIOD - self._clock() if len(failures) == FAILURES else 0.0
         if rest > 0:
             message = "There were too many wrong passwords. Wait before the next attempt."
-            raise Refused(Refusal(Reason.OVERLOADED, message, retry_after=rest))
+            raise Refused(Refusal(Reason.TOO_MANY_REQUESTS, message, retry_after=rest))
 
     async def _verify(self, hash_: str, password: str) -> bool:
         if not hash_:

@@ -48,6 +48,8 @@ _NEXT = {
     "EVENTS_COMPACTED": "start again without the token",
     "COUNT_MISMATCH": "look again with --dry-run",
     "OVERLOADED": "try again in a moment",
+    "TOO_MANY_REQUESTS": "try again in a moment",
+    "IDENTITY_UNAVAILABLE": "try again in a moment",
     "STORE_UNAVAILABLE": "try again in a moment",
 }
 

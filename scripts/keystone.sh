@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Prints the folder of an environment with OpenStack's Keystone, and makes it when it is not there.
+set -euo pipefail
+
+python=$1
+folder=.cache/keystone
+wanted="keystone==30.0.0"
+
+if [[ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]]; then
+    rm -rf "$folder"
+    "$python" -m venv "$folder" >&2
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$wanted" >&2
+    echo "$wanted" > "$folder/.installed"
+fi
+echo "$PWD/$folder"
