@@ -200,6 +200,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The data producer does not take data jobs.
     Metadata: `{"data_producer": "ran-1"}`.
     """
+    ERROR_REASON_IDENTITY_UNAVAILABLE: _ErrorReason.ValueType  # 52
+    """Whoever has to tell whose the credentials are does not answer. Send the same request again later."""
+    ERROR_REASON_TOO_MANY_REQUESTS: _ErrorReason.ValueType  # 53
+    """The caller, or the address it calls from, sends more than it may. Send the same request again after the time that
+    the answer names.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
@@ -387,5 +393,11 @@ Metadata: `{"http_code": "503", "body": "", "ncmp_code": "102"}`.
 ERROR_REASON_DATA_JOBS_UNSUPPORTED: ErrorReason.ValueType  # 51
 """The data producer does not take data jobs.
 Metadata: `{"data_producer": "ran-1"}`.
+"""
+ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 52
+"""Whoever has to tell whose the credentials are does not answer. Send the same request again later."""
+ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 53
+"""The caller, or the address it calls from, sends more than it may. Send the same request again after the time that
+the answer names.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
