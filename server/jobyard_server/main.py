@@ -38,6 +38,7 @@ from jobyard_server.outbound.token_file import TokenFile
 from jobyard_server.rpc import methods
 from jobyard_server.rpc.edge import Edge, Limits
 from jobyard_server.rpc.server import Rpc, Transport
+from jobyard_server.rpc.turnstile import Share
 from jobyard_server.settings import Settings, SettingsError
 from jobyard_server.store.store import Store
 from jobyard_server.transcoding import limits as rest_limits
@@ -100,13 +101,7 @@ def build(settings: Settings) -> Parts:
     edge = Edge(
         callers.authentication,
         CallMetrics(registry),
-        Limits(
-            calls=settings.max_calls,
-            unary_seconds=settings.max_unary_seconds,
-            certificates=settings.tls_client_authorities is not None,
-            request_bytes=settings.max_request_bytes,
-            requests_bytes=settings.max_bodies_bytes,
-        ),
+        _limits(settings),
         CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
     )
     peers = _peers(settings)
@@ -133,6 +128,18 @@ def build(settings: Settings) -> Parts:
         health=health,
         loop_lag=LoopLag(registry),
         options=options,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        calls=settings.max_calls,
+        unary_seconds=settings.max_unary_seconds,
+        certificates=settings.tls_client_authorities is not None,
+        request_bytes=settings.max_request_bytes,
+        requests_bytes=settings.max_bodies_bytes,
+        address=Share(settings.address_rate, settings.address_burst, settings.max_calls_per_address),
+        caller=Share(settings.caller_rate, settings.caller_burst, settings.max_calls_per_caller),
     )
 
 

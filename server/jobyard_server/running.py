@@ -24,7 +24,7 @@ from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.store import Store
 from jobyard_server.tls import CertificateError, CertificateFiles
-from jobyard_server.transcoding.http_connection import Connection
+from jobyard_server.transcoding.http_crowds import bounded
 from jobyard_server.worker.command import CommandLineError
 from jobyard_server.worker.embedded import EmbeddedWorker, programs_of
 
@@ -164,7 +164,7 @@ class _Process:
         config = uvicorn.Config(
             parts.application,
             ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.http(),
-            http=Connection,
+            http=bounded(self._settings.max_connections_per_address),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -235,6 +235,21 @@ class Settings(BaseSettings):
     """Calls served at once over both protocols, streams included; further ones are refused."""
     max_connections: PositiveInt = 4096
     """HTTP connections at once; further ones are refused."""
+    max_connections_per_address: NonNegativeInt = 0
+    """HTTP connections at once from one address; 0: as many as in all. Behind a proxy all come from the proxy's."""
+    max_calls_per_address: NonNegativeInt = 0
+    """Calls served at once that come from one address, streams included; 0: as many as in all."""
+    max_calls_per_caller: NonNegativeInt = 0
+    """Calls served at once for one caller, streams and waiting workers included; 0: as many as in all."""
+    address_rate: NonNegativeFloat = 0.0
+    """Calls a second that may come from one address, whatever they show; 0: no limit. What proxies say about
+    addresses is believed as uvicorn does, of those in ``FORWARDED_ALLOW_IPS``. Of IPv6 a network of 64 bits is one."""
+    address_burst: PositiveInt = 100
+    """Calls that may come at once from an address that was quiet for a while."""
+    caller_rate: NonNegativeFloat = 0.0
+    """Calls a second that one caller may make, whatever they are; 0: no limit."""
+    caller_burst: PositiveInt = 100
+    """Calls that a caller may make at once who was quiet for a while."""
     max_unary_seconds: PositiveFloat = 300.0
     """Longest time for a call with one answer, whatever its caller allows."""
     max_request_bytes: PositiveInt = 4 * 1024 * 1024

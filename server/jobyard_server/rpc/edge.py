@@ -28,6 +28,7 @@ from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.rpc import caller, validation
 from jobyard_server.rpc.failures import Failure, from_refusal, internal
 from jobyard_server.rpc.methods import Access, Method
+from jobyard_server.rpc.turnstile import UNLIMITED, Pass, Share, turnstile
 from jobyard_server.transcoding.budget import Budget
 
 Headers = Mapping[str, str | bytes]
@@ -61,6 +62,10 @@ class Limits:
     """Largest request of a method that does not say itself how much it takes."""
     requests_bytes: int = 256 * 1024 * 1024
     """All requests in memory at once."""
+    address: Share = UNLIMITED
+    """What each address gets."""
+    caller: Share = UNLIMITED
+    """What each caller gets."""
 
 
 class Edge:
@@ -77,6 +82,7 @@ class Edge:
         """The memory that requests share, by whichever door they come."""
         self.serving: set[Call] = set()
         """Calls being served now."""
+        self.turnstile = turnstile(limits.address, limits.caller)
         self.stopping = False
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -118,6 +124,7 @@ class Call:
         "_headers",
         "_hurried",
         "_method",
+        "_pass",
         "_peer",
         "_principal",
         "_time",
@@ -145,6 +152,7 @@ class Call:
         self._peer = peer
         self._door = door
         self._principal: Principal | None = None
+        self._pass: Pass | None = None
         self._time: asyncio.Timeout | None = None
         self._hurried = False
         self.until: float | None = None
@@ -159,10 +167,14 @@ class Call:
                 raise _stopping()
             if len(edge.serving) > edge.limits.calls:
                 raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
+            if edge.turnstile is not None:
+                self._pass = Pass(edge.turnstile, self._peer)
         shown = present(self._headers, method.places)
         # What a request shows by itself goes before the certificate, which many callers may share.
         credential = Credential(Kind.CERTIFICATE, self._certificate) if shown is None and self._certificate else shown
         principal = await edge.authentication.authenticate(credential)
+        if self._pass is not None:
+            self._pass.known(principal)
         if method.access is not Access.OPEN:
             _require(method, principal, proved=shown is not None or principal.user != ANONYMOUS)
         self._principal = principal
@@ -262,6 +274,8 @@ class Call:
 
     def _ended(self, code: str, reason: str | None) -> None:
         self._edge.serving.discard(self)
+        if self._pass is not None:
+            self._pass.leave()
         seconds = perf_counter() - self._begun
         self._edge.metrics.ended(self._method.path, self._door, code, seconds)
         if self._edge.log is not None:
