@@ -14,6 +14,7 @@ from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.usecases.conditions import conditions
 from jobyard_server.usecases.finding import find_job
 from jobyard_server.usecases.ports import JobQuery
+from jobyard_server.usecases.watch_turns import Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from jobyard_server.usecases.ports import Store
 
 CHECKPOINT_SECONDS: Final = 15.0
-PAGE: Final = 500
+PAGE: Final = 100
+"""Events held for one watcher at a time, whether it listens or not."""
+
+NEAR: Final = 50
+"""A watcher with more to tell waits for its turn."""
 
 _PURPOSE: Final = "watch"
 
@@ -75,12 +80,19 @@ def open_watch(signer: Signer, token: str, *, field: str = "resume_token") -> in
 
 
 async def watch_jobs(
-    store: Store, call: Call, request: WatchRequest, *, fields: Mapping[str, Field] = JOB_FIELDS
+    store: Store,
+    call: Call,
+    request: WatchRequest,
+    *,
+    fields: Mapping[str, Field] = JOB_FIELDS,
+    turns: Turns | None = None,
 ) -> AsyncGenerator[WatchItem, None]:
     """Events in order, each once, and a checkpoint whenever nothing was sent for a while.
 
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
+    ``turns`` are those of all watchers of the process.
     """
+    turns, turn = turns or Turns(), Turn()
     where = conditions(request.filter, request.where, fields)
     job = await find_job(store.read, call, request.job) if request.job is not None else None
     position = await _start(store, request, job)
@@ -94,12 +106,16 @@ async def watch_jobs(
                 after=position, limit=PAGE, api=call.seen_api, tenant=call.seen_tenant,
                 job=job.number if job is not None else None,
             )  # fmt: skip
-            await _refuse_compacted(store, position)
+            behind = await _behind(store, position)
+            far = len(events) > NEAR
             async for item in _items(store, call, request, where, events):
+                if far and not turns.alive(turn):
+                    await turns.begin(turn, behind)
                 quiet_since = clock()
                 yield item
                 if request.until_terminal and item.event is not None and await _ended(store, item.event):
                     return
+            turns.end(turn)
             if events:
                 position = events[-1].position
             if clock() - quiet_since >= request.checkpoint_seconds:
@@ -109,6 +125,7 @@ async def watch_jobs(
                 await change
         finally:
             change.cancel()
+            turns.end(turn)
 
 
 async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
@@ -121,11 +138,12 @@ async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
     return position
 
 
-async def _refuse_compacted(store: Store, position: int) -> None:
-    """A watcher that listens too slowly learns that it has missed something."""
-    floor, _ = await store.read.event_bounds()
+async def _behind(store: Store, position: int) -> int:
+    """How many events there are behind a position; one that listens too slowly learns that it has missed some."""
+    floor, head = await store.read.event_bounds()
     if position < floor:
         raise _compacted()
+    return head - position
 
 
 def _compacted() -> Refused:

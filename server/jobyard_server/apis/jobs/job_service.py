@@ -37,6 +37,7 @@ from jobyard_server.usecases.submit_job import submit_job
 from jobyard_server.usecases.submit_jobs import submit_jobs
 from jobyard_server.usecases.suspend_job import suspend_job
 from jobyard_server.usecases.watch_jobs import WatchRequest, watch_jobs
+from jobyard_server.usecases.watch_turns import Turns
 
 
 class JobService(job_service_pb2_grpc.JobServiceServicer):
@@ -45,6 +46,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     def __init__(self, store: Store, options: Options) -> None:
         self._store = store
         self._options = options
+        self._turns = Turns()
 
     @override
     async def SubmitJob(
@@ -207,7 +209,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             until_terminal=request.until_terminal,
             checkpoint_seconds=self._options.checkpoint_seconds,
         )
-        async with aclosing(watch_jobs(self._store, current_call(), wanted)) as items:
+        async with aclosing(watch_jobs(self._store, current_call(), wanted, turns=self._turns)) as items:
             async for item in items:
                 yield job_watch_pb2.WatchJobsResponse(
                     event=mapping.event_message(item.event) if item.event else None,

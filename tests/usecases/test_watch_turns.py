@@ -1,0 +1,86 @@
+"""Turns of watchers: few at once, the least behind first, and nobody waits for one whose stream is stuck."""
+
+import asyncio
+
+import pytest
+
+from jobyard_server.usecases.watch_turns import Turn, Turns
+
+
+async def soon(awaitable):
+    async with asyncio.timeout(2):
+        return await awaitable
+
+
+async def begun(turns, behind):
+    """A task that waits for a place, and its turn."""
+    turn = Turn()
+    task = asyncio.create_task(turns.begin(turn, behind))
+    await asyncio.sleep(0)
+    return task, turn
+
+
+@pytest.fixture
+def turns():
+    return Turns(at_once=2, stuck_seconds=60)
+
+
+async def test_few_go_at_once_and_the_least_behind_comes_next(turns):
+    first, second = [await begun(turns, 1000) for _ in range(2)]
+    far, near, nearest = [await begun(turns, behind) for behind in (900, 500, 60)]
+    assert [task.done() for task, _ in (first, second, far, near, nearest)] == [True, True, False, False, False]
+    turns.end(first[1])
+    await soon(nearest[0])
+    assert not near[0].done()
+    turns.end(nearest[1])
+    await soon(near[0])
+    turns.end(second[1])
+    await soon(far[0])
+
+
+async def test_a_place_is_kept_as_long_as_messages_are_taken(turns):
+    (task, turn), _ = await begun(turns, 10), await begun(turns, 10)
+    await soon(task)
+    assert turns.alive(turn)
+    await soon(turns.begin(turn, 10))
+    turns.end(turn)
+    turns.end(turn)
+    assert not turns.alive(turn)
+
+
+async def test_one_that_is_stuck_loses_its_place_and_waits_for_another_one():
+    turns = Turns(at_once=1, stuck_seconds=0.02)
+    _, stuck = await begun(turns, 1)
+    going, other = await begun(turns, 1000)
+    await soon(going)
+    assert not turns.alive(stuck)
+    assert turns.alive(other)
+    again = asyncio.create_task(turns.begin(stuck, 1))
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+        assert turns.alive(other)
+    assert not again.done()
+    turns.end(other)
+    await soon(again)
+
+
+async def test_one_that_goes_away_while_it_waits_leaves_nothing_behind(turns):
+    (_, first), _ = await begun(turns, 1), await begun(turns, 1)
+    gone, _ = await begun(turns, 1)
+    staying, _ = await begun(turns, 2)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    turns.end(first)
+    await soon(staying)
+
+
+async def test_one_that_is_admitted_and_cancelled_at_once_gives_its_place_on(turns):
+    (_, first), _ = await begun(turns, 1), await begun(turns, 1)
+    gone, _ = await begun(turns, 1)
+    staying, _ = await begun(turns, 2)
+    turns.end(first)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await soon(staying)
