@@ -28,5 +28,4 @@ def yard(tmp_path, simulator) -> Iterator[Yard]:
     try:
         yield found
     finally:
-        simulator.reset()
-        found.server.stop()
+        found.stop()

@@ -123,6 +123,16 @@ class Simulator:
         self._server.shutdown()
         self._server.server_close()
 
+    def drop_unread(self) -> None:
+        """Close the connections that wait to be accepted, before the server answers any."""
+        listener = self._server.socket
+        listener.setblocking(False)
+        try:
+            while True:
+                listener.accept()[0].close()
+        except BlockingIOError:
+            listener.setblocking(True)
+
     def reset(self) -> None:
         """Forget everything, and let go of whoever waits."""
         self.rounds.let_go()

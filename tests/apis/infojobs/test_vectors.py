@@ -23,8 +23,7 @@ def running_yard(tmp_path_factory, peers) -> Iterator[Yard]:
     try:
         yield found
     finally:
-        peers.reset()
-        found.server.stop()
+        found.stop()
 
 
 @pytest.fixture

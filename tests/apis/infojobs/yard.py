@@ -57,6 +57,12 @@ class Yard:
         self.simulator = simulator
         self.server = Server(folder, **(SETTINGS | settings))
 
+    def stop(self) -> None:
+        """End the server, which waits for the calls it makes: none of them is held back any more."""
+        self.simulator.rounds.let_go()
+        self.server.stop()
+        self.simulator.reset()
+
     def ask(
         self,
         method: str,

@@ -28,7 +28,7 @@ from jobyard.infojobs.v1 import info_job_pb2 as jobyard_dot_infojobs_dot_v1_dot_
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.jobyard/infojobs/v1/dms_info_job_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"jobyard/infojobs/v1/info_job.proto\x1a!jobyard/rest/v1/annotations.proto\"\x83\x01\n\x16ListDmsInfoJobsRequest\x12-\n\x0cinfo_type_id\x18\x01 \x01(\tB\x12\xe2\xf6\x18\x0e\n\x0cinfo_type_idH\x00\x88\x01\x01\x12\x1f\n\x05owner\x18\x02 \x01(\tB\x0b\xe2\xf6\x18\x07\n\x05ownerH\x01\x88\x01\x01\x42\x0f\n\r_info_type_idB\x08\n\x06_owner\"&\n\x17ListDmsInfoJobsResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"c\n\x14GetDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"I\n\x15GetDmsInfoJobResponse\x12\x30\n\x03job\x18\x01 \x01(\x0b\x32#.jobyard.infojobs.v1.DmsConsumerJob\"\xe2\x01\n\x14PutDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x30\n\x03job\x18\x02 \x01(\x0b\x32#.jobyard.infojobs.v1.DmsConsumerJob\x12\x31\n\ntype_check\x18\x03 \x01(\x08\x42\x1d\xe2\xf6\x18\x19\n\ntype_check\x12\ttypeCheck(\x01\x12*\n\rauthorization\x18\x04 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\x12\x18\n\x04host\x18\x05 \x01(\tB\n\xda\xf6\x18\x06\n\x04Host\"(\n\x15PutDmsInfoJobResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\"f\n\x17\x44\x65leteDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"\x1a\n\x18\x44\x65leteDmsInfoJobResponse\"=\n\x1aGetDmsInfoJobStatusRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"U\n\x1bGetDmsInfoJobStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.ConsumerJobStatus2\xc2\x08\n\x11\x44msInfoJobService\x12\xba\x01\n\x0fListDmsInfoJobs\x12+.jobyard.infojobs.v1.ListDmsInfoJobsRequest\x1a,.jobyard.infojobs.v1.ListDmsInfoJobsResponse\"L\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03ids\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\'\x12%/dms/data-consumer/v0alpha1/info-jobs\x12\xc2\x01\n\rGetDmsInfoJob\x12).jobyard.infojobs.v1.GetDmsInfoJobRequest\x1a*.jobyard.infojobs.v1.GetDmsInfoJobResponse\"Z\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03job\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x35\x12\x33/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}\x12\xf2\x01\n\rPutDmsInfoJob\x12).jobyard.infojobs.v1.PutDmsInfoJobRequest\x1a*.jobyard.infojobs.v1.PutDmsInfoJobResponse\"\x89\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x12\x07\x63reated \x01\xe2\xf4\x18\x05\x08\xc8\x01 \x01\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.consume\x82\xd3\xe4\x93\x02:\x1a\x33/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}:\x03job\x12\xcb\x01\n\x10\x44\x65leteDmsInfoJob\x12,.jobyard.infojobs.v1.DeleteDmsInfoJobRequest\x1a-.jobyard.infojobs.v1.DeleteDmsInfoJobResponse\"Z\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10infojobs.consume\x82\xd3\xe4\x93\x02\x35*3/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}\x12\xde\x01\n\x13GetDmsInfoJobStatus\x12/.jobyard.infojobs.v1.GetDmsInfoJobStatusRequest\x1a\x30.jobyard.infojobs.v1.GetDmsInfoJobStatusResponse\"d\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02<\x12:/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}/status\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.jobyard/infojobs/v1/dms_info_job_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"jobyard/infojobs/v1/info_job.proto\x1a!jobyard/rest/v1/annotations.proto\"\x8f\x01\n\x16ListDmsInfoJobsRequest\x12\x39\n\x0cinfo_type_id\x18\x01 \x01(\tB\x1e\xe2\xf6\x18\x1a\n\x0cinfo_type_id\x12\ninfoTypeIdH\x00\x88\x01\x01\x12\x1f\n\x05owner\x18\x02 \x01(\tB\x0b\xe2\xf6\x18\x07\n\x05ownerH\x01\x88\x01\x01\x42\x0f\n\r_info_type_idB\x08\n\x06_owner\"&\n\x17ListDmsInfoJobsResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"c\n\x14GetDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"I\n\x15GetDmsInfoJobResponse\x12\x30\n\x03job\x18\x01 \x01(\x0b\x32#.jobyard.infojobs.v1.DmsConsumerJob\"\xe2\x01\n\x14PutDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x30\n\x03job\x18\x02 \x01(\x0b\x32#.jobyard.infojobs.v1.DmsConsumerJob\x12\x31\n\ntype_check\x18\x03 \x01(\x08\x42\x1d\xe2\xf6\x18\x19\n\ntype_check\x12\ttypeCheck(\x01\x12*\n\rauthorization\x18\x04 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\x12\x18\n\x04host\x18\x05 \x01(\tB\n\xda\xf6\x18\x06\n\x04Host\"(\n\x15PutDmsInfoJobResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\"f\n\x17\x44\x65leteDmsInfoJobRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"\x1a\n\x18\x44\x65leteDmsInfoJobResponse\"=\n\x1aGetDmsInfoJobStatusRequest\x12\x1f\n\x0binfo_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"U\n\x1bGetDmsInfoJobStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.ConsumerJobStatus2\xc2\x08\n\x11\x44msInfoJobService\x12\xba\x01\n\x0fListDmsInfoJobs\x12+.jobyard.infojobs.v1.ListDmsInfoJobsRequest\x1a,.jobyard.infojobs.v1.ListDmsInfoJobsResponse\"L\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03ids\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\'\x12%/dms/data-consumer/v0alpha1/info-jobs\x12\xc2\x01\n\rGetDmsInfoJob\x12).jobyard.infojobs.v1.GetDmsInfoJobRequest\x1a*.jobyard.infojobs.v1.GetDmsInfoJobResponse\"Z\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03job\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x35\x12\x33/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}\x12\xf2\x01\n\rPutDmsInfoJob\x12).jobyard.infojobs.v1.PutDmsInfoJobRequest\x1a*.jobyard.infojobs.v1.PutDmsInfoJobResponse\"\x89\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x12\x07\x63reated \x01\xe2\xf4\x18\x05\x08\xc8\x01 \x01\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.consume\x82\xd3\xe4\x93\x02:\x1a\x33/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}:\x03job\x12\xcb\x01\n\x10\x44\x65leteDmsInfoJob\x12,.jobyard.infojobs.v1.DeleteDmsInfoJobRequest\x1a-.jobyard.infojobs.v1.DeleteDmsInfoJobResponse\"Z\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10infojobs.consume\x82\xd3\xe4\x93\x02\x35*3/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}\x12\xde\x01\n\x13GetDmsInfoJobStatus\x12/.jobyard.infojobs.v1.GetDmsInfoJobStatusRequest\x1a\x30.jobyard.infojobs.v1.GetDmsInfoJobStatusResponse\"d\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02<\x12:/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}/status\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.infojobs.v1.dms_inf
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTDMSINFOJOBSREQUEST'].fields_by_name['info_type_id']._loaded_options = None
-  _globals['_LISTDMSINFOJOBSREQUEST'].fields_by_name['info_type_id']._serialized_options = b'\342\366\030\016\n\014info_type_id'
+  _globals['_LISTDMSINFOJOBSREQUEST'].fields_by_name['info_type_id']._serialized_options = b'\342\366\030\032\n\014info_type_id\022\ninfoTypeId'
   _globals['_LISTDMSINFOJOBSREQUEST'].fields_by_name['owner']._loaded_options = None
   _globals['_LISTDMSINFOJOBSREQUEST'].fields_by_name['owner']._serialized_options = b'\342\366\030\007\n\005owner'
   _globals['_GETDMSINFOJOBREQUEST'].fields_by_name['info_job_id']._loaded_options = None
@@ -70,25 +70,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DMSINFOJOBSERVICE'].methods_by_name['GetDmsInfoJobStatus']._loaded_options = None
   _globals['_DMSINFOJOBSERVICE'].methods_by_name['GetDmsInfoJobStatus']._serialized_options = b'\220\002\001\342\364\030\010\032\006status\202\365\030\017\n\rinfojobs.read\202\323\344\223\002<\022:/dms/data-consumer/v0alpha1/info-jobs/{info_job_id}/status'
   _globals['_LISTDMSINFOJOBSREQUEST']._serialized_start=202
-  _globals['_LISTDMSINFOJOBSREQUEST']._serialized_end=333
-  _globals['_LISTDMSINFOJOBSRESPONSE']._serialized_start=335
-  _globals['_LISTDMSINFOJOBSRESPONSE']._serialized_end=373
-  _globals['_GETDMSINFOJOBREQUEST']._serialized_start=375
-  _globals['_GETDMSINFOJOBREQUEST']._serialized_end=474
-  _globals['_GETDMSINFOJOBRESPONSE']._serialized_start=476
-  _globals['_GETDMSINFOJOBRESPONSE']._serialized_end=549
-  _globals['_PUTDMSINFOJOBREQUEST']._serialized_start=552
-  _globals['_PUTDMSINFOJOBREQUEST']._serialized_end=778
-  _globals['_PUTDMSINFOJOBRESPONSE']._serialized_start=780
-  _globals['_PUTDMSINFOJOBRESPONSE']._serialized_end=820
-  _globals['_DELETEDMSINFOJOBREQUEST']._serialized_start=822
-  _globals['_DELETEDMSINFOJOBREQUEST']._serialized_end=924
-  _globals['_DELETEDMSINFOJOBRESPONSE']._serialized_start=926
-  _globals['_DELETEDMSINFOJOBRESPONSE']._serialized_end=952
-  _globals['_GETDMSINFOJOBSTATUSREQUEST']._serialized_start=954
-  _globals['_GETDMSINFOJOBSTATUSREQUEST']._serialized_end=1015
-  _globals['_GETDMSINFOJOBSTATUSRESPONSE']._serialized_start=1017
-  _globals['_GETDMSINFOJOBSTATUSRESPONSE']._serialized_end=1102
-  _globals['_DMSINFOJOBSERVICE']._serialized_start=1105
-  _globals['_DMSINFOJOBSERVICE']._serialized_end=2195
+  _globals['_LISTDMSINFOJOBSREQUEST']._serialized_end=345
+  _globals['_LISTDMSINFOJOBSRESPONSE']._serialized_start=347
+  _globals['_LISTDMSINFOJOBSRESPONSE']._serialized_end=385
+  _globals['_GETDMSINFOJOBREQUEST']._serialized_start=387
+  _globals['_GETDMSINFOJOBREQUEST']._serialized_end=486
+  _globals['_GETDMSINFOJOBRESPONSE']._serialized_start=488
+  _globals['_GETDMSINFOJOBRESPONSE']._serialized_end=561
+  _globals['_PUTDMSINFOJOBREQUEST']._serialized_start=564
+  _globals['_PUTDMSINFOJOBREQUEST']._serialized_end=790
+  _globals['_PUTDMSINFOJOBRESPONSE']._serialized_start=792
+  _globals['_PUTDMSINFOJOBRESPONSE']._serialized_end=832
+  _globals['_DELETEDMSINFOJOBREQUEST']._serialized_start=834
+  _globals['_DELETEDMSINFOJOBREQUEST']._serialized_end=936
+  _globals['_DELETEDMSINFOJOBRESPONSE']._serialized_start=938
+  _globals['_DELETEDMSINFOJOBRESPONSE']._serialized_end=964
+  _globals['_GETDMSINFOJOBSTATUSREQUEST']._serialized_start=966
+  _globals['_GETDMSINFOJOBSTATUSREQUEST']._serialized_end=1027
+  _globals['_GETDMSINFOJOBSTATUSRESPONSE']._serialized_start=1029
+  _globals['_GETDMSINFOJOBSTATUSRESPONSE']._serialized_end=1114
+  _globals['_DMSINFOJOBSERVICE']._serialized_start=1117
+  _globals['_DMSINFOJOBSERVICE']._serialized_end=2207
 # @@protoc_insertion_point(module_scope)

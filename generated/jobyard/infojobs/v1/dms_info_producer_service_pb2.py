@@ -28,7 +28,7 @@ from jobyard.infojobs.v1 import info_producer_pb2 as jobyard_dot_infojobs_dot_v1
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3jobyard/infojobs/v1/dms_info_producer_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\'jobyard/infojobs/v1/info_producer.proto\x1a!jobyard/rest/v1/annotations.proto\"]\n\x1bListDmsInfoProducersRequest\x12-\n\x0cinfo_type_id\x18\x01 \x01(\tB\x12\xe2\xf6\x18\x0e\n\x0cinfo_type_idH\x00\x88\x01\x01\x42\x0f\n\r_info_type_id\"+\n\x1cListDmsInfoProducersResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"A\n\x19GetDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"T\n\x1aGetDmsInfoProducerResponse\x12\x36\n\x08producer\x18\x01 \x01(\x0b\x32$.jobyard.infojobs.v1.DmsProducerInfo\"y\n\x19PutDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x36\n\x08producer\x18\x02 \x01(\x0b\x32$.jobyard.infojobs.v1.DmsProducerInfo\"-\n\x1aPutDmsInfoProducerResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\"D\n\x1c\x44\x65leteDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"\x1f\n\x1d\x44\x65leteDmsInfoProducerResponse\"G\n\x1fGetDmsInfoProducerStatusRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"Z\n GetDmsInfoProducerStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.DmsProducerStatus2\xc9\t\n\x16\x44msInfoProducerService\x12\xce\x01\n\x14ListDmsInfoProducers\x12\x30.jobyard.infojobs.v1.ListDmsInfoProducersRequest\x1a\x31.jobyard.infojobs.v1.ListDmsInfoProducersResponse\"Q\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03ids\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02,\x12*/dms/data-producer/v0alpha1/info-producers\x12\xe0\x01\n\x12GetDmsInfoProducer\x12..jobyard.infojobs.v1.GetDmsInfoProducerRequest\x1a/.jobyard.infojobs.v1.GetDmsInfoProducerResponse\"i\x90\x02\x01\xe2\xf4\x18\n\x1a\x08producer\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02?\x12=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}\x12\x90\x02\n\x12PutDmsInfoProducer\x12..jobyard.infojobs.v1.PutDmsInfoProducerRequest\x1a/.jobyard.infojobs.v1.PutDmsInfoProducerResponse\"\x98\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x12\x07\x63reated \x01\xe2\xf4\x18\x05\x08\xc8\x01 \x01\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02I\x1a=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}:\x08producer\x12\xe4\x01\n\x15\x44\x65leteDmsInfoProducer\x12\x31.jobyard.infojobs.v1.DeleteDmsInfoProducerRequest\x1a\x32.jobyard.infojobs.v1.DeleteDmsInfoProducerResponse\"d\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02?*=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}\x12\xf7\x01\n\x18GetDmsInfoProducerStatus\x12\x34.jobyard.infojobs.v1.GetDmsInfoProducerStatusRequest\x1a\x35.jobyard.infojobs.v1.GetDmsInfoProducerStatusResponse\"n\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x46\x12\x44/dms/data-producer/v0alpha1/info-producers/{info_producer_id}/status\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3jobyard/infojobs/v1/dms_info_producer_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\'jobyard/infojobs/v1/info_producer.proto\x1a!jobyard/rest/v1/annotations.proto\"i\n\x1bListDmsInfoProducersRequest\x12\x39\n\x0cinfo_type_id\x18\x01 \x01(\tB\x1e\xe2\xf6\x18\x1a\n\x0cinfo_type_id\x12\ninfoTypeIdH\x00\x88\x01\x01\x42\x0f\n\r_info_type_id\"+\n\x1cListDmsInfoProducersResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t\"A\n\x19GetDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"T\n\x1aGetDmsInfoProducerResponse\x12\x36\n\x08producer\x18\x01 \x01(\x0b\x32$.jobyard.infojobs.v1.DmsProducerInfo\"y\n\x19PutDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x36\n\x08producer\x18\x02 \x01(\x0b\x32$.jobyard.infojobs.v1.DmsProducerInfo\"-\n\x1aPutDmsInfoProducerResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\"D\n\x1c\x44\x65leteDmsInfoProducerRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"\x1f\n\x1d\x44\x65leteDmsInfoProducerResponse\"G\n\x1fGetDmsInfoProducerStatusRequest\x12$\n\x10info_producer_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"Z\n GetDmsInfoProducerStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.DmsProducerStatus2\xc9\t\n\x16\x44msInfoProducerService\x12\xce\x01\n\x14ListDmsInfoProducers\x12\x30.jobyard.infojobs.v1.ListDmsInfoProducersRequest\x1a\x31.jobyard.infojobs.v1.ListDmsInfoProducersResponse\"Q\x90\x02\x01\xe2\xf4\x18\x05\x1a\x03ids\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02,\x12*/dms/data-producer/v0alpha1/info-producers\x12\xe0\x01\n\x12GetDmsInfoProducer\x12..jobyard.infojobs.v1.GetDmsInfoProducerRequest\x1a/.jobyard.infojobs.v1.GetDmsInfoProducerResponse\"i\x90\x02\x01\xe2\xf4\x18\n\x1a\x08producer\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02?\x12=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}\x12\x90\x02\n\x12PutDmsInfoProducer\x12..jobyard.infojobs.v1.PutDmsInfoProducerRequest\x1a/.jobyard.infojobs.v1.PutDmsInfoProducerResponse\"\x98\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x12\x07\x63reated \x01\xe2\xf4\x18\x05\x08\xc8\x01 \x01\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02I\x1a=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}:\x08producer\x12\xe4\x01\n\x15\x44\x65leteDmsInfoProducer\x12\x31.jobyard.infojobs.v1.DeleteDmsInfoProducerRequest\x1a\x32.jobyard.infojobs.v1.DeleteDmsInfoProducerResponse\"d\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02?*=/dms/data-producer/v0alpha1/info-producers/{info_producer_id}\x12\xf7\x01\n\x18GetDmsInfoProducerStatus\x12\x34.jobyard.infojobs.v1.GetDmsInfoProducerStatusRequest\x1a\x35.jobyard.infojobs.v1.GetDmsInfoProducerStatusResponse\"n\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x46\x12\x44/dms/data-producer/v0alpha1/info-producers/{info_producer_id}/status\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.infojobs.v1.dms_inf
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTDMSINFOPRODUCERSREQUEST'].fields_by_name['info_type_id']._loaded_options = None
-  _globals['_LISTDMSINFOPRODUCERSREQUEST'].fields_by_name['info_type_id']._serialized_options = b'\342\366\030\016\n\014info_type_id'
+  _globals['_LISTDMSINFOPRODUCERSREQUEST'].fields_by_name['info_type_id']._serialized_options = b'\342\366\030\032\n\014info_type_id\022\ninfoTypeId'
   _globals['_GETDMSINFOPRODUCERREQUEST'].fields_by_name['info_producer_id']._loaded_options = None
   _globals['_GETDMSINFOPRODUCERREQUEST'].fields_by_name['info_producer_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_PUTDMSINFOPRODUCERREQUEST'].fields_by_name['info_producer_id']._loaded_options = None
@@ -58,25 +58,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DMSINFOPRODUCERSERVICE'].methods_by_name['GetDmsInfoProducerStatus']._loaded_options = None
   _globals['_DMSINFOPRODUCERSERVICE'].methods_by_name['GetDmsInfoProducerStatus']._serialized_options = b'\220\002\001\342\364\030\010\032\006status\202\365\030\017\n\rinfojobs.read\202\323\344\223\002F\022D/dms/data-producer/v0alpha1/info-producers/{info_producer_id}/status'
   _globals['_LISTDMSINFOPRODUCERSREQUEST']._serialized_start=211
-  _globals['_LISTDMSINFOPRODUCERSREQUEST']._serialized_end=304
-  _globals['_LISTDMSINFOPRODUCERSRESPONSE']._serialized_start=306
-  _globals['_LISTDMSINFOPRODUCERSRESPONSE']._serialized_end=349
-  _globals['_GETDMSINFOPRODUCERREQUEST']._serialized_start=351
-  _globals['_GETDMSINFOPRODUCERREQUEST']._serialized_end=416
-  _globals['_GETDMSINFOPRODUCERRESPONSE']._serialized_start=418
-  _globals['_GETDMSINFOPRODUCERRESPONSE']._serialized_end=502
-  _globals['_PUTDMSINFOPRODUCERREQUEST']._serialized_start=504
-  _globals['_PUTDMSINFOPRODUCERREQUEST']._serialized_end=625
-  _globals['_PUTDMSINFOPRODUCERRESPONSE']._serialized_start=627
-  _globals['_PUTDMSINFOPRODUCERRESPONSE']._serialized_end=672
-  _globals['_DELETEDMSINFOPRODUCERREQUEST']._serialized_start=674
-  _globals['_DELETEDMSINFOPRODUCERREQUEST']._serialized_end=742
-  _globals['_DELETEDMSINFOPRODUCERRESPONSE']._serialized_start=744
-  _globals['_DELETEDMSINFOPRODUCERRESPONSE']._serialized_end=775
-  _globals['_GETDMSINFOPRODUCERSTATUSREQUEST']._serialized_start=777
-  _globals['_GETDMSINFOPRODUCERSTATUSREQUEST']._serialized_end=848
-  _globals['_GETDMSINFOPRODUCERSTATUSRESPONSE']._serialized_start=850
-  _globals['_GETDMSINFOPRODUCERSTATUSRESPONSE']._serialized_end=940
-  _globals['_DMSINFOPRODUCERSERVICE']._serialized_start=943
-  _globals['_DMSINFOPRODUCERSERVICE']._serialized_end=2168
+  _globals['_LISTDMSINFOPRODUCERSREQUEST']._serialized_end=316
+  _globals['_LISTDMSINFOPRODUCERSRESPONSE']._serialized_start=318
+  _globals['_LISTDMSINFOPRODUCERSRESPONSE']._serialized_end=361
+  _globals['_GETDMSINFOPRODUCERREQUEST']._serialized_start=363
+  _globals['_GETDMSINFOPRODUCERREQUEST']._serialized_end=428
+  _globals['_GETDMSINFOPRODUCERRESPONSE']._serialized_start=430
+  _globals['_GETDMSINFOPRODUCERRESPONSE']._serialized_end=514
+  _globals['_PUTDMSINFOPRODUCERREQUEST']._serialized_start=516
+  _globals['_PUTDMSINFOPRODUCERREQUEST']._serialized_end=637
+  _globals['_PUTDMSINFOPRODUCERRESPONSE']._serialized_start=639
+  _globals['_PUTDMSINFOPRODUCERRESPONSE']._serialized_end=684
+  _globals['_DELETEDMSINFOPRODUCERREQUEST']._serialized_start=686
+  _globals['_DELETEDMSINFOPRODUCERREQUEST']._serialized_end=754
+  _globals['_DELETEDMSINFOPRODUCERRESPONSE']._serialized_start=756
+  _globals['_DELETEDMSINFOPRODUCERRESPONSE']._serialized_end=787
+  _globals['_GETDMSINFOPRODUCERSTATUSREQUEST']._serialized_start=789
+  _globals['_GETDMSINFOPRODUCERSTATUSREQUEST']._serialized_end=860
+  _globals['_GETDMSINFOPRODUCERSTATUSRESPONSE']._serialized_start=862
+  _globals['_GETDMSINFOPRODUCERSTATUSRESPONSE']._serialized_end=952
+  _globals['_DMSINFOPRODUCERSERVICE']._serialized_start=955
+  _globals['_DMSINFOPRODUCERSERVICE']._serialized_end=2180
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from jobyard.infojobs.v1 import registered_service_pb2 as jobyard_dot_infojobs_d
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.jobyard/infojobs/v1/dms_registry_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a,jobyard/infojobs/v1/registered_service.proto\x1a!jobyard/rest/v1/annotations.proto\"o\n\x14PutDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x37\n\x07service\x18\x02 \x01(\x0b\x32&.jobyard.infojobs.v1.RegisteredService\"I\n\x15PutDmsServiceResponse\x12\x17\n\x0fheartbeat_timer\x18\x01 \x01(\x05\x12\x17\n\x07\x63reated\x18\x02 \x01(\x08\x42\x06\xd2\xf6\x18\x02(\x01\"\x7f\n\x16PatchDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x45\n\noperations\x18\x02 \x03(\x0b\x32%.jobyard.infojobs.v1.ServiceOperationB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"\x19\n\x17PatchDmsServiceResponse\"6\n\x14GetDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"P\n\x15GetDmsServiceResponse\x12\x37\n\x07service\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.RegisteredService\"\x18\n\x16GetDmsHeartbeatRequest\"*\n\x17GetDmsHeartbeatResponse\x12\x0f\n\x07message\x18\x01 \x01(\t2\xb6\x06\n\x12\x44msRegistryService\x12\xd1\x01\n\rPutDmsService\x12).jobyard.infojobs.v1.PutDmsServiceRequest\x1a*.jobyard.infojobs.v1.PutDmsServiceResponse\"i\xe2\xf4\x18\x0c\x08\xc9\x01\x12\x07\x63reated\xe2\xf4\x18\x03\x08\xc8\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02\x36\x1a+/dms/service/v0alpha1/services/{service_id}:\x07service\x12\xe4\x01\n\x0fPatchDmsService\x12+.jobyard.infojobs.v1.PatchDmsServiceRequest\x1a,.jobyard.infojobs.v1.PatchDmsServiceResponse\"v\xe2\xf4\x18\x05\x08\xcc\x01 \x01\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02\x39\x32+/dms/service/v0alpha1/services/{service_id}:\noperations\x12\xbe\x01\n\rGetDmsService\x12).jobyard.infojobs.v1.GetDmsServiceRequest\x1a*.jobyard.infojobs.v1.GetDmsServiceResponse\"V\x90\x02\x01\xe2\xf4\x18\t\x1a\x07service\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02-\x12+/dms/service/v0alpha1/services/{service_id}\x12\x9a\x01\n\x0fGetDmsHeartbeat\x12+.jobyard.infojobs.v1.GetDmsHeartbeatRequest\x1a,.jobyard.infojobs.v1.GetDmsHeartbeatResponse\",\x90\x02\x01\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/dms/heartbeat\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.jobyard/infojobs/v1/dms_registry_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a,jobyard/infojobs/v1/registered_service.proto\x1a!jobyard/rest/v1/annotations.proto\"o\n\x14PutDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x37\n\x07service\x18\x02 \x01(\x0b\x32&.jobyard.infojobs.v1.RegisteredService\"I\n\x15PutDmsServiceResponse\x12\x17\n\x0fheartbeat_timer\x18\x01 \x01(\x05\x12\x17\n\x07\x63reated\x18\x02 \x01(\x08\x42\x06\xd2\xf6\x18\x02(\x01\"}\n\x16PatchDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x43\n\noperations\x18\x02 \x03(\x0b\x32%.jobyard.infojobs.v1.ServiceOperationB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\x19\n\x17PatchDmsServiceResponse\"6\n\x14GetDmsServiceRequest\x12\x1e\n\nservice_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"P\n\x15GetDmsServiceResponse\x12\x37\n\x07service\x18\x01 \x01(\x0b\x32&.jobyard.infojobs.v1.RegisteredService\"\x18\n\x16GetDmsHeartbeatRequest\"*\n\x17GetDmsHeartbeatResponse\x12\x0f\n\x07message\x18\x01 \x01(\t2\xd4\x06\n\x12\x44msRegistryService\x12\xd1\x01\n\rPutDmsService\x12).jobyard.infojobs.v1.PutDmsServiceRequest\x1a*.jobyard.infojobs.v1.PutDmsServiceResponse\"i\xe2\xf4\x18\x0c\x08\xc9\x01\x12\x07\x63reated\xe2\xf4\x18\x03\x08\xc8\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02\x36\x1a+/dms/service/v0alpha1/services/{service_id}:\x07service\x12\x82\x02\n\x0fPatchDmsService\x12+.jobyard.infojobs.v1.PatchDmsServiceRequest\x1a,.jobyard.infojobs.v1.PatchDmsServiceResponse\"\x93\x01\xe2\xf4\x18\x05\x08\xcc\x01 \x01\xea\xf4\x18\x31\n\x10\x61pplication/json\n\x1b\x61pplication/json-patch+json\x18\x01\x82\xf5\x18\x12\n\x10infojobs.produce\x82\xd3\xe4\x93\x02\x39\x32+/dms/service/v0alpha1/services/{service_id}:\noperations\x12\xbe\x01\n\rGetDmsService\x12).jobyard.infojobs.v1.GetDmsServiceRequest\x1a*.jobyard.infojobs.v1.GetDmsServiceResponse\"V\x90\x02\x01\xe2\xf4\x18\t\x1a\x07service\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02-\x12+/dms/service/v0alpha1/services/{service_id}\x12\x9a\x01\n\x0fGetDmsHeartbeat\x12+.jobyard.infojobs.v1.GetDmsHeartbeatRequest\x1a,.jobyard.infojobs.v1.GetDmsHeartbeatResponse\",\x90\x02\x01\x82\xf5\x18\x0f\n\rinfojobs.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/dms/heartbeat\x1a\x07\x92\xf4\x18\x03\x64msb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PATCHDMSSERVICEREQUEST'].fields_by_name['service_id']._loaded_options = None
   _globals['_PATCHDMSSERVICEREQUEST'].fields_by_name['service_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_PATCHDMSSERVICEREQUEST'].fields_by_name['operations']._loaded_options = None
-  _globals['_PATCHDMSSERVICEREQUEST'].fields_by_name['operations']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
+  _globals['_PATCHDMSSERVICEREQUEST'].fields_by_name['operations']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_GETDMSSERVICEREQUEST'].fields_by_name['service_id']._loaded_options = None
   _globals['_GETDMSSERVICEREQUEST'].fields_by_name['service_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_DMSREGISTRYSERVICE']._loaded_options = None
@@ -50,7 +50,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['PutDmsService']._loaded_options = None
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['PutDmsService']._serialized_options = b'\342\364\030\014\010\311\001\022\007created\342\364\030\003\010\310\001\202\365\030\022\n\020infojobs.produce\202\323\344\223\0026\032+/dms/service/v0alpha1/services/{service_id}:\007service'
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['PatchDmsService']._loaded_options = None
-  _globals['_DMSREGISTRYSERVICE'].methods_by_name['PatchDmsService']._serialized_options = b'\342\364\030\005\010\314\001 \001\352\364\030\024\n\020application/json\030\001\202\365\030\022\n\020infojobs.produce\202\323\344\223\00292+/dms/service/v0alpha1/services/{service_id}:\noperations'
+  _globals['_DMSREGISTRYSERVICE'].methods_by_name['PatchDmsService']._serialized_options = b'\342\364\030\005\010\314\001 \001\352\364\0301\n\020application/json\n\033application/json-patch+json\030\001\202\365\030\022\n\020infojobs.produce\202\323\344\223\00292+/dms/service/v0alpha1/services/{service_id}:\noperations'
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['GetDmsService']._loaded_options = None
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['GetDmsService']._serialized_options = b'\220\002\001\342\364\030\t\032\007service\202\365\030\017\n\rinfojobs.read\202\323\344\223\002-\022+/dms/service/v0alpha1/services/{service_id}'
   _globals['_DMSREGISTRYSERVICE'].methods_by_name['GetDmsHeartbeat']._loaded_options = None
@@ -60,17 +60,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTDMSSERVICERESPONSE']._serialized_start=324
   _globals['_PUTDMSSERVICERESPONSE']._serialized_end=397
   _globals['_PATCHDMSSERVICEREQUEST']._serialized_start=399
-  _globals['_PATCHDMSSERVICEREQUEST']._serialized_end=526
-  _globals['_PATCHDMSSERVICERESPONSE']._serialized_start=528
-  _globals['_PATCHDMSSERVICERESPONSE']._serialized_end=553
-  _globals['_GETDMSSERVICEREQUEST']._serialized_start=555
-  _globals['_GETDMSSERVICEREQUEST']._serialized_end=609
-  _globals['_GETDMSSERVICERESPONSE']._serialized_start=611
-  _globals['_GETDMSSERVICERESPONSE']._serialized_end=691
-  _globals['_GETDMSHEARTBEATREQUEST']._serialized_start=693
-  _globals['_GETDMSHEARTBEATREQUEST']._serialized_end=717
-  _globals['_GETDMSHEARTBEATRESPONSE']._serialized_start=719
-  _globals['_GETDMSHEARTBEATRESPONSE']._serialized_end=761
-  _globals['_DMSREGISTRYSERVICE']._serialized_start=764
-  _globals['_DMSREGISTRYSERVICE']._serialized_end=1586
+  _globals['_PATCHDMSSERVICEREQUEST']._serialized_end=524
+  _globals['_PATCHDMSSERVICERESPONSE']._serialized_start=526
+  _globals['_PATCHDMSSERVICERESPONSE']._serialized_end=551
+  _globals['_GETDMSSERVICEREQUEST']._serialized_start=553
+  _globals['_GETDMSSERVICEREQUEST']._serialized_end=607
+  _globals['_GETDMSSERVICERESPONSE']._serialized_start=609
+  _globals['_GETDMSSERVICERESPONSE']._serialized_end=689
+  _globals['_GETDMSHEARTBEATREQUEST']._serialized_start=691
+  _globals['_GETDMSHEARTBEATREQUEST']._serialized_end=715
+  _globals['_GETDMSHEARTBEATRESPONSE']._serialized_start=717
+  _globals['_GETDMSHEARTBEATRESPONSE']._serialized_end=759
+  _globals['_DMSREGISTRYSERVICE']._serialized_start=762
+  _globals['_DMSREGISTRYSERVICE']._serialized_end=1614
 # @@protoc_insertion_point(module_scope)

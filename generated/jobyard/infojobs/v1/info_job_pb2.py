@@ -28,7 +28,7 @@ from jobyard.infojobs.v1 import info_type_pb2 as jobyard_dot_infojobs_dot_v1_dot
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"jobyard/infojobs/v1/info_job.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#jobyard/infojobs/v1/info_type.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa7\x01\n\x0b\x43onsumerJob\x12\x1c\n\x0cinfo_type_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x16\n\x0ejob_result_uri\x18\x02 \x01(\t\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x1e\n\x0ejob_definition\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x1f\n\x17status_notification_uri\x18\x05 \x01(\t:\x06\x82\xf6\x18\x02\x08\x02\"j\n\x11\x43onsumerJobStatus\x12:\n\x0finfo_job_status\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\x12\x11\n\tproducers\x18\x02 \x03(\t:\x06\x82\xf6\x18\x02\x08\x02\"\xc2\x01\n\x0e\x44msConsumerJob\x12#\n\x0cinfo_type_id\x18\x01 \x01(\tB\r\xbaH\x04r\x02\x10\x01\xd2\xf6\x18\x02`\x01\x12%\n\x0ejob_result_uri\x18\x02 \x01(\tB\r\xbaH\x04r\x02\x10\x01\xd2\xf6\x18\x02`\x01\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12 \n\x0ejob_definition\x18\x04 \x01(\tB\x08\xd2\xf6\x18\x04 \x01`\x01\x12\'\n\x17status_notification_uri\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\"\xc0\x01\n\x05\x45iJob\x12\x1a\n\nei_type_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x16\n\x0ejob_result_uri\x18\x02 \x01(\t\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x1e\n\x0ejob_definition\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12@\n\x1bjob_status_notification_uri\x18\x05 \x01(\tB\x1b\xd2\xf6\x18\x17\x32\x15statusNotificationUri:\x06\x82\xf6\x18\x02\x08\x02\"G\n\x0b\x45iJobStatus\x12\x38\n\rei_job_status\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\"^\n\x18\x44msJobStatusNotification\x12\x42\n\x17job_status_notification\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\"\xd3\x01\n\x16ProducerInfoJobRequest\x12\x19\n\x11info_job_identity\x18\x01 \x01(\t\x12\x1a\n\x12info_type_identity\x18\x02 \x01(\t\x12\x1d\n\rinfo_job_data\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x12\n\ntarget_uri\x18\x04 \x01(\t\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x38\n\x0clast_updated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02:\x06\x82\xf6\x18\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"jobyard/infojobs/v1/info_job.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#jobyard/infojobs/v1/info_type.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa7\x01\n\x0b\x43onsumerJob\x12\x1c\n\x0cinfo_type_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x16\n\x0ejob_result_uri\x18\x02 \x01(\t\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x1e\n\x0ejob_definition\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x1f\n\x17status_notification_uri\x18\x05 \x01(\t:\x06\x82\xf6\x18\x02\x08\x02\"j\n\x11\x43onsumerJobStatus\x12:\n\x0finfo_job_status\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\x12\x11\n\tproducers\x18\x02 \x03(\t:\x06\x82\xf6\x18\x02\x08\x02\"\xbb\x01\n\x0e\x44msConsumerJob\x12#\n\x0cinfo_type_id\x18\x01 \x01(\tB\r\xbaH\x04r\x02\x10\x01\xd2\xf6\x18\x02`\x01\x12\x1e\n\x0ejob_result_uri\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12 \n\x0ejob_definition\x18\x04 \x01(\tB\x08\xd2\xf6\x18\x04 \x01`\x01\x12\'\n\x17status_notification_uri\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\"\xc0\x01\n\x05\x45iJob\x12\x1a\n\nei_type_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x16\n\x0ejob_result_uri\x18\x02 \x01(\t\x12\x19\n\tjob_owner\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x1e\n\x0ejob_definition\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12@\n\x1bjob_status_notification_uri\x18\x05 \x01(\tB\x1b\xd2\xf6\x18\x17\x32\x15statusNotificationUri:\x06\x82\xf6\x18\x02\x08\x02\"G\n\x0b\x45iJobStatus\x12\x38\n\rei_job_status\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\"^\n\x18\x44msJobStatusNotification\x12\x42\n\x17job_status_notification\x18\x01 \x01(\x0e\x32!.jobyard.infojobs.v1.Availability\"\xd3\x01\n\x16ProducerInfoJobRequest\x12\x19\n\x11info_job_identity\x18\x01 \x01(\t\x12\x1a\n\x12info_type_identity\x18\x02 \x01(\t\x12\x1d\n\rinfo_job_data\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x12\n\ntarget_uri\x18\x04 \x01(\t\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x38\n\x0clast_updated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02:\x06\x82\xf6\x18\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DMSCONSUMERJOB'].fields_by_name['info_type_id']._loaded_options = None
   _globals['_DMSCONSUMERJOB'].fields_by_name['info_type_id']._serialized_options = b'\272H\004r\002\020\001\322\366\030\002`\001'
   _globals['_DMSCONSUMERJOB'].fields_by_name['job_result_uri']._loaded_options = None
-  _globals['_DMSCONSUMERJOB'].fields_by_name['job_result_uri']._serialized_options = b'\272H\004r\002\020\001\322\366\030\002`\001'
+  _globals['_DMSCONSUMERJOB'].fields_by_name['job_result_uri']._serialized_options = b'\322\366\030\002`\001'
   _globals['_DMSCONSUMERJOB'].fields_by_name['job_owner']._loaded_options = None
   _globals['_DMSCONSUMERJOB'].fields_by_name['job_owner']._serialized_options = b'\322\366\030\002`\001'
   _globals['_DMSCONSUMERJOB'].fields_by_name['job_definition']._loaded_options = None
@@ -76,13 +76,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSUMERJOBSTATUS']._serialized_start=363
   _globals['_CONSUMERJOBSTATUS']._serialized_end=469
   _globals['_DMSCONSUMERJOB']._serialized_start=472
-  _globals['_DMSCONSUMERJOB']._serialized_end=666
-  _globals['_EIJOB']._serialized_start=669
-  _globals['_EIJOB']._serialized_end=861
-  _globals['_EIJOBSTATUS']._serialized_start=863
-  _globals['_EIJOBSTATUS']._serialized_end=934
-  _globals['_DMSJOBSTATUSNOTIFICATION']._serialized_start=936
-  _globals['_DMSJOBSTATUSNOTIFICATION']._serialized_end=1030
-  _globals['_PRODUCERINFOJOBREQUEST']._serialized_start=1033
-  _globals['_PRODUCERINFOJOBREQUEST']._serialized_end=1244
+  _globals['_DMSCONSUMERJOB']._serialized_end=659
+  _globals['_EIJOB']._serialized_start=662
+  _globals['_EIJOB']._serialized_end=854
+  _globals['_EIJOBSTATUS']._serialized_start=856
+  _globals['_EIJOBSTATUS']._serialized_end=927
+  _globals['_DMSJOBSTATUSNOTIFICATION']._serialized_start=929
+  _globals['_DMSJOBSTATUSNOTIFICATION']._serialized_end=1023
+  _globals['_PRODUCERINFOJOBREQUEST']._serialized_start=1026
+  _globals['_PRODUCERINFOJOBREQUEST']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)

@@ -100,9 +100,7 @@ class DmsConsumerJob(_message.Message):
     JOB_DEFINITION_FIELD_NUMBER: _builtins.int
     STATUS_NOTIFICATION_URI_FIELD_NUMBER: _builtins.int
     info_type_id: _builtins.str
-    """Required. The information type; a compatible newer version is taken where this one does not exist. A job never
-    changes its type.
-    """
+    """Required. The information type, by its exact name. A job never changes its type."""
     job_result_uri: _builtins.str
     """Required. Where the results are posted to: an absolute URI."""
     job_owner: _builtins.str

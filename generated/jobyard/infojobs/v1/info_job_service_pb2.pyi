@@ -179,14 +179,14 @@ class PutInfoJobRequest(_message.Message):
 
     INFO_JOB_ID_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
-    TYPE_CHECK_FIELD_NUMBER: _builtins.int
+    LEGACY_TYPE_CHECK_FIELD_NUMBER: _builtins.int
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     info_job_id: _builtins.str
     """Required. Name of the job."""
-    type_check: _builtins.bool
-    """With the profile `ics-legacy-type-check`: whether the type has to exist and the definition to fit it. Otherwise
-    both are always looked at and this is ignored.
+    legacy_type_check: _builtins.str
+    """With the profile `ics-legacy-type-check`: `true` when the type has to exist and the definition to fit it. Otherwise
+    both are always looked at and this is ignored, whatever it says.
     """
     authorization: _builtins.str
     """The credentials of the caller, for an authorization agent."""
@@ -201,13 +201,13 @@ class PutInfoJobRequest(_message.Message):
         *,
         info_job_id: _builtins.str = ...,
         job: _info_job_pb2.ConsumerJob | None = ...,
-        type_check: _builtins.bool = ...,
+        legacy_type_check: _builtins.str = ...,
         authorization: _builtins.str = ...,
         host: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "host", b"host", "info_job_id", b"info_job_id", "job", b"job", "type_check", b"type_check"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "host", b"host", "info_job_id", b"info_job_id", "job", b"job", "legacy_type_check", b"legacy_type_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -72,6 +72,8 @@ class _LayerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LayerReas
     """The body did not arrive in time."""
     LAYER_REASON_RULE_VIOLATED: _LayerReason.ValueType  # 24
     """A field breaks a rule that its message declares; the violations say which."""
+    LAYER_REASON_FIELD_MISSING: _LayerReason.ValueType  # 25
+    """The body lacks a member that the message requires; `{field}` names it."""
 
 class LayerReason(_LayerReason, metaclass=_LayerReasonEnumTypeWrapper):
     """LayerReason names what the transcoder itself refuses, before any handler is asked. Faces speak of these in their rows
@@ -128,4 +130,6 @@ LAYER_REASON_BODY_TIMEOUT: LayerReason.ValueType  # 23
 """The body did not arrive in time."""
 LAYER_REASON_RULE_VIOLATED: LayerReason.ValueType  # 24
 """A field breaks a rule that its message declares; the violations say which."""
+LAYER_REASON_FIELD_MISSING: LayerReason.ValueType  # 25
+"""The body lacks a member that the message requires; `{field}` names it."""
 Global___LayerReason: _TypeAlias = LayerReason  # noqa: Y015

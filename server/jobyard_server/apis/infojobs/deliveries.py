@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -30,10 +31,14 @@ from jobyard_server.usecases.ports import DeliveryKind, Rendering, Tx
 from jobyard_server.usecases.ports.deliveries import Settled
 
 ONCE = DeliveryPolicy(attempts=1, timeout=30.0)
+SHOWN_TO_ALL: Final = "ics-token-for-all"
+"""Profile: the token of this server is shown to consumers as well, as ICS did, though they choose their addresses."""
 
 
 def kinds(options: Options) -> Mapping[str, DeliveryKind]:
     """Every kind of call, as the settings have it."""
+    found = {name: _for_all(kind) for name, kind in KINDS.items()} if SHOWN_TO_ALL in options.profiles else dict(KINDS)
+    found[owing.START] = replace(found[owing.START], settled=_started(options.delivery_wait_seconds))
     supervise = DeliveryKind(
         render=render_supervision,
         judge=judge_below_400,
@@ -41,7 +46,17 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
         policies={"": ONCE},
         keep_dead=False,
     )
-    return {**KINDS, owing.SUPERVISE: supervise}
+    return {**found, owing.SUPERVISE: supervise}
+
+
+def _for_all(kind: DeliveryKind) -> DeliveryKind:
+    """A kind whose calls show the token of this server."""
+
+    async def render(delivery: Delivery, context: Rendering) -> HttpCall | None:
+        call = await kind.render(delivery, context)
+        return None if call is None else replace(call, own_token=True)
+
+    return replace(kind, render=render)
 
 
 def _looked_after(period: float, misses: int) -> Settled:
@@ -86,20 +101,26 @@ async def render_start(delivery: Delivery, context: Rendering) -> HttpCall | Non
     return HttpCall("POST", delivery.address, body=body, own_token=True)
 
 
-def started(tx: Tx, delivery: Delivery, answer: Answer) -> None:
-    """A producer has accepted a job, or has not."""
-    job = tx.job(delivery.job or 0, api=API, tenant=delivery.tenant)
-    if job is None or not live(job) or answer.problem is Problem.UNRENDERED:
-        return
-    facts = orjson.loads(delivery.facts)
-    piece = piece_of(tx.subjobs(job.number), facts["producer"])
-    if piece is None:
-        return
-    if delivery.state is DeliveryState.DELIVERED:
-        accept(tx, piece, facts["generation"])
-    else:
-        refuse(tx, job, piece, facts["generation"], answer.message)
-    look(tx, job, tell=delivery.policy != owing.ON_PUT)
+def _started(wait: float) -> Settled:
+    """What follows when a producer has accepted a job, or has not; ``wait`` is how long a PUT waits for that."""
+
+    def settled(tx: Tx, delivery: Delivery, answer: Answer) -> None:
+        job = tx.job(delivery.job or 0, api=API, tenant=delivery.tenant)
+        if job is None or not live(job) or answer.problem is Problem.UNRENDERED:
+            return
+        facts = orjson.loads(delivery.facts)
+        piece = piece_of(tx.subjobs(job.number), facts["producer"])
+        if piece is None:
+            return
+        if delivery.state is DeliveryState.DELIVERED:
+            accept(tx, piece, facts["generation"])
+        else:
+            refuse(tx, job, piece, facts["generation"], answer.message)
+        # A PUT tells nobody; what follows after its answer does.
+        late = tx.now - delivery.created_at > wait * 1_000_000
+        look(tx, job, tell=late or delivery.policy != owing.ON_PUT)
+
+    return settled
 
 
 async def render_stop(delivery: Delivery, _context: Rendering) -> HttpCall | None:
@@ -173,7 +194,6 @@ KINDS: Final[Mapping[str, DeliveryKind]] = {
     owing.START: DeliveryKind(
         render=render_start,
         judge=judge_below_400,
-        settled=started,
         policies={
             "": ONCE,
             owing.ON_PUT: DeliveryPolicy(attempts=2, multiplier=1.0, jitter=0.0, timeout=30.0),

@@ -10,7 +10,7 @@ from jobyard_server.apis.infojobs.jobs import Jobs, WantedJob
 from jobyard_server.apis.infojobs.mapping import dms_job, job_status
 from jobyard_server.apis.infojobs.nouns import DMS
 from jobyard_server.apis.registration import Options
-from jobyard_server.domain.reason import Reason, Refused
+from jobyard_server.domain.reason import Reason, Refused, invalid
 from jobyard_server.usecases.ports import Store
 
 
@@ -40,12 +40,15 @@ class DmsInfoJobService(dms_info_job_service_pb2_grpc.DmsInfoJobServiceServicer)
     async def PutDmsInfoJob(
         self, request: dms_info_job_service_pb2.PutDmsInfoJobRequest, context: object
     ) -> dms_info_job_service_pb2.PutDmsInfoJobResponse:
+        if not request.job.job_result_uri:
+            raise invalid("job_result_uri", "Required field 'job_result_uri' missing.")
         wanted = WantedJob(
             id=request.info_job_id,
             type=request.job.info_type_id,
             owner=request.job.job_owner,
             definition=request.job.job_definition,
             face=DMS,
+            exact=True,
             result_uri=request.job.job_result_uri,
             status_uri=request.job.status_notification_uri,
             type_check=request.type_check,

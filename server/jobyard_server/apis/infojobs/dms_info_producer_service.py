@@ -8,8 +8,9 @@ from jobyard.infojobs.v1 import dms_info_producer_service_pb2, dms_info_producer
 from jobyard_server.apis.infojobs import producers
 from jobyard_server.apis.infojobs.calling import current_call
 from jobyard_server.apis.infojobs.lookup import Reading
-from jobyard_server.apis.infojobs.mapping import checked_url, producer_unknown, state_of_producer
+from jobyard_server.apis.infojobs.mapping import producer_unknown, state_of_producer
 from jobyard_server.apis.infojobs.nouns import DMS, Producer
+from jobyard_server.apis.infojobs.uris import checked_url
 from jobyard_server.apis.registration import Options
 from jobyard_server.usecases.ports import Store
 
@@ -25,11 +26,8 @@ class DmsInfoProducerService(dms_info_producer_service_pb2_grpc.DmsInfoProducerS
     async def ListDmsInfoProducers(
         self, request: dms_info_producer_service_pb2.ListDmsInfoProducersRequest, context: object
     ) -> dms_info_producer_service_pb2.ListDmsInfoProducersResponse:
-        reading = Reading(self._store.read, current_call().tenant)
-        if request.HasField("info_type_id"):
-            ids = [one.id for one in await reading.suppliers(request.info_type_id)]
-        else:
-            ids = await reading.producer_names()
+        type_ = request.info_type_id if request.HasField("info_type_id") else None
+        ids = await Reading(self._store.read, current_call().tenant).producer_names(type_)
         return dms_info_producer_service_pb2.ListDmsInfoProducersResponse(ids=ids)
 
     @override
@@ -51,7 +49,7 @@ class DmsInfoProducerService(dms_info_producer_service_pb2_grpc.DmsInfoProducerS
         new = Producer(
             request.info_producer_id,
             tuple(dict.fromkeys(said.supported_info_types)),
-            job_url=checked_url(said.info_job_callback_url),
+            job_url=checked_url("info_job_callback_url", said.info_job_callback_url),
             face=DMS,
         )
         period = self._options.supervision_seconds

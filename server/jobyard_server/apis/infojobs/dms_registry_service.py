@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from typing_extensions import override
@@ -85,14 +85,18 @@ class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceService
         producers.look_after_all(tx, tenant, [id_])
 
 
-def _status(operations: Iterable[registered_service_pb2.ServiceOperation]) -> str:
+def _status(operations: Sequence[registered_service_pb2.ServiceOperation]) -> str:
     """What a heartbeat says; refused unless it is about the status."""
+    if not operations:
+        raise invalid("operations[0]", "is missing")
     status = REGISTERED
-    for operation in operations:
-        if operation.op not in _VERBS or operation.path != "/status":
-            raise invalid("operations", "A service can replace /status and nothing else")
+    for place, operation in enumerate(operations):
+        if operation.op.lower() not in _VERBS:
+            raise invalid(f"operations[{place}].op", "is neither replace nor add")
+        if operation.path != "/status":
+            raise invalid(f"operations[{place}].path", "is not /status, which is all that can be changed")
         if operation.value not in {REGISTERED, UNDISCOVERABLE}:
-            raise invalid("operations", f"/status is {REGISTERED} or {UNDISCOVERABLE}")
+            raise invalid(f"operations[{place}].value", f"is neither {REGISTERED} nor {UNDISCOVERABLE}")
         status = operation.value
     return status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from typing_extensions import override
 
 from jobyard.infojobs.v1 import dms_result_service_pb2, dms_result_service_pb2_grpc, registered_service_pb2
@@ -26,6 +27,9 @@ class DmsResultService(dms_result_service_pb2_grpc.DmsResultServiceServicer):
         self, request: dms_result_service_pb2.PostDmsJobResultRequest, context: object
     ) -> dms_result_service_pb2.PostDmsJobResultResponse:
         call = current_call()
+        uri = orjson.loads(request.result.data).get("uri")
+        if not isinstance(uri, str) or not uri:
+            raise invalid("data.uri", "must say where the data is")
 
         def post(tx: Tx) -> None:
             job = tx.job(request.job_id, api=API, tenant=call.tenant)

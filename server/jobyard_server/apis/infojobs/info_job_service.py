@@ -54,7 +54,7 @@ class InfoJobService(info_job_service_pb2_grpc.InfoJobServiceServicer):
             face=ICS,
             result_uri=request.job.job_result_uri,
             status_uri=request.job.status_notification_uri,
-            type_check=request.type_check,
+            type_check=request.legacy_type_check.lower() in {"true", "1"},
             authorization=request.authorization,
             host=request.host,
         )

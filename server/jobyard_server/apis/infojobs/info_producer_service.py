@@ -8,8 +8,9 @@ from jobyard.infojobs.v1 import info_producer_pb2, info_producer_service_pb2, in
 from jobyard_server.apis.infojobs import producers
 from jobyard_server.apis.infojobs.calling import current_call
 from jobyard_server.apis.infojobs.lookup import Reading
-from jobyard_server.apis.infojobs.mapping import checked_url, producer_jobs, producer_unknown, state_of_producer
+from jobyard_server.apis.infojobs.mapping import producer_jobs, producer_unknown, state_of_producer
 from jobyard_server.apis.infojobs.nouns import ICS, Producer
+from jobyard_server.apis.infojobs.uris import checked_url
 from jobyard_server.apis.registration import Options
 from jobyard_server.usecases.ports import Store
 
@@ -25,11 +26,8 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
     async def ListInfoProducers(
         self, request: info_producer_service_pb2.ListInfoProducersRequest, context: object
     ) -> info_producer_service_pb2.ListInfoProducersResponse:
-        reading = Reading(self._store.read, current_call().tenant)
-        if request.HasField("info_type_id"):
-            ids = [one.id for one in await reading.suppliers(request.info_type_id)]
-        else:
-            ids = await reading.producer_names()
+        type_ = request.info_type_id if request.HasField("info_type_id") else None
+        ids = await Reading(self._store.read, current_call().tenant).producer_names(type_)
         return info_producer_service_pb2.ListInfoProducersResponse(ids=ids)
 
     @override
@@ -52,8 +50,10 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
         new = Producer(
             request.info_producer_id,
             tuple(dict.fromkeys(said.supported_info_types)),
-            job_url=checked_url(said.info_job_callback_url),
-            check_url=checked_url(said.info_producer_supervision_callback_url),
+            job_url=checked_url("info_job_callback_url", said.info_job_callback_url),
+            check_url=checked_url(
+                "info_producer_supervision_callback_url", said.info_producer_supervision_callback_url
+            ),
             face=ICS,
         )
         period = self._options.supervision_seconds

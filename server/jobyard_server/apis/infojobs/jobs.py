@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from jobyard_server.apis.infojobs.access import READ, WRITE, check_access
@@ -25,12 +24,13 @@ from jobyard_server.apis.infojobs.owing import ON_PUT
 from jobyard_server.apis.infojobs.pieces import give
 from jobyard_server.apis.infojobs.schema import check_definition, parsed
 from jobyard_server.apis.infojobs.telling import REPORTED, UNSETTLED
+from jobyard_server.apis.infojobs.uris import check_uri
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.delivery import Delivery
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.filter import All, Comparison, Expression, Op
 from jobyard_server.domain.job import Attribute, Job, NewJob, NewSubjob
-from jobyard_server.domain.reason import Reason, invalid, refuse
+from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.domain.state import Mode, State
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.deliver_now import deliver_now
@@ -43,7 +43,6 @@ SILENT_START: Final = "ics-silent-start"
 """Profile: a job counts as ENABLED to its consumer from the start, so that he is not told when it becomes so."""
 
 PAGE: Final = 1000
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*\Z")
 _LIVE: Final = Comparison("state", Op.IN, (State.PENDING.value, State.RUNNING.value, State.SUSPENDED.value))
 
 
@@ -59,6 +58,8 @@ class WantedJob:
     result_uri: str = ""
     status_uri: str = ""
     type_check: bool = False
+    exact: bool = False
+    """Whether no other version of the type will do."""
     authorization: str = ""
     host: str = ""
 
@@ -75,12 +76,12 @@ class Jobs:
         found = await self._resolve(call, wanted)
         type_ = wanted.type if found is None else found.id
         await check_access(self._options, WRITE, type_, wanted.definition, wanted.authorization)
-        if found is None:
+        if found is None or self._lenient(wanted):
             parsed(wanted.definition)
         else:
             check_definition(found.schema, wanted.definition)
-        _check_uri("status_notification_uri", wanted.status_uri)
-        _check_uri("job_result_uri", wanted.result_uri)
+        check_uri("status_notification_uri", wanted.status_uri)
+        check_uri("job_result_uri", wanted.result_uri)
         if wanted.face == DMS and wanted.type_check:
             await self._check_producers(call, type_)
         facts = JobFacts(
@@ -138,12 +139,17 @@ class Jobs:
 
     async def _resolve(self, call: Call, wanted: WantedJob) -> InfoType | None:
         """The type that is meant; none where it need not exist."""
-        if LEGACY_TYPE_CHECK in self._options.profiles and wanted.face != DMS and not wanted.type_check:
-            return None
-        found = await Reading(self._store.read, call.tenant).type(wanted.type)
-        if found is None:
+        read = Reading(self._store.read, call.tenant)
+        found = await (read.exact_type(wanted.type) if wanted.exact else read.type(wanted.type))
+        if found is not None:
+            return info_type(found)
+        if not self._lenient(wanted):
             raise _type_unknown(wanted.type)
-        return info_type(found)
+        return None
+
+    def _lenient(self, wanted: WantedJob) -> bool:
+        """Whether the type need not exist, nor the definition fit it."""
+        return LEGACY_TYPE_CHECK in self._options.profiles and wanted.face != DMS and not wanted.type_check
 
     async def _check_producers(self, call: Call, type_: str) -> None:
         reading = Reading(self._store.read, call.tenant)
@@ -172,7 +178,7 @@ class Jobs:
             tx.delete_job(before, by=call.user, request_id=call.request_id)
             before = None
         found = Locked(tx, call.tenant)
-        if before is None and LEGACY_TYPE_CHECK not in self._options.profiles and found.type(type_) is None:
+        if before is None and not self._lenient(wanted) and found.exact_type(type_) is None:
             raise _type_unknown(wanted.type)
         if before is not None and not same_kind(before.definition, type_):
             raise refuse(
@@ -211,7 +217,7 @@ class Jobs:
     def _update(self, tx: Tx, call: Call, wanted: WantedJob, before: Job, facts: JobFacts) -> Job:
         return tx.change_job(
             before,
-            spec=replace(facts, face=job_facts(before).face).spec,
+            spec=facts.spec,
             attributes={**before.attributes, "owner": wanted.owner, UNSETTLED: before.definition},
             generation=before.generation + 1,
             event=EventType.JOB_UPDATED,
@@ -236,11 +242,6 @@ async def live_jobs(read: Reader, tenant: str, *where: Expression) -> list[Job]:
 async def count_live(read: Reader, tenant: str) -> int:
     """How many jobs are there for clients."""
     return await read.count_jobs(JobQuery(API, tenant, _LIVE))
-
-
-def _check_uri(field: str, value: str) -> None:
-    if value and not _ABSOLUTE.match(value):
-        raise invalid(field, f"URI: {value} is not absolute")
 
 
 def _type_unknown(type_: str) -> Exception:

@@ -22,9 +22,13 @@ class Locked:
         self._tx = tx
         self._tenant = tenant
 
+    def exact_type(self, id_: str) -> Definition | None:
+        """The type of a name."""
+        return self._tx.definition(API, self._tenant, id_)
+
     def type(self, wanted: str) -> Definition | None:
         """The type that a request means."""
-        exact = self._tx.definition(API, self._tenant, wanted)
+        exact = self.exact_type(wanted)
         if exact is not None:
             return exact
         chosen = choose(wanted, self._versions(wanted))
@@ -68,9 +72,13 @@ class Reading:
         self._read = read
         self._tenant = tenant
 
+    async def exact_type(self, id_: str) -> Definition | None:
+        """The type of a name."""
+        return await self._read.definition(API, self._tenant, id_)
+
     async def type(self, wanted: str) -> Definition | None:
         """The type that a request means."""
-        exact = await self._read.definition(API, self._tenant, wanted)
+        exact = await self.exact_type(wanted)
         if exact is not None:
             return exact
         chosen = choose(wanted, await self._versions(wanted))
@@ -118,8 +126,10 @@ class Reading:
                 return found
             after = (API, self._tenant, page[-1].id, page[-1].version)
 
-    async def producer_names(self) -> list[str]:
-        """Every producer."""
+    async def producer_names(self, type_: str | None = None) -> list[str]:
+        """Every producer, or those of a type; none of a type that does not exist."""
+        if type_ is not None:
+            return [one.id for one in await self.suppliers(type_)] if await self.exact_type(type_) else []
         found: list[str] = []
         after: tuple[str, str, str] | None = None
         while True:

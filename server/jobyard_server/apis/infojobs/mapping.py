@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from jobyard.infojobs.v1 import info_job_pb2, info_producer_pb2, info_type_pb2
 from jobyard_server.apis.infojobs.deliveries import request_message
 from jobyard_server.apis.infojobs.jobs import live_jobs
 from jobyard_server.apis.infojobs.lookup import Reading
 from jobyard_server.apis.infojobs.nouns import DMS, ENABLED, JobFacts, Producer, attribute, job_facts, status_of
-from jobyard_server.domain.address import destination_of
 from jobyard_server.domain.filter import Comparison, Op
 from jobyard_server.domain.job import Job
-from jobyard_server.domain.reason import Reason, invalid, refuse
+from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.usecases.ports import Reader
-
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def consumer_job(job: Job, facts: JobFacts) -> info_job_pb2.ConsumerJob:
@@ -78,19 +74,6 @@ def state_of_producer(face: str, *, alive: bool) -> Any:
         words = info_producer_pb2.SERVICE_STATUS_REGISTERED, info_producer_pb2.SERVICE_STATUS_UNDISCOVERABLE
         return words[0] if alive else words[1]
     return info_type_pb2.AVAILABILITY_ENABLED if alive else info_type_pb2.AVAILABILITY_DISABLED
-
-
-def checked_url(value: str) -> str:
-    """A URL of a producer; refused unless it can be called."""
-    if not value:
-        raise invalid("producer", "Missing required URL")
-    if not _SCHEME.match(value):
-        raise invalid("producer", f"URI: {value} is not absolute")
-    try:
-        destination_of(value)
-    except ValueError as problem:
-        raise invalid("producer", f"URI: {value} {problem}") from None
-    return value
 
 
 def producer_unknown(id_: str) -> Exception:

@@ -55,7 +55,7 @@ class InfoType:
     def spec(self) -> str:
         """As it is kept."""
         parts = [f'"schema":{self.schema}']
-        if self.information:
+        if self.information not in {"", "null"}:
             parts.append(f'"information":{self.information}')
         flags = {"collectable": self.collectable, "subscription": self.subscription}
         parts += [f'"{name}":true' for name, value in flags.items() if value]

@@ -59,7 +59,8 @@ def _validator(text: str) -> Validator:
     if not isinstance(schema, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is wrong with the text, as all the rest
     named = schema.get("$schema", "http://json-schema.org/draft-04/schema#")
-    draft = _DRAFTS.get(str(named).replace("https://", "http://").removesuffix("#"))
+    spelled = str(named).replace("https://", "http://", 1)
+    draft = next((made for begin, made in _DRAFTS.items() if spelled.startswith(begin)), None)
     if draft is None:
         raise ValueError(f"$schema {str(named)[:100]!r} is none of drafts 4, 6 and 7")
     try:

@@ -84,7 +84,7 @@ async def delete_type(store: Store, call: Call, id_: str) -> None:
 
 
 def _tell(tx: Tx, tenant: str, found: InfoType, status: str) -> None:
-    """Owe every subscriber the news."""
+    """Owe every subscriber the news; one whose address cannot be called is forgotten, as if it had failed."""
     after = ""
     while True:
         page = tx.records(API, tenant, SUBSCRIPTION, after=after, limit=PAGE)
@@ -92,6 +92,8 @@ def _tell(tx: Tx, tenant: str, found: InfoType, status: str) -> None:
             url = orjson.loads(record.body)["status_result_uri"]
             if callable_url(url):
                 owe_type_notice(tx, tenant, record.id, url, found, status)
+            else:
+                tx.delete_record(API, tenant, SUBSCRIPTION, record.id)
         if len(page) < PAGE:
             return
         after = page[-1].id
