@@ -30,6 +30,7 @@ from jobyard_server.observe.health import Health, Part
 from jobyard_server.observe.log import for_people
 from jobyard_server.observe.loop_lag import LoopLag
 from jobyard_server.observe.pages import pages
+from jobyard_server.observe.queue_lag import QueueLag
 from jobyard_server.observe.request_figures import RequestFigures
 from jobyard_server.observe.store_figures import StoreFigures
 from jobyard_server.outbound.client import HttpClient
@@ -83,6 +84,7 @@ class Parts:
     peers: HttpClient
     health: Health
     loop_lag: LoopLag
+    queue_lag: QueueLag
     options: Options
 
     async def begin(self) -> None:
@@ -127,6 +129,7 @@ def build(settings: Settings) -> Parts:
         peers=peers,
         health=health,
         loop_lag=LoopLag(registry),
+        queue_lag=QueueLag(registry, store.queue_waits),
         options=options,
     )
 

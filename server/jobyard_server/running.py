@@ -107,7 +107,7 @@ class _Process:
             stack.push_async_callback(parts.supervisor.stop)
             await parts.rpc.server.start()
             served = asyncio.create_task(http.serve(sockets=[http_socket]), name="http")
-            for watching in (parts.loop_lag.run(), _report_health(parts)):
+            for watching in (parts.loop_lag.run(), parts.queue_lag.run(), _report_health(parts)):
                 stack.callback(asyncio.create_task(watching).cancel)
             while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
                 await asyncio.sleep(0.001)

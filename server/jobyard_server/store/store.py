@@ -28,6 +28,7 @@ from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction import Transaction
 from jobyard_server.store.trimming import forget_events, give_back
 from jobyard_server.store.uploads import forget_uploads
+from jobyard_server.store.waits import queue_waits
 from jobyard_server.store.wakeups import Wakeups
 from jobyard_server.store.writer import Writer, data_version, run
 from jobyard_server.usecases.ports import Acquired, Beaten, Fired, Settled, Submitted
@@ -221,6 +222,10 @@ class Store:
             blocked=self._reader.blocked_destinations(now),
             dead=self._reader.dead_deliveries(),
         )
+
+    async def queue_waits(self) -> Mapping[str, float]:
+        """How many seconds the next piece of work has waited for a worker, by queue."""
+        return await queue_waits(self._reader)
 
     async def owed(self, seconds: float) -> None:
         """Wait for something that may be due to be delivered."""
