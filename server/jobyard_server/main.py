@@ -34,6 +34,7 @@ from jobyard_server.observe.queue_lag import QueueLag
 from jobyard_server.observe.request_figures import RequestFigures
 from jobyard_server.observe.store_figures import StoreFigures
 from jobyard_server.outbound.client import HttpClient
+from jobyard_server.outbound.peers import Peers
 from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy, AllowError
 from jobyard_server.outbound.token_file import TokenFile
 from jobyard_server.rpc import methods
@@ -81,7 +82,7 @@ class Parts:
     """What the server says about itself and nothing else, as ASGI."""
     supervisor: Supervisor
     sender: Sender
-    peers: HttpClient
+    peers: Peers
     health: Health
     loop_lag: LoopLag
     queue_lag: QueueLag
@@ -108,7 +109,8 @@ def build(settings: Settings) -> Parts:
     )
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
-    options = replace(_options(settings), ask=_asking(peers), print_json=printer, log_in=callers.log_in)
+    known = replace(_options(settings), objects=peers.objects, topics=peers.topics)
+    options = replace(known, ask=_asking(peers), print_json=printer, log_in=callers.log_in)
     sender = _sender(settings, store, peers, registry, printer, options)
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
     scheduler = Scheduler(store, _makers())
@@ -213,7 +215,7 @@ def _callers(settings: Settings) -> assembly.Callers:
     return assembly.callers(settings, declared, known | {ALL_TENANTS})
 
 
-def _asking(peers: HttpClient) -> Ask:
+def _asking(peers: Peers) -> Ask:
     async def ask(call: HttpCall, seconds: float) -> Answer:
         return await peers.call(call, str(uuid4()), seconds)
 
@@ -250,19 +252,23 @@ def _rpc(settings: Settings, store: Store, edge: Edge, options: Options) -> Rpc:
     return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors(), transport)
 
 
-def _peers(settings: Settings) -> HttpClient:
+def _peers(settings: Settings) -> Peers:
     allowed = settings.outbound_allow.union(LOOPBACK if settings.dev else ())
     try:
         policy = AddressPolicy(sorted(allowed))
     except AllowError as problem:
         raise SettingsError(f"outbound_allow: {problem}") from None
-    return HttpClient(policy, TokenFile(settings.outbound_token_file))
+    client = HttpClient(policy, TokenFile(settings.outbound_token_file))
+    try:
+        return Peers.of(client, settings.objects, settings.broker)
+    except ModuleNotFoundError as problem:
+        raise SettingsError(f"broker: needs {problem.name}; install jobyard[nats]") from None
 
 
 def _sender(
     settings: Settings,
     store: Store,
-    peers: HttpClient,
+    peers: Peers,
     registry: CollectorRegistry,
     printer: Printer,
     options: Options,

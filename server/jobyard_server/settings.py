@@ -31,6 +31,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 from typing_extensions import override
 
 from jobyard_server.caller_settings import CallerSettings, IssuerSettings, KeystoneSettings, UserSettings
+from jobyard_server.result_settings import BrokerSettings, ObjectSettings
 
 PREFIX: Final = "JOBYARD_"
 
@@ -203,6 +204,13 @@ class Settings(BaseSettings):
     """How often executors that are reached by push are asked whether they are alive."""
     supervision_misses: PositiveInt = 3
     """After so many misses in a row an executor is taken for gone."""
+    objects: ObjectSettings | None = None
+    """The object store that results are put into, and its buckets: ``{"buckets": ["results"], "endpoint":
+    "https://minio.local:9000", "access_key_id": "jobyard", "secret_access_key": "..."}``. Without it results stay
+    here."""
+    broker: BrokerSettings | None = None
+    """The broker that results are published to, and its topics: ``{"url": "nats://broker.local:4222", "topics":
+    ["results.*"]}``. Needs the extra ``jobyard[nats]``."""
     authorization_agents: dict[str, str] = Field(default_factory=dict)
     """Who is asked whether a caller may read or change a thing, by API: ``{"infojobs": "http://agent.local/v1/may"}``.
     The agent's address has to be allowed like any other."""

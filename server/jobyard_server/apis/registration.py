@@ -12,7 +12,8 @@ from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
-from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, RoutingKey, Store
+from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, RoutingKey, Store, Tx
+from jobyard_server.usecases.ports.results import ObjectStore, Topics
 
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
@@ -63,6 +64,12 @@ class Options:
     """Lets users in that come with a password; ``None`` where there are none."""
     print_json: Callable[[object, str], bytes] | None = None
     """A proto message as JSON, in the spelling of a face."""
+    dmi: DmiRules = field(default_factory=DmiRules)
+    """How the services are called that data jobs are handed to."""
+    objects: ObjectStore | None = None
+    """The buckets that results may be put into; ``None`` where there are none."""
+    topics: Topics | None = None
+    """The topics that results may be published to; ``None`` where there are none."""
     public_url: str = ""
     """URL under which clients reach the REST APIs; empty: the one each request came to."""
 

@@ -10,10 +10,10 @@ a host, the API names a lane for each (``f"{job.number}/{producer}"``). Without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
@@ -131,6 +131,30 @@ class HttpCall:
     own_token: bool = False
     """Whether the server shows the peer its own token (setting ``outbound_token_file``). Only for peers that an
     operator registered, never for an address that any client may choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCall:
+    """An object as it is put into a bucket of the operator's object store."""
+
+    bucket: str
+    key: str
+    media_type: str
+    pieces: Callable[[], AsyncIterator[bytes]]
+    """Reads its bytes, each time anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCall:
+    """A CloudEvent as it is published to a topic of the operator's broker. Its id is that of the delivery."""
+
+    topic: str
+    attributes: Mapping[str, str]
+    """Of the event, beside its id."""
+    data: bytes = b""
+
+
+PeerCall: TypeAlias = HttpCall | ObjectCall | MessageCall
 
 
 @dataclass(frozen=True, slots=True)

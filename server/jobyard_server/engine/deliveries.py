@@ -31,7 +31,7 @@ from jobyard_server.usecases.credentials import open_credential, open_secret
 from jobyard_server.usecases.ports import ClaimDeliveries, DeliveryKind, DeliveryResult, nothing_follows
 
 if TYPE_CHECKING:
-    from jobyard_server.domain.delivery import HttpCall
+    from jobyard_server.domain.delivery import PeerCall
     from jobyard_server.usecases.ports import Reader, Store
 
 MICROS: Final = 1_000_000
@@ -51,7 +51,7 @@ Kinds = Mapping[tuple[str, str], DeliveryKind]
 class Peers(Protocol):
     """Calls peers."""
 
-    async def call(self, call: HttpCall, uid: str, seconds: float) -> Answer:
+    async def call(self, call: PeerCall, uid: str, seconds: float) -> Answer:
         """Make a call, and say what came back; it takes no longer than ``seconds`` and never fails."""
 
 
@@ -278,7 +278,7 @@ class Sender:
                 result = _without_end(result, problem)
 
 
-async def _nothing(_delivery: Delivery, _context: object) -> HttpCall | None:
+async def _nothing(_delivery: Delivery, _context: object) -> PeerCall | None:
     raise LookupError("no API of this server makes up such deliveries")
 
 

@@ -19,7 +19,7 @@ from jobyard_server.domain.delivery import Answer, DeliveryPolicy, Verdict, judg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobyard_server.domain.delivery import Delivery, HttpCall
+    from jobyard_server.domain.delivery import Delivery, PeerCall
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.job import Job
     from jobyard_server.usecases.ports.reading import Reader
@@ -43,7 +43,7 @@ class Rendering(Protocol):
         """The credential that was forwarded with it, in clear; empty when there is none or its time is over."""
 
 
-Render: TypeAlias = "Callable[[Delivery, Rendering], Awaitable[HttpCall | None]]"
+Render: TypeAlias = "Callable[[Delivery, Rendering], Awaitable[PeerCall | None]]"
 """Makes the call at the moment it is sent; ``None`` when there is nothing to tell any more, which ends it as
 delivered. ``Refused`` ends it as dead; any other exception counts as a failed attempt."""
 
