@@ -31,6 +31,25 @@ LogIn: TypeAlias = Callable[[str, str], Awaitable[tuple[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
+class DmiRules:
+    """How the services are called that data jobs are handed to."""
+
+    basic: Callable[[], str] = str
+    """The name and the password, with a colon in between, shown to all of them; empty: none is."""
+    forward_bearer: bool = False
+    """Whether they are shown the bearer token of the caller."""
+    url_pattern: str = ""
+    """What their URLs have to look like; empty: anything."""
+    first_generation: frozenset[str] = frozenset()
+    """Those that know only the paths of 2024."""
+    wait_seconds: float = 30.0
+    """How long the answer to a job waits for them."""
+    poll_seconds: float = 1.0
+    """How long after it was handed over they are asked for its status; the pause doubles each time."""
+    longest_poll_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What main knows and a servicer needs; every value has the server's default."""
 
