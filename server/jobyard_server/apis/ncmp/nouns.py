@@ -25,4 +25,13 @@ WORDS: Final[Mapping[State, str]] = {
 }
 """The words of ProcessMonitor where they differ from ours."""
 
-FIELDS: Final = ApiFields(attributes={"destination": Kind.TEXT, "role": Kind.TEXT}, indexed=())
+FIELDS: Final = ApiFields(
+    attributes={
+        "destination": Kind.TEXT,
+        "role": Kind.TEXT,
+        "data_job": Kind.TEXT,
+        "data_kind": Kind.TEXT,
+        "data_producer": Kind.TEXT,
+    },
+    indexed=("role", "destination", "data_producer"),
+)
