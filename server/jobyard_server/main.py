@@ -180,7 +180,7 @@ def _store(settings: Settings) -> Store:
     try:
         return Store(
             settings.database,
-            words={api.name: api.words for api in APIS},
+            words={api.name: api.all_words() for api in APIS},
             fields={api.name: api.fields for api in APIS},
             keep_seconds=settings.retention_seconds,
             keep_by_api=settings.retention,

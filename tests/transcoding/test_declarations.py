@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jobyard.rest.v1 import face_pb2
 from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.router import RouteConflictError
-from jobyard_server.transcoding.surface import DeclarationError
+from jobyard_server.transcoding.surface import DeclarationError, faces_of
 from jobyard_server.transcoding.template import TemplateError
 from support.recording import Recording
 from support.trial import pool_of, service
@@ -45,6 +46,10 @@ BAD = {
     "unregistered face": (method(""), "odd.Odd names the face 'odd', which no file registers"),
     "face twice": (face() + face(prefix="/b") + method(""), "the face 'odd' is registered by odd.proto and odd.proto"),
     "no prefix": ('option (jobyard.rest.v1.faces) = { name: "odd" };' + method(""), "has no prefix"),
+    "like nobody": (
+        face('like: "none"') + method(""),
+        "the face 'odd' is like 'none', which no file registers as a whole",
+    ),
     "error message": (face('errors: { message: "odd.None" }') + method(""), "prints odd.None, which does not exist"),
     "error without parts": (face('errors: { message: "odd.Part" }') + method(""), "odd.Part says error_part"),
     "error text": (face('errors: { text: "a {b" }') + method(""), "a single '{' at column 3"),
@@ -140,6 +145,16 @@ def test_a_face_may_be_registered_elsewhere(backend: Recording, tmp_path: Path) 
     faces = pool_of("faces.proto", HEAD + face(), tmp_path)
     plan = Transcoder(own.services_by_name.values(), backend, files=[faces]).plan
     assert [face.name for face in plan.surface.faces] == ["odd"]
+
+
+def test_a_face_is_like_another(tmp_path: Path) -> None:
+    other = face('title: "Old" head: true headers: { name: "A" text: "1" } rows: { reason: "X" text: "a" }')
+    own = face('like: "odd" naming: NAMING_PROTO rows: { reason: "X" text: "b" }', name="even", prefix="/even")
+    faces = faces_of([pool_of("odd.proto", HEAD + own + other, tmp_path)])
+    even = faces["even"]
+    assert (even.head, even.naming, even.title) == (True, face_pb2.NAMING_PROTO, "")
+    assert (list(even.prefixes), [each.name for each in even.headers]) == (["/even"], ["A"])
+    assert [row.text for row in even.rows] == ["b", "a"]
 
 
 @pytest.mark.parametrize("name", ["rules.RulesService", "orders.OrderService", "desk.DeskService", "feed.FeedService"])

@@ -116,6 +116,8 @@ class Api:
     """The proto files that declare faces and services; what they import follows from them."""
     words: Mapping[State, str] = field(default_factory=dict)
     """Its own word for each state; a state without one keeps the domain's."""
+    odd_words: Mapping[tuple[State, str], str] = field(default_factory=dict)
+    """Its own word for a state with one reason, where that differs."""
     fields: ApiFields = field(default_factory=lambda: ApiFields({}))
     """What lists of its jobs filter and sort by."""
     checks: Mapping[str, SpecCheck] = field(default_factory=dict)
@@ -134,3 +136,8 @@ class Api:
     """How it words the routing keys of the events of its jobs; ``None`` for an API whose events have none."""
     make_jobs: MakeJobs | None = None
     """How it makes the jobs of its schedules; ``None`` for an API without schedules."""
+
+    def all_words(self) -> Mapping[State | tuple[State, str], str]:
+        """Its words for states, and for states with a reason."""
+        plain: dict[State | tuple[State, str], str] = {state: word for state, word in self.words.items()}  # noqa: C416
+        return plain | {odd: word for odd, word in self.odd_words.items()}  # noqa: C416

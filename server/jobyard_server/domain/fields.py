@@ -82,10 +82,14 @@ JOB_FIELDS: Final[Mapping[str, Field]] = {
 JOB_COLUMNS: Final[Mapping[str, Kind]] = {
     **{field.column: Kind.TEXT if field.kind is Kind.WORD else field.kind for field in JOB_FIELDS.values()},
     "state_word": Kind.TEXT,
+    "message": Kind.TEXT,
     "generation": Kind.INT,
     "revision": Kind.INT,
 }
 """What conditions and orders may name beside labels: columns. Any other name is an attribute of the job's API."""
+
+FIRST_RESULT: Final = "first_result"
+"""The result of a job's first subjob, as JSON text: for conditions alone, and without an index."""
 
 NULLABLE: Final = frozenset({"external_id", "started_at", "finished_at", "expires_at", "parent", "due_at"})
 """Columns that may have no value; every label and attribute may."""
@@ -104,7 +108,8 @@ class ApiFields:
 
     def __post_init__(self) -> None:
         for name, kind in self.attributes.items():
-            if not _NAME.match(name) or name in JOB_COLUMNS or kind not in (Kind.TEXT, Kind.INT):
+            taken = name in JOB_COLUMNS or name == FIRST_RESULT
+            if not _NAME.match(name) or taken or kind not in (Kind.TEXT, Kind.INT):
                 raise ValueError(f"{name!r} ({kind}) cannot be an attribute")
         if unknown := set(self.indexed) - self.attributes.keys() - JOB_COLUMNS.keys():
             raise ValueError(f"nothing to index: {sorted(unknown)}")

@@ -102,7 +102,9 @@ def _places(service: ServiceDescriptor, faces: Mapping[str, face_pb2.Face]) -> t
     name: str = service.GetOptions().Extensions[annotations_pb2.face]
     if name and name not in faces:
         raise DeclarationError(f"{service.full_name} names the face {name!r}, which no file registers")
-    named = [Place(each.header.lower(), each.scheme.lower()) for each in faces[name].credentials] if name else []
+    face = faces[name] if name else face_pb2.Face()
+    credentials = face.credentials or (faces[face.like].credentials if face.like in faces else ())
+    named = [Place(each.header.lower(), each.scheme.lower()) for each in credentials]
     return tuple(dict.fromkeys([*named, AUTHORIZATION]))
 
 

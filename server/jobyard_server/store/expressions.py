@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.fields import INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
+from jobyard_server.domain.fields import FIRST_RESULT, INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobyard_server.domain.fields import ApiFields
 
+_FIRST_RESULT: Final = "(SELECT result FROM subjobs WHERE subjobs.job = jobs.number AND subjobs.ordinal = 0)"
 _API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -42,6 +43,8 @@ def term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
     if name in JOB_COLUMNS:
         number = JOB_COLUMNS[name] is not Kind.TEXT
         return _present(name, number=number) if name in NULLABLE else Term(name, number)
+    if name == FIRST_RESULT:
+        return _present(_FIRST_RESULT, number=False)
     if name in attributes:
         return _present(f"json_extract(attributes, '$.{name}')", number=attributes[name] is Kind.INT)
     return None

@@ -261,7 +261,7 @@ class Ledger:
             return
         now = self._unit.now
         entry.state = state
-        entry.state_word = word(self._unit.words, entry.api, state)
+        entry.state_word = word(self._unit.words, entry.api, state, entry.reason)
         if state is State.RUNNING and entry.started_at is None:
             entry.started_at = now
         if state.terminal:

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.state import State
 
-Words: TypeAlias = "Mapping[str, Mapping[State, str]]"
+Words: TypeAlias = "Mapping[str, Mapping[State | tuple[State, str], str]]"
 
 
-def word(words: Words, api: str, state: State) -> str:
-    """The word of an API for a state; the state's own name where the API has none."""
+def word(words: Words, api: str, state: State, reason: str = "") -> str:
+    """The word of an API for a state, or for a state with its reason; the state's own name where the API has none."""
     own = words.get(api)
-    return own.get(state, state.value) if own else state.value
+    if not own:
+        return state.value
+    return own.get((state, reason)) or own.get(state, state.value)

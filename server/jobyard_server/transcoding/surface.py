@@ -13,6 +13,9 @@ from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import answer_pb2, error_pb2, face_pb2, link_pb2, media_pb2
 from jobyard_server.transcoding.template import Template, parse
 
+_OWN = frozenset({"name", "title", "description", "version", "prefixes", "like"})
+"""What a face never has from another."""
+
 BARE_FACE = face_pb2.Face(name="", head=True)
 """The face of a service that names none: proto3 JSON, strict, google.rpc.Status as its error."""
 
@@ -106,7 +109,25 @@ def faces_of(files: Iterable[FileDescriptor]) -> dict[str, face_pb2.Face]:
                 raise DeclarationError(f"the face {face.name!r} of {file.name} has no prefix")
             faces[face.name] = face
             origin[face.name] = file.name
-    return faces
+    return {name: _like(face, faces) for name, face in faces.items()}
+
+
+def _like(face: face_pb2.Face, faces: dict[str, face_pb2.Face]) -> face_pb2.Face:
+    """Fill what a face does not say from the one that it names."""
+    if not face.like:
+        return face
+    other = faces.get(face.like)
+    if other is None or other.like:
+        raise DeclarationError(f"the face {face.name!r} is like {face.like!r}, which no file registers as a whole")
+    whole = face_pb2.Face()
+    whole.CopyFrom(other)
+    lists = {field.name for field, _ in face.ListFields() if field.is_repeated}
+    for name in _OWN | lists:
+        whole.ClearField(name)  # type: ignore[arg-type] # one of its fields
+    whole.MergeFrom(face)
+    whole.ClearField("rows")
+    whole.rows.extend((*face.rows, *other.rows))
+    return whole
 
 
 def _with_imports(files: Iterable[FileDescriptor]) -> Iterator[FileDescriptor]:

@@ -233,3 +233,44 @@ def test_callers(tmp_path):
         assert yard.ask("PUT", f"{JOBS}/none", **update).status == 404
     finally:
         yard.stop()
+
+
+def test_members_that_are_wrong_stand_in_the_errors_inside(yard):
+    answer = yard.ask("POST", DEFINITIONS, body={"name": "x" * 256})
+    assert (answer.status, answer.json["message"]) == (400, "The request is not valid.")
+    assert {error["errorCode"] for error in answer.json["errors"]} == {1020}
+
+
+@pytest.mark.parametrize("query", ["", "&sumbitter=b", "&wait=1"])
+def test_the_other_spelling_of_submitter_is_for_kept_requests(yard, query):
+    made = yard.ask("POST", f"{JOBS}?submitter=a{query}", body={"jobDefinition": INLINE})
+    assert (made.status, made.json["submittedByApplication"]) == (201, "a")
+
+
+def test_two_submitters(yard):
+    kept = yard.ask("POST", REQUESTS, body={"jobDefinition": INLINE}).json["id"]
+    refused = yard.ask("POST", f"{REQUESTS}/{kept}/jobs?submitter=a&sumbitter=b")
+    assert (refused.status, refused.json["errorCode"]) == (400, 0)
+    assert refused.json["message"].startswith("Both query parameters submitter")
+
+
+def test_an_expiration_has_no_body(yard):
+    id_ = yard.submit()["id"]
+    yard.set_state(id_, "completed")
+    path = f"{JOBS}/{id_}/expirationTimeStamp?value=2099-01-01T00:00:00.000Z"
+    text = {"headers": {"Content-Type": "text/plain"}}
+    refused = yard.ask("PUT", path, text="2099", **text)
+    assert (refused.status, "err=0" in refused.text) == (400, True)
+    assert yard.ask("PUT", path, text=" ", **text).text == "2099-01-01T00:00:00.000Z"
+    assert yard.ask("PUT", path).status == 200
+
+
+@pytest.mark.parametrize("body", [{"version": 1, "type": "uri"}, {"version": 1, "type": "uri", "resources": None}])
+def test_a_selection_selects_something(yard, body):
+    refused = yard.ask("PUT", f"{JOBS}/@selection/state?value=canceled", body=body, headers=BULK)
+    assert (refused.status, refused.json["errorCode"]) == (400, 0)
+
+
+def test_text_that_is_not_accepted(yard):
+    refused = yard.ask("GET", f"{JOBS}/{yard.submit()['id']}/state", headers={"Accept": "text/html"})
+    assert (refused.status, "status=406,err=0," in refused.text) == (406, True)

@@ -26,21 +26,21 @@ from jobyard.rest.v1 import error_pb2 as jobyard_dot_rest_dot_v1_dot_error__pb2
 from jobyard.rest.v1 import json_pb2 as jobyard_dot_rest_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/rest/v1/face.proto\x12\x0fjobyard.rest.v1\x1a\x1bjobyard/rest/v1/error.proto\x1a\x1ajobyard/rest/v1/json.proto\"\x96\x06\n\x04\x46\x61\x63\x65\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08prefixes\x18\x05 \x03(\t\x12\'\n\x06naming\x18\x06 \x01(\x0e\x32\x17.jobyard.rest.v1.Naming\x12\x32\n\runknown_query\x18\x07 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12\x33\n\x0eunknown_fields\x18\x08 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12%\n\x05unset\x18\t \x01(\x0e\x32\x16.jobyard.rest.v1.Unset\x12\x0c\n\x04head\x18\n \x01(\x08\x12\x16\n\x0etrailing_slash\x18\x0b \x01(\x08\x12\x10\n\x08suffixes\x18\x0c \x03(\t\x12\x30\n\x0b\x63redentials\x18\r \x03(\x0b\x32\x1b.jobyard.rest.v1.Credential\x12,\n\x06\x65rrors\x18\x0e \x03(\x0b\x32\x1c.jobyard.rest.v1.ErrorFormat\x12\'\n\x04rows\x18\x0f \x03(\x0b\x32\x19.jobyard.rest.v1.ErrorRow\x12\x19\n\x11\x61ssume_media_type\x18\x10 \x01(\t\x12\x10\n\x08\x63onsumes\x18\x11 \x03(\t\x12\x10\n\x08produces\x18\x12 \x03(\t\x12\x11\n\tmax_bytes\x18\x13 \x01(\x04\x12,\n\x07headers\x18\x14 \x03(\x0b\x32\x1b.jobyard.rest.v1.HeaderText\x12%\n\x05\x62lank\x18\x15 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12\x34\n\x0funexpected_body\x18\x16 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12\x12\n\nany_accept\x18\x17 \x01(\x08\x12!\n\x03xml\x18\x18 \x01(\x0b\x32\x14.jobyard.rest.v1.Xml\x12+\n\x08literals\x18\x19 \x01(\x0e\x32\x19.jobyard.rest.v1.Literals\"<\n\x03Xml\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x12\n\nerror_root\x18\x03 \x01(\t\"?\n\nCredential\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x11\n\tchallenge\x18\x03 \x01(\t*L\n\x08Literals\x12\x18\n\x14LITERALS_UNSPECIFIED\x10\x00\x12\x11\n\rLITERALS_JSON\x10\x01\x12\x13\n\x0fLITERALS_PYTHON\x10\x02*C\n\x06Naming\x12\x16\n\x12NAMING_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNAMING_JSON\x10\x01\x12\x10\n\x0cNAMING_PROTO\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/rest/v1/face.proto\x12\x0fjobyard.rest.v1\x1a\x1bjobyard/rest/v1/error.proto\x1a\x1ajobyard/rest/v1/json.proto\"\xa4\x06\n\x04\x46\x61\x63\x65\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08prefixes\x18\x05 \x03(\t\x12\'\n\x06naming\x18\x06 \x01(\x0e\x32\x17.jobyard.rest.v1.Naming\x12\x32\n\runknown_query\x18\x07 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12\x33\n\x0eunknown_fields\x18\x08 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12%\n\x05unset\x18\t \x01(\x0e\x32\x16.jobyard.rest.v1.Unset\x12\x0c\n\x04head\x18\n \x01(\x08\x12\x16\n\x0etrailing_slash\x18\x0b \x01(\x08\x12\x10\n\x08suffixes\x18\x0c \x03(\t\x12\x30\n\x0b\x63redentials\x18\r \x03(\x0b\x32\x1b.jobyard.rest.v1.Credential\x12,\n\x06\x65rrors\x18\x0e \x03(\x0b\x32\x1c.jobyard.rest.v1.ErrorFormat\x12\'\n\x04rows\x18\x0f \x03(\x0b\x32\x19.jobyard.rest.v1.ErrorRow\x12\x19\n\x11\x61ssume_media_type\x18\x10 \x01(\t\x12\x10\n\x08\x63onsumes\x18\x11 \x03(\t\x12\x10\n\x08produces\x18\x12 \x03(\t\x12\x11\n\tmax_bytes\x18\x13 \x01(\x04\x12,\n\x07headers\x18\x14 \x03(\x0b\x32\x1b.jobyard.rest.v1.HeaderText\x12%\n\x05\x62lank\x18\x15 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12\x34\n\x0funexpected_body\x18\x16 \x01(\x0e\x32\x1b.jobyard.rest.v1.Strictness\x12\x12\n\nany_accept\x18\x17 \x01(\x08\x12!\n\x03xml\x18\x18 \x01(\x0b\x32\x14.jobyard.rest.v1.Xml\x12+\n\x08literals\x18\x19 \x01(\x0e\x32\x19.jobyard.rest.v1.Literals\x12\x0c\n\x04like\x18\x1a \x01(\t\"<\n\x03Xml\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x12\n\nerror_root\x18\x03 \x01(\t\"?\n\nCredential\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x11\n\tchallenge\x18\x03 \x01(\t*L\n\x08Literals\x12\x18\n\x14LITERALS_UNSPECIFIED\x10\x00\x12\x11\n\rLITERALS_JSON\x10\x01\x12\x13\n\x0fLITERALS_PYTHON\x10\x02*C\n\x06Naming\x12\x16\n\x12NAMING_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNAMING_JSON\x10\x01\x12\x10\n\x0cNAMING_PROTO\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.rest.v1.face_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LITERALS']._serialized_start=1024
-  _globals['_LITERALS']._serialized_end=1100
-  _globals['_NAMING']._serialized_start=1102
-  _globals['_NAMING']._serialized_end=1169
+  _globals['_LITERALS']._serialized_start=1038
+  _globals['_LITERALS']._serialized_end=1114
+  _globals['_NAMING']._serialized_start=1116
+  _globals['_NAMING']._serialized_end=1183
   _globals['_FACE']._serialized_start=105
-  _globals['_FACE']._serialized_end=895
-  _globals['_XML']._serialized_start=897
-  _globals['_XML']._serialized_end=957
-  _globals['_CREDENTIAL']._serialized_start=959
-  _globals['_CREDENTIAL']._serialized_end=1022
+  _globals['_FACE']._serialized_end=909
+  _globals['_XML']._serialized_start=911
+  _globals['_XML']._serialized_end=971
+  _globals['_CREDENTIAL']._serialized_start=973
+  _globals['_CREDENTIAL']._serialized_end=1036
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,7 @@ class Face(_message.Message):
     ANY_ACCEPT_FIELD_NUMBER: _builtins.int
     XML_FIELD_NUMBER: _builtins.int
     LITERALS_FIELD_NUMBER: _builtins.int
+    LIKE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name by which services name this face, and settings speak of it: `"orders"`. Unique in the whole server."""
     title: _builtins.str
@@ -153,6 +154,10 @@ class Face(_message.Message):
     """An `Accept` that fits nothing a method can write gets its default. Without it that is a 406."""
     literals: Global___Literals.ValueType
     """How texts of errors write a value that was refused where it is no text: null, true, lists, objects."""
+    like: _builtins.str
+    """Name of another face, whose file is imported: what this one does not say is as there, `prefixes`, `title`,
+    `description` and `version` apart. Its own rows come before those from there.
+    """
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths under which everything belongs to this face: `"/orders/v2"`. The face with the longest prefix of an
@@ -224,10 +229,11 @@ class Face(_message.Message):
         any_accept: _builtins.bool = ...,
         xml: Global___Xml | None = ...,
         literals: Global___Literals.ValueType = ...,
+        like: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["xml", b"xml"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_accept", b"any_accept", "assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "literals", b"literals", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version", "xml", b"xml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_accept", b"any_accept", "assume_media_type", b"assume_media_type", "blank", b"blank", "consumes", b"consumes", "credentials", b"credentials", "description", b"description", "errors", b"errors", "head", b"head", "headers", b"headers", "like", b"like", "literals", b"literals", "max_bytes", b"max_bytes", "name", b"name", "naming", b"naming", "prefixes", b"prefixes", "produces", b"produces", "rows", b"rows", "suffixes", b"suffixes", "title", b"title", "trailing_slash", b"trailing_slash", "unexpected_body", b"unexpected_body", "unknown_fields", b"unknown_fields", "unknown_query", b"unknown_query", "unset", b"unset", "version", b"version", "xml", b"xml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from jobyard.viya.v1 import job_pb2 as jobyard_dot_viya_dot_v1_dot_job__pb2
 from jobyard.viya.v1 import request_pb2 as jobyard_dot_viya_dot_v1_dot_request__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjobyard/viya/v1/job_calls.proto\x12\x0fjobyard.viya.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\x1a\x19jobyard/viya/v1/job.proto\x1a\x1djobyard/viya/v1/request.proto\"\xd6\x01\n\x10SubmitJobRequest\x12\x30\n\x0bjob_request\x18\x01 \x01(\x0b\x32\x1b.jobyard.viya.v1.JobRequest\x12<\n\tsubmitter\x18\x02 \x01(\tB)\xbaH\x15r\x13\x18@2\x0f^[a-zA-Z0-9-]*$\xe2\xf6\x18\r\x12\tsumbitter8\x04\x12 \n\x0e\x61nnotation_uri\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\x0f\x64\x65legate_domain\x18\x04 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"6\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"Z\n\rGetJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x0f\x64\x65legate_domain\x18\x02 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"\x80\x02\n\x10UpdateJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\'\n\x03job\x18\x02 \x01(\x0b\x32\x1a.jobyard.viya.v1.JobUpdate\x12\"\n\x08if_match\x18\x03 \x03(\tB\x10\xda\xf6\x18\x0c\n\x08If-Match(\x01\x12T\n\x13if_unmodified_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1b\xda\xf6\x18\x17\n\x13If-Unmodified-Since(\x02\x12\x30\n\x0f\x64\x65legate_domain\x18\x05 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"6\n\x11UpdateJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"]\n\x10\x44\x65leteJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x0f\x64\x65legate_domain\x18\x02 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"\x13\n\x11\x44\x65leteJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjobyard/viya/v1/job_calls.proto\x12\x0fjobyard.viya.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\x1a\x19jobyard/viya/v1/job.proto\x1a\x1djobyard/viya/v1/request.proto\"\xc5\x01\n\x10SubmitJobRequest\x12\x30\n\x0bjob_request\x18\x01 \x01(\x0b\x32\x1b.jobyard.viya.v1.JobRequest\x12+\n\tsubmitter\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18@2\x0f^[a-zA-Z0-9-]*$\x12 \n\x0e\x61nnotation_uri\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\x0f\x64\x65legate_domain\x18\x04 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"6\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"Z\n\rGetJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x0f\x64\x65legate_domain\x18\x02 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"\x80\x02\n\x10UpdateJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\'\n\x03job\x18\x02 \x01(\x0b\x32\x1a.jobyard.viya.v1.JobUpdate\x12\"\n\x08if_match\x18\x03 \x03(\tB\x10\xda\xf6\x18\x0c\n\x08If-Match(\x01\x12T\n\x13if_unmodified_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1b\xda\xf6\x18\x17\n\x13If-Unmodified-Since(\x02\x12\x30\n\x0f\x64\x65legate_domain\x18\x05 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"6\n\x11UpdateJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.viya.v1.Job\"]\n\x10\x44\x65leteJobRequest\x12\x17\n\x06job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x0f\x64\x65legate_domain\x18\x02 \x01(\tB\x17\xda\xf6\x18\x13\n\x0f\x44\x65legate-Domain \x02\"\x13\n\x11\x44\x65leteJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.viya.v1.job_calls_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['submitter']._loaded_options = None
-  _globals['_SUBMITJOBREQUEST'].fields_by_name['submitter']._serialized_options = b'\272H\025r\023\030@2\017^[a-zA-Z0-9-]*$\342\366\030\r\022\tsumbitter8\004'
+  _globals['_SUBMITJOBREQUEST'].fields_by_name['submitter']._serialized_options = b'\272H\025r\023\030@2\017^[a-zA-Z0-9-]*$'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['annotation_uri']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['annotation_uri']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['delegate_domain']._loaded_options = None
@@ -59,19 +59,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEJOBREQUEST'].fields_by_name['delegate_domain']._loaded_options = None
   _globals['_DELETEJOBREQUEST'].fields_by_name['delegate_domain']._serialized_options = b'\332\366\030\023\n\017Delegate-Domain \002'
   _globals['_SUBMITJOBREQUEST']._serialized_start=208
-  _globals['_SUBMITJOBREQUEST']._serialized_end=422
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=424
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=478
-  _globals['_GETJOBREQUEST']._serialized_start=480
-  _globals['_GETJOBREQUEST']._serialized_end=570
-  _globals['_GETJOBRESPONSE']._serialized_start=572
-  _globals['_GETJOBRESPONSE']._serialized_end=623
-  _globals['_UPDATEJOBREQUEST']._serialized_start=626
-  _globals['_UPDATEJOBREQUEST']._serialized_end=882
-  _globals['_UPDATEJOBRESPONSE']._serialized_start=884
-  _globals['_UPDATEJOBRESPONSE']._serialized_end=938
-  _globals['_DELETEJOBREQUEST']._serialized_start=940
-  _globals['_DELETEJOBREQUEST']._serialized_end=1033
-  _globals['_DELETEJOBRESPONSE']._serialized_start=1035
-  _globals['_DELETEJOBRESPONSE']._serialized_end=1054
+  _globals['_SUBMITJOBREQUEST']._serialized_end=405
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=407
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=461
+  _globals['_GETJOBREQUEST']._serialized_start=463
+  _globals['_GETJOBREQUEST']._serialized_end=553
+  _globals['_GETJOBRESPONSE']._serialized_start=555
+  _globals['_GETJOBRESPONSE']._serialized_end=606
+  _globals['_UPDATEJOBREQUEST']._serialized_start=609
+  _globals['_UPDATEJOBREQUEST']._serialized_end=865
+  _globals['_UPDATEJOBRESPONSE']._serialized_start=867
+  _globals['_UPDATEJOBRESPONSE']._serialized_end=921
+  _globals['_DELETEJOBREQUEST']._serialized_start=923
+  _globals['_DELETEJOBREQUEST']._serialized_end=1016
+  _globals['_DELETEJOBRESPONSE']._serialized_start=1018
+  _globals['_DELETEJOBRESPONSE']._serialized_end=1037
 # @@protoc_insertion_point(module_scope)

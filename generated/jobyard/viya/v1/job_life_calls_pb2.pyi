@@ -307,19 +307,23 @@ class UpdateExpirationRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Required. Identifier of the job."""
     value: _builtins.str
     """The time; empty to keep the job."""
+    text: _builtins.str
+    """The body of the request, which has to be blank."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         value: _builtins.str = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "text", b"text", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

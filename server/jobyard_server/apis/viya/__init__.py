@@ -80,6 +80,7 @@ API = Api(
         file_service_pb2.DESCRIPTOR,
     ),
     words=states.WORDS,
+    odd_words=states.ODD_WORDS,
     fields=FIELDS,
     checks={
         names.DEFINITION: check_definition_spec,

@@ -13,6 +13,7 @@ from jobyard.viya.v1 import job_calls_pb2, job_pb2
 from jobyard_server.apis.viya import finding, preconditions, states, times
 from jobyard_server.apis.viya.heartbeats import beat, last_beat_locked, listen
 from jobyard_server.apis.viya.mapping import modified_at
+from jobyard_server.apis.viya.members import searched
 from jobyard_server.apis.viya.planning import Plan
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Attribute, Job, Micros
@@ -69,7 +70,7 @@ async def update(store: Store, call: Call, request: job_calls_pb2.UpdateJobReque
         said = request.job
         if said.id not in {"", request.job_id}:
             problem = f"Job with ID: {request.job_id} does not match passed in ID: {said.id}."
-            raise refuse(Reason.INVALID_FIELD, problem)
+            raise refuse(Reason.REQUEST_INVALID, problem)
         told = _change(said)
         preconditions.check(request, modified_at(job))
         return apply(tx, call, job, told)
@@ -84,6 +85,9 @@ def _change(said: job_pb2.JobUpdate) -> Change:
         spec["results"] = dict(said.results)
     if said.HasField("error"):
         spec["error"] = json_format.MessageToDict(said.error)
+        attributes["error_message"] = said.error.message
+        attributes["error_code"] = said.error.error_code
+    attributes.update(searched(spec, "results", "error"))
     if said.state_details:
         attributes["state_details"] = said.state_details
     if said.log_location:

@@ -6,12 +6,13 @@ from typing import Final
 
 from jobyard_server.apis.viya.filtering import fail
 from jobyard_server.apis.viya.members import Kind, Member, Table, time_condition
-from jobyard_server.apis.viya.states import is_word
+from jobyard_server.apis.viya.states import WORDS
 from jobyard_server.apis.viya.times import FOR_EVER
 from jobyard_server.domain import fields
-from jobyard_server.domain.fields import ApiFields
+from jobyard_server.domain.fields import FIRST_RESULT, ApiFields
 from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
 from jobyard_server.domain.filter import Any as AnyOf
+from jobyard_server.domain.state import State
 
 FIELDS: Final = ApiFields(
     attributes={
@@ -32,17 +33,57 @@ FIELDS: Final = ApiFields(
         "beat_at": fields.Kind.INT,
         # When a client wants the job to be removed.
         "expiration": fields.Kind.INT,
+        # What is searched in, as JSON.
+        "description": fields.Kind.TEXT,
+        "arguments": fields.Kind.TEXT,
+        "properties": fields.Kind.TEXT,
+        "results": fields.Kind.TEXT,
+        "error": fields.Kind.TEXT,
+        "error_message": fields.Kind.TEXT,
+        "error_code": fields.Kind.INT,
     },
     indexed=("created_at", "display_name", "state_word", "request_id"),
 )
 
 
-def _state(op: Op, values: tuple[str, ...]) -> Expression:
-    if op not in (Op.EQ, Op.IN, Op.NE, Op.IS_NULL):
-        fail("The member 'state' can only be compared with eq, ne and in.")
-    # Without values, as for isNull, none of them holds: every job is in some state.
-    one_of = AnyOf(tuple(map(is_word, values)))
-    return Not(one_of) if op is Op.NE else one_of
+_FAILED: Final = Comparison("state_word", Op.EQ, WORDS[State.FAILED])
+_NEVER: Final = AnyOf(())
+
+
+def _results(op: Op, values: tuple[str, ...]) -> Expression:
+    """In what the provider said over REST, else in what the worker gave."""
+    if op is Op.IS_NULL:
+        return _NEVER
+    if op is not Op.HAS:
+        fail("The member 'results' can only be searched with contains.")
+    said = Comparison("results", Op.IS_NULL, None)
+    return AnyOf(
+        (Comparison("results", op, values[0]), All((said, Comparison(FIRST_RESULT, op, values[0]))))
+    )  # fmt: skip
+
+
+def _error(op: Op, values: tuple[str, ...]) -> Expression:
+    """In what the provider said, else in the message of a job that failed."""
+    if op is Op.IS_NULL:
+        return All((Comparison("error", Op.IS_NULL, None), Not(_FAILED)))
+    if op is not Op.HAS:
+        fail("The member 'error' can only be searched with contains; its members are compared.")
+    return AnyOf((Comparison("error", op, values[0]), _told("message", op, values[0])))
+
+
+def _error_message(op: Op, values: tuple[str, ...]) -> Expression:
+    if op is Op.IS_NULL:
+        return _error(op, values)
+    if op is Op.IN:
+        return AnyOf(tuple(_error_message(Op.EQ, (value,)) for value in values))
+    if op is Op.NE:
+        return Not(_error_message(Op.EQ, values))
+    return AnyOf((Comparison("error_message", op, values[0]), _told("message", op, values[0])))
+
+
+def _told(column: str, op: Op, value: str) -> Expression:
+    """What is known of the end of a job whose provider said nothing."""
+    return All((_FAILED, Comparison("error", Op.IS_NULL, None), Comparison(column, op, value)))
 
 
 NO_EXPIRATION: Final[Expression] = AnyOf(
@@ -78,12 +119,17 @@ _REQUEST: Final = {
     "jobDefinition.type": Member("definition_type"),
     "expiresAfter": Member("expires_after"),
     "createdByApplication": Member("creator"),
+    "description": Member("description"),
+    "arguments": Member("arguments", Kind.SEARCHED),
+    "properties": Member("properties", Kind.SEARCHED),
 }
 
 TABLE: Final = Table(
     members={
         **{f"jobRequest.{name}": member for name, member in _REQUEST.items()},
         "id": Member("external_id"),
+        "state": Member("state_word"),
+        "error.errorCode": Member("error_code", Kind.INT),
         "name": _REQUEST["name"],
         # Shipped scripts write them without the path.
         **{name: _REQUEST[name] for name in ("jobDefinitionUri", "expiresAfter")},
@@ -97,6 +143,11 @@ TABLE: Final = Table(
         "modifiedTimeStamp": Member("updated_at", Kind.TIME),
         "endTimeStamp": Member("finished_at", Kind.TIME),
     },
-    special={"state": _state, "expirationTimeStamp": _expiration},
-    sorted_by={"state": "state_word", "expirationTimeStamp": "expires_at"},
+    special={
+        "expirationTimeStamp": _expiration,
+        "results": _results,
+        "error": _error,
+        "error.message": _error_message,
+    },
+    sorted_by={"expirationTimeStamp": "expires_at"},
 )

@@ -13,7 +13,7 @@ from jobyard_server.apis.viya.names import current_call, id_in
 from jobyard_server.apis.viya.showing import error_item, items, selected
 from jobyard_server.apis.viya.times import FOR_EVER, micros_of, text_of
 from jobyard_server.domain.job import Job, Micros
-from jobyard_server.domain.reason import Refused, invalid
+from jobyard_server.domain.reason import Reason, Refused, invalid, refuse
 from jobyard_server.usecases.ports import Store
 
 
@@ -86,6 +86,8 @@ class JobLifeService(job_life_service_pb2_grpc.JobLifeServiceServicer):
     ) -> job_life_calls_pb2.UpdateExpirationResponse:
         call = current_call()
         await self._job(request.job_id)
+        if request.text.strip():
+            raise refuse(Reason.REQUEST_INVALID, "The request body must be empty.")
         at = _time(request.value) if request.value else FOR_EVER
         await changing.expire_at(self._store, call, request.job_id, at)
         return job_life_calls_pb2.UpdateExpirationResponse(time_stamp=text_of(at) if request.value else "")

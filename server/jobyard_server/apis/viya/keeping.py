@@ -56,4 +56,4 @@ async def delete(store: Store, call: Call, kind: str, id_: str) -> None:
 def check_id(named: str, given: str, problem: str) -> None:
     """Refuse a representation that says it is another one."""
     if given not in {"", named}:
-        raise refuse(Reason.INVALID_FIELD, problem)
+        raise refuse(Reason.REQUEST_INVALID, problem)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from jobyard_server.apis.viya.filtering import fail
 from jobyard_server.apis.viya.times import MILLI, micros_of
@@ -16,11 +17,18 @@ from jobyard_server.domain.filter import Any as AnyOf
 from jobyard_server.domain.reason import Reason, Refused, Violation, refuse
 from jobyard_server.usecases.ports import Order
 
+SEARCHED_MOST: Final = 65_536
+"""Characters; what comes after them is not searched."""
 _TEXT_ONLY: Final = frozenset({Op.HAS, Op.STARTS_WITH, Op.ENDS_WITH})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}\Z")
 _SORT: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9.]*)(?::(ascending|descending))?(?::(?:primary|secondary|tertiary|quaternary|identical))?\Z"
 )
+
+
+def searched(members: Mapping[str, Any], *names: str) -> dict[str, str]:
+    """What is searched in of those members that are there and not empty: their beginning, as JSON."""
+    return {name: json.dumps(members[name], ensure_ascii=False)[:SEARCHED_MOST] for name in names if members.get(name)}
 
 
 class Kind(Enum):

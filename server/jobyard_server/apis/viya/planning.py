@@ -14,6 +14,7 @@ from jobyard.viya.v1 import definition_pb2, request_pb2
 from jobyard_server.apis.viya import names, stored
 from jobyard_server.apis.viya.arguments import given, merged, values
 from jobyard_server.apis.viya.durations import seconds_of
+from jobyard_server.apis.viya.members import searched
 from jobyard_server.apis.viya.providers import Provider, provider_of
 from jobyard_server.domain.catalog import Definition
 from jobyard_server.domain.job import Attribute, LeaseLoss
@@ -134,6 +135,8 @@ def _attributes(
         "submitter": submitter,
         "heartbeat_interval": provider.heartbeat_interval,
         "modified_by": call.user,
+        "description": copy.description or None,
+        **searched(json_format.MessageToDict(copy), "arguments", "properties"),
     }
 
 

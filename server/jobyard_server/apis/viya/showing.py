@@ -61,10 +61,10 @@ def selected(selection: link_pb2.Selection) -> list[str]:
     """The URIs of a selection."""
     if selection.type != "uri":
         raise refuse(
-            Reason.INVALID_FIELD, "Invalid selection type. A resource selection type of URI is required."
+            Reason.REQUEST_INVALID, "Invalid selection type. A resource selection type of URI is required."
         )  # fmt: skip
     if len(selection.resources) > SELECTED_MOST:
-        raise refuse(Reason.INVALID_FIELD, f"The selection has more than {SELECTED_MOST} resources.")
+        raise refuse(Reason.REQUEST_INVALID, f"The selection has more than {SELECTED_MOST} resources.")
     return list(selection.resources)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from jobyard.viya.v1 import job_pb2
-from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
-from jobyard_server.domain.filter import Any as AnyOf
 from jobyard_server.domain.job import Job
 from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.domain.state import State
@@ -30,6 +28,7 @@ WORDS: Final[Mapping[State, str]] = {
 }
 """The word for each state; a job that failed for TIMED_OUT has one of its own."""
 TIMED_OUT_WORD: Final = "timedOut"
+ODD_WORDS: Final[Mapping[tuple[State, str], str]] = {(State.FAILED, TIMED_OUT): TIMED_OUT_WORD}
 
 NUMBERS: Final[Mapping[str, job_pb2.JobState.ValueType]] = {
     "pending": job_pb2.JOB_STATE_PENDING,
@@ -79,15 +78,4 @@ def missing() -> Refused:
 
 def word_of(job: Job) -> str:
     """The word for the state of a job."""
-    if job.state is State.FAILED and job.reason == TIMED_OUT:
-        return TIMED_OUT_WORD
-    return WORDS[job.state]
-
-
-def is_word(word: str) -> Expression:
-    """The condition that jobs are in the state of a word."""
-    timed_out = All((Comparison("state", Op.EQ, State.FAILED.value), Comparison("reason", Op.EQ, TIMED_OUT)))
-    if word == TIMED_OUT_WORD:
-        return timed_out
-    parts = tuple(Comparison("state", Op.EQ, state.value) for state, known in WORDS.items() if known == word)
-    return All((AnyOf(parts), Not(timed_out)))
+    return ODD_WORDS.get((job.state, job.reason)) or WORDS[job.state]

@@ -49,7 +49,7 @@ def check_request(request: request_pb2.JobRequest) -> None:
     """Refuse a job request that could not be submitted."""
     if not request.job_definition_uri and not request.HasField("job_definition"):
         problem = "Either a job definition ID or an embedded job definition is required in a job request."
-        raise refuse(Reason.INVALID_FIELD, problem)
+        raise refuse(Reason.REQUEST_INVALID, problem)
     if request.HasField("job_definition"):
         check_definition(request.job_definition, "jobDefinition", named=False)
     if request.expires_after:
