@@ -67,6 +67,14 @@ keystone: setup ## Run the tests with a real Keystone of OpenStack, from an envi
 promises: setup ## Ask a running server everything its OpenAPI documents promise; `make test` asks a little
 	PHASES=coverage,fuzzing,stateful EXAMPLES=5 $(BIN)/python -m pytest tests/e2e/test_openapi_holds.py
 
+.PHONY: lint-deploy
+lint-deploy: setup ## Check deploy/: image, compose file, manifests, Prometheus's files
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[deploy]'
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+	$(BIN)/kubernetes-validate --quiet --strict $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
+	$$(scripts/find_promtool.sh) check config deploy/prometheus/prometheus.yaml
+
 .PHONY: verify
 verify: lint ## Check also that generated/ is in step and no client of a release breaks
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
