@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, ncmp, qinling, viya
-from jobyard_server.apis.registration import Api, Ask, Options
+from jobyard_server.apis.registration import Api, Ask, DmiRules, Options
 from jobyard_server.callers import assembly
 from jobyard_server.console import docs
 from jobyard_server.domain.delivery import Answer, HttpCall
@@ -228,6 +228,7 @@ def _options(settings: Settings) -> Options:
         heartbeat_seconds=settings.heartbeat_seconds,
         checkpoint_seconds=settings.checkpoint_seconds,
         checks={(api.name, kind): check for api in APIS for kind, check in api.checks.items()},
+        kept={(api.name, kind): kept for api in APIS for kind, kept in api.kept.items()},
         apis=frozenset(api.name for api in APIS),
         makers=_makers(),
         profiles=dict.fromkeys(settings.profiles, "on"),
@@ -236,6 +237,21 @@ def _options(settings: Settings) -> Options:
         supervision_misses=settings.supervision_misses,
         authorization_agents=settings.authorization_agents,
         public_url=settings.public_url,
+        dmi=_dmi_rules(settings),
+    )
+
+
+def _dmi_rules(settings: Settings) -> DmiRules:
+    forward = settings.dmi_forward_bearer
+    return DmiRules(
+        basic=TokenFile(settings.dmi_credentials_file).token,
+        # A token that opens this server is shown to nobody unless an operator says so.
+        forward_bearer=not settings.guarded if forward is None else forward,
+        url_pattern=settings.dmi_url_pattern,
+        first_generation=settings.dmi_first_generation,
+        wait_seconds=settings.dmi_wait_seconds,
+        poll_seconds=settings.dmi_poll_seconds,
+        longest_poll_seconds=settings.dmi_longest_poll_seconds,
     )
 
 

@@ -7,6 +7,7 @@ file, the file before the defaults.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -60,6 +61,14 @@ Address = Annotated[str, AfterValidator(_address)]
 
 def _split(text: Any) -> Any:
     return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as problem:
+        raise ValueError(f"is no regular expression: {problem}") from None
+    return text
 
 
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
@@ -237,6 +246,23 @@ class Settings(BaseSettings):
     """How often jobs, events and idempotency keys whose time is over are looked for."""
     checkpoint_seconds: PositiveFloat = 15.0
     """A watch that saw nothing for so long sends a checkpoint."""
+
+    # --- DMI services ----------------------------------------------------------------------------------------------
+    dmi_credentials_file: Path | None = None
+    """File with NAME:PASSWORD shown to every DMI service, read again when it changes."""
+    dmi_forward_bearer: bool | None = None
+    """Whether DMI services are shown the bearer token of whoever asks for a data job, where there is no file. Unless
+    set: only while nobody has to show a token to this server."""
+    dmi_url_pattern: Annotated[str, AfterValidator(_pattern)] = ""
+    """Regular expression that URLs of DMI services have to match as a whole; empty: any may be registered."""
+    dmi_first_generation: Words = frozenset()
+    """URLs of DMI services that know only the paths of 2024, with the job in them."""
+    dmi_wait_seconds: PositiveFloat = 30.0
+    """How long the answer to a data job waits for DMI services to take its parts."""
+    dmi_poll_seconds: PositiveFloat = 1.0
+    """How long after it was handed over a part's status is asked; the pause doubles until something changes."""
+    dmi_longest_poll_seconds: PositiveFloat = 30.0
+    """The longest of these pauses."""
 
     # --- limits --------------------------------------------------------------------------------------------------
     max_calls: PositiveInt = 2000

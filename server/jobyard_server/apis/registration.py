@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 
+from jobyard_server.domain.catalog import Record
 from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
@@ -18,6 +19,10 @@ from jobyard_server.usecases.ports.results import ObjectStore, Topics
 SpecCheck: TypeAlias = Callable[[str], Mapping[str, Attribute]]
 """Takes the JSON text of a definition, executor or record; raises ``Refused`` for one that its API could not work
 with, else returns the attributes its lists filter by."""
+
+RecordKept: TypeAlias = Callable[[Tx, Record | None, Record | None], None]
+"""Takes a record before and after it was put or removed, in the same transaction; what follows from it is done there.
+Raises ``Refused`` for one that does not fit the others."""
 
 NounKind: TypeAlias = tuple[str, str]
 """An API and a kind of its definitions, executors or records: ``("dataone", "contract")``."""
@@ -61,6 +66,8 @@ class Options:
     """A watch that saw nothing for so long sends a checkpoint."""
     checks: Mapping[NounKind, SpecCheck] = field(default_factory=dict)
     """The checks of all APIs together, for the one API through which all of them are loaded."""
+    kept: Mapping[NounKind, RecordKept] = field(default_factory=dict)
+    """What follows when records are put or removed, of all APIs together."""
     apis: frozenset[str] = frozenset({"jobs"})
     """The APIs this server speaks; things of other ones are refused."""
     profiles: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +129,8 @@ class Api:
     """What lists of its jobs filter and sort by."""
     checks: Mapping[str, SpecCheck] = field(default_factory=dict)
     """By kind of definition, executor or record; kinds that are not named here are refused by none."""
+    kept: Mapping[str, RecordKept] = field(default_factory=dict)
+    """By kind of record: what follows when one is put or removed through the one API through which all are loaded."""
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The roles its clients know, with the permissions each holds unless a setting says otherwise."""
     deliveries: Mapping[str, DeliveryKind] = field(default_factory=dict)

@@ -111,7 +111,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     """By lower-case name."""
     body: bytes = b""
-    """At most the first 64 KiB."""
+    """As much of it as the call asked for."""
     problem: Problem | None = None
     message: str = ""
     """For people: what went wrong."""
@@ -128,6 +128,8 @@ class HttpCall:
     """Taken for JSON where no header says otherwise."""
     signing_secret: bytes | None = field(default=None, repr=False)
     """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
+    answer_bytes: int = 64 * 1024
+    """So much of the body of the answer is kept; more than usual only from peers that an operator registered."""
     own_token: bool = False
     """Whether the server shows the peer its own token (setting ``outbound_token_file``). Only for peers that an
     operator registered, never for an address that any client may choose."""

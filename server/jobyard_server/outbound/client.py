@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jobyard_server.outbound.policy import AddressPolicy
     from jobyard_server.outbound.token_file import TokenFile
 
-MAX_BODY: Final = 64 * 1024
 MAX_HEADERS: Final = 64
 CONNECT_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 2.0
@@ -135,7 +134,7 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         async with request as response:
-            body = await _first(response.content)
+            body = await _first(response.content, call.answer_bytes)
             headers = {name.lower(): value for name, value in list(response.headers.items())[:MAX_HEADERS]}
             if not response.content.at_eof():
                 # What is left is not read: the connection cannot be used again.
@@ -168,10 +167,10 @@ class HttpClient:
         return headers
 
 
-async def _first(content: aiohttp.StreamReader) -> bytes:
+async def _first(content: aiohttp.StreamReader, most: int) -> bytes:
     """The beginning of a body, as much as is kept."""
     pieces: list[bytes] = []
-    left = MAX_BODY
+    left = most
     while left > 0:
         piece = await content.read(left)
         if not piece:

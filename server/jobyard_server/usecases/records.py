@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from jobyard_server.domain.paging import Cursor, fingerprint, open_page, page_size, seal_page
 from jobyard_server.domain.reason import Reason, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jobyard_server.domain.catalog import Record
     from jobyard_server.domain.job import Attribute
     from jobyard_server.domain.reason import Refused
     from jobyard_server.usecases.call import Call
-    from jobyard_server.usecases.ports import Store
+    from jobyard_server.usecases.ports import Store, Tx
+
+
+Follow: TypeAlias = "Callable[[Tx, Record | None, Record | None], None]"
+"""Takes a record before and after a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,19 @@ async def put_record(
     *,
     api: str = "",
     attributes: Mapping[str, Attribute] | None = None,
+    follow: Follow | None = None,
 ) -> Record:
-    """Create or replace a record of an API, by default that of the call."""
-    return await store.run(
-        lambda tx: tx.put_record(api or call.api, call.tenant, kind, id_, body, attributes=attributes, by=call.user)
-    )
+    """Create or replace a record of an API, by default that of the call; ``follow`` does what follows from it."""
+    owner = api or call.api
+
+    def put(tx: Tx) -> Record:
+        before = tx.record(owner, call.tenant, kind, id_) if follow is not None else None
+        after = tx.put_record(owner, call.tenant, kind, id_, body, attributes=attributes, by=call.user)
+        if follow is not None:
+            follow(tx, before, after)
+        return after
+
+    return await store.run(put)
 
 
 async def get_record(store: Store, call: Call, kind: str, id_: str, *, api: str = "") -> Record:
@@ -64,9 +76,19 @@ async def list_records(
     return RecordPage(page, more)
 
 
-async def delete_record(store: Store, call: Call, kind: str, id_: str, *, api: str = "") -> None:
-    """Remove one."""
-    if not await store.run(lambda tx: tx.delete_record(api or call.api, call.tenant, kind, id_)):
+async def delete_record(
+    store: Store, call: Call, kind: str, id_: str, *, api: str = "", follow: Follow | None = None
+) -> None:
+    """Remove one; ``follow`` does what follows from that."""
+    owner = api or call.api
+
+    def delete(tx: Tx) -> bool:
+        before = tx.record(owner, call.tenant, kind, id_) if follow is not None else None
+        if before is not None and follow is not None:
+            follow(tx, before, None)
+        return tx.delete_record(owner, call.tenant, kind, id_)
+
+    if not await store.run(delete):
         raise _unknown(kind, id_)
 
 

@@ -30,7 +30,7 @@ from jobyard.ncmp.v1 import operation_pb2 as jobyard_dot_ncmp_dot_v1_dot_operati
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&jobyard/ncmp/v1/data_job_service.proto\x12\x0fjobyard.ncmp.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1ejobyard/ncmp/v1/data_job.proto\x1a\x1fjobyard/ncmp/v1/operation.proto\x1a!jobyard/rest/v1/annotations.proto\"\xff\x01\n\x13WriteDataJobRequest\x12\x1f\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\x12\"\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x14.google.api.HttpBody\x12:\n\x08metadata\x18\x04 \x01(\x0b\x32 .jobyard.ncmp.v1.DataJobMetadataB\x06\xe2\xf6\x18\x02H\x01\x12;\n\noperations\x18\x05 \x03(\x0b\x32\x1f.jobyard.ncmp.v1.WriteOperationB\x06\xe2\xf6\x18\x02H\x01\"A\n\x14WriteDataJobResponse\x12)\n\x08sub_jobs\x18\x01 \x03(\x0b\x32\x17.jobyard.ncmp.v1.SubJob\"\x9e\x01\n\x06SubJob\x12\x1f\n\nsub_job_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x03H\x00\x88\x01\x01\x12 \n\x10\x64mi_service_name\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\x12 \n\x10\x64\x61ta_producer_id\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\x12\x14\n\x07problem\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\r\n\x0b_sub_job_idB\n\n\x08_problem\"\x98\x02\n\x12ReadDataJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x38\n\x0fread_properties\x18\x04 \x01(\x0b\x32\x1f.jobyard.ncmp.v1.ReadProperties\x12\\\n\x11\x63ustom_properties\x18\x05 \x03(\x0b\x32\x39.jobyard.ncmp.v1.ReadDataJobRequest.CustomPropertiesEntryB\x06\xd2\xf6\x18\x02X\x01\x1a\x37\n\x15\x43ustomPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x0eReadProperties\x12\x1a\n\x12\x64\x61ta_node_selector\x18\x01 \x01(\t\x12\x14\n\x0cresults_type\x18\x02 \x01(\t\"\x98\x02\n\x13ReadDataJobResponse\x12\x1b\n\x13\x62roadcast_selectors\x18\x01 \x03(\t\x12M\n\rdmi_selectors\x18\x02 \x03(\x0b\x32\x36.jobyard.ncmp.v1.ReadDataJobResponse.DmiSelectorsEntry\x12\x1b\n\x13not_ready_selectors\x18\x03 \x03(\t\x12\x17\n\x0f\x65rror_selectors\x18\x04 \x03(\t\x1aW\n\x11\x44miSelectorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".jobyard.ncmp.v1.ProducerSelectors:\x02\x38\x01:\x06\x82\xf6\x18\x02\x08\x02\"\xaf\x01\n\x11ProducerSelectors\x12L\n\tproducers\x18\x01 \x03(\x0b\x32\x31.jobyard.ncmp.v1.ProducerSelectors.ProducersEntryB\x06\xd2\xf6\x18\x02@\x01\x1aL\n\x0eProducersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.jobyard.ncmp.v1.Selectors:\x02\x38\x01\"&\n\tSelectors\x12\x19\n\tselectors\x18\x01 \x03(\tB\x06\xd2\xf6\x18\x02@\x01\"\xa4\x01\n\x17GetDataJobStatusRequest\x12\x1c\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12%\n\x14\x64\x61ta_producer_job_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x10\x64\x61ta_producer_id\x18\x03 \x01(\t\x12*\n\rauthorization\x18\x04 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"@\n\x18GetDataJobStatusResponse\x12$\n\x06status\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"\xb9\x01\n\x17GetDataJobResultRequest\x12\x1c\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12%\n\x14\x64\x61ta_producer_job_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x10\x64\x61ta_producer_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\rauthorization\x18\x05 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"@\n\x18GetDataJobResultResponse\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xe7\x06\n\x0e\x44\x61taJobService\x12\xf3\x01\n\x0cWriteDataJob\x12$.jobyard.ncmp.v1.WriteDataJobRequest\x1a%.jobyard.ncmp.v1.WriteDataJobResponse\"\x95\x01\xe2\xf4\x18\n\x1a\x08sub_jobs\xea\xf4\x18=\n\x10\x61pplication/json\n application/3gpp-json-patch+json\x18\x01 \x80\x80\x80 (\x05\x82\xf5\x18\x0c\n\nncmp.write\x82\xd3\xe4\x93\x02\x30\"(/do-not-use/dataJobs/{data_job_id}/write:\x04\x62ody\x12\x90\x01\n\x0bReadDataJob\x12#.jobyard.ncmp.v1.ReadDataJobRequest\x1a$.jobyard.ncmp.v1.ReadDataJobResponse\"6\x90\x02\x01\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02\x1e\"\x19/do-not-use/dataJobs/read:\x01*\x12\xdf\x01\n\x10GetDataJobStatus\x12(.jobyard.ncmp.v1.GetDataJobStatusRequest\x1a).jobyard.ncmp.v1.GetDataJobStatusResponse\"v\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02R\x12P/do-not-use/dataJobs/{data_job_id}/dataProducerJob/{data_producer_job_id}/status\x12\xdf\x01\n\x10GetDataJobResult\x12(.jobyard.ncmp.v1.GetDataJobResultRequest\x1a).jobyard.ncmp.v1.GetDataJobResultResponse\"v\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06result\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02R\x12P/do-not-use/dataJobs/{data_job_id}/dataProducerJob/{data_producer_job_id}/result\x1a\x08\x92\xf4\x18\x04ncmpb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&jobyard/ncmp/v1/data_job_service.proto\x12\x0fjobyard.ncmp.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1ejobyard/ncmp/v1/data_job.proto\x1a\x1fjobyard/ncmp/v1/operation.proto\x1a!jobyard/rest/v1/annotations.proto\"\xfd\x01\n\x13WriteDataJobRequest\x12\x1d\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12*\n\rauthorization\x18\x02 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\x12\"\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x14.google.api.HttpBody\x12:\n\x08metadata\x18\x04 \x01(\x0b\x32 .jobyard.ncmp.v1.DataJobMetadataB\x06\xe2\xf6\x18\x02H\x01\x12;\n\noperations\x18\x05 \x03(\x0b\x32\x1f.jobyard.ncmp.v1.WriteOperationB\x06\xe2\xf6\x18\x02H\x01\"A\n\x14WriteDataJobResponse\x12)\n\x08sub_jobs\x18\x01 \x03(\x0b\x32\x17.jobyard.ncmp.v1.SubJob\"\x9e\x01\n\x06SubJob\x12\x1f\n\nsub_job_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x03H\x00\x88\x01\x01\x12 \n\x10\x64mi_service_name\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\x12 \n\x10\x64\x61ta_producer_id\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02\x08\x02\x12\x14\n\x07problem\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\r\n\x0b_sub_job_idB\n\n\x08_problem\"\x98\x02\n\x12ReadDataJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x38\n\x0fread_properties\x18\x04 \x01(\x0b\x32\x1f.jobyard.ncmp.v1.ReadProperties\x12\\\n\x11\x63ustom_properties\x18\x05 \x03(\x0b\x32\x39.jobyard.ncmp.v1.ReadDataJobRequest.CustomPropertiesEntryB\x06\xd2\xf6\x18\x02X\x01\x1a\x37\n\x15\x43ustomPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x0eReadProperties\x12\x1a\n\x12\x64\x61ta_node_selector\x18\x01 \x01(\t\x12\x14\n\x0cresults_type\x18\x02 \x01(\t\"\x98\x02\n\x13ReadDataJobResponse\x12\x1b\n\x13\x62roadcast_selectors\x18\x01 \x03(\t\x12M\n\rdmi_selectors\x18\x02 \x03(\x0b\x32\x36.jobyard.ncmp.v1.ReadDataJobResponse.DmiSelectorsEntry\x12\x1b\n\x13not_ready_selectors\x18\x03 \x03(\t\x12\x17\n\x0f\x65rror_selectors\x18\x04 \x03(\t\x1aW\n\x11\x44miSelectorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".jobyard.ncmp.v1.ProducerSelectors:\x02\x38\x01:\x06\x82\xf6\x18\x02\x08\x02\"\xaf\x01\n\x11ProducerSelectors\x12L\n\tproducers\x18\x01 \x03(\x0b\x32\x31.jobyard.ncmp.v1.ProducerSelectors.ProducersEntryB\x06\xd2\xf6\x18\x02@\x01\x1aL\n\x0eProducersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.jobyard.ncmp.v1.Selectors:\x02\x38\x01\"&\n\tSelectors\x12\x19\n\tselectors\x18\x01 \x03(\tB\x06\xd2\xf6\x18\x02@\x01\"\xa4\x01\n\x17GetDataJobStatusRequest\x12\x1c\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12%\n\x14\x64\x61ta_producer_job_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x10\x64\x61ta_producer_id\x18\x03 \x01(\t\x12*\n\rauthorization\x18\x04 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"@\n\x18GetDataJobStatusResponse\x12$\n\x06status\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"\xb9\x01\n\x17GetDataJobResultRequest\x12\x1c\n\x0b\x64\x61ta_job_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12%\n\x14\x64\x61ta_producer_job_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x10\x64\x61ta_producer_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\rauthorization\x18\x05 \x01(\tB\x13\xda\xf6\x18\x0f\n\rAuthorization\"@\n\x18GetDataJobResultResponse\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xe7\x06\n\x0e\x44\x61taJobService\x12\xf3\x01\n\x0cWriteDataJob\x12$.jobyard.ncmp.v1.WriteDataJobRequest\x1a%.jobyard.ncmp.v1.WriteDataJobResponse\"\x93\x01\xe2\xf4\x18\n\x1a\x08sub_jobs\xea\xf4\x18;\n\x10\x61pplication/json\n application/3gpp-json-patch+json\x18\x01 \x80\x80\x80 \x82\xf5\x18\x0c\n\nncmp.write\x82\xd3\xe4\x93\x02\x30\"(/do-not-use/dataJobs/{data_job_id}/write:\x04\x62ody(\x01\x12\x90\x01\n\x0bReadDataJob\x12#.jobyard.ncmp.v1.ReadDataJobRequest\x1a$.jobyard.ncmp.v1.ReadDataJobResponse\"6\x90\x02\x01\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02\x1e\"\x19/do-not-use/dataJobs/read:\x01*\x12\xdf\x01\n\x10GetDataJobStatus\x12(.jobyard.ncmp.v1.GetDataJobStatusRequest\x1a).jobyard.ncmp.v1.GetDataJobStatusResponse\"v\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06status\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02R\x12P/do-not-use/dataJobs/{data_job_id}/dataProducerJob/{data_producer_job_id}/status\x12\xdf\x01\n\x10GetDataJobResult\x12(.jobyard.ncmp.v1.GetDataJobResultRequest\x1a).jobyard.ncmp.v1.GetDataJobResultResponse\"v\x90\x02\x01\xe2\xf4\x18\x08\x1a\x06result\x82\xf5\x18\x0b\n\tncmp.read\x82\xd3\xe4\x93\x02R\x12P/do-not-use/dataJobs/{data_job_id}/dataProducerJob/{data_producer_job_id}/result\x1a\x08\x92\xf4\x18\x04ncmpb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.ncmp.v1.data_job_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WRITEDATAJOBREQUEST'].fields_by_name['data_job_id']._loaded_options = None
-  _globals['_WRITEDATAJOBREQUEST'].fields_by_name['data_job_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_WRITEDATAJOBREQUEST'].fields_by_name['data_job_id']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_WRITEDATAJOBREQUEST'].fields_by_name['authorization']._loaded_options = None
   _globals['_WRITEDATAJOBREQUEST'].fields_by_name['authorization']._serialized_options = b'\332\366\030\017\n\rAuthorization'
   _globals['_WRITEDATAJOBREQUEST'].fields_by_name['metadata']._loaded_options = None
@@ -80,7 +80,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAJOBSERVICE']._loaded_options = None
   _globals['_DATAJOBSERVICE']._serialized_options = b'\222\364\030\004ncmp'
   _globals['_DATAJOBSERVICE'].methods_by_name['WriteDataJob']._loaded_options = None
-  _globals['_DATAJOBSERVICE'].methods_by_name['WriteDataJob']._serialized_options = b'\342\364\030\n\032\010sub_jobs\352\364\030=\n\020application/json\n application/3gpp-json-patch+json\030\001 \200\200\200 (\005\202\365\030\014\n\nncmp.write\202\323\344\223\0020\"(/do-not-use/dataJobs/{data_job_id}/write:\004body'
+  _globals['_DATAJOBSERVICE'].methods_by_name['WriteDataJob']._serialized_options = b'\342\364\030\n\032\010sub_jobs\352\364\030;\n\020application/json\n application/3gpp-json-patch+json\030\001 \200\200\200 \202\365\030\014\n\nncmp.write\202\323\344\223\0020\"(/do-not-use/dataJobs/{data_job_id}/write:\004body'
   _globals['_DATAJOBSERVICE'].methods_by_name['ReadDataJob']._loaded_options = None
   _globals['_DATAJOBSERVICE'].methods_by_name['ReadDataJob']._serialized_options = b'\220\002\001\202\365\030\013\n\tncmp.read\202\323\344\223\002\036\"\031/do-not-use/dataJobs/read:\001*'
   _globals['_DATAJOBSERVICE'].methods_by_name['GetDataJobStatus']._loaded_options = None
@@ -88,35 +88,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAJOBSERVICE'].methods_by_name['GetDataJobResult']._loaded_options = None
   _globals['_DATAJOBSERVICE'].methods_by_name['GetDataJobResult']._serialized_options = b'\220\002\001\342\364\030\010\032\006result\202\365\030\013\n\tncmp.read\202\323\344\223\002R\022P/do-not-use/dataJobs/{data_job_id}/dataProducerJob/{data_producer_job_id}/result'
   _globals['_WRITEDATAJOBREQUEST']._serialized_start=246
-  _globals['_WRITEDATAJOBREQUEST']._serialized_end=501
-  _globals['_WRITEDATAJOBRESPONSE']._serialized_start=503
-  _globals['_WRITEDATAJOBRESPONSE']._serialized_end=568
-  _globals['_SUBJOB']._serialized_start=571
-  _globals['_SUBJOB']._serialized_end=729
-  _globals['_READDATAJOBREQUEST']._serialized_start=732
-  _globals['_READDATAJOBREQUEST']._serialized_end=1012
-  _globals['_READDATAJOBREQUEST_CUSTOMPROPERTIESENTRY']._serialized_start=957
-  _globals['_READDATAJOBREQUEST_CUSTOMPROPERTIESENTRY']._serialized_end=1012
-  _globals['_READPROPERTIES']._serialized_start=1014
-  _globals['_READPROPERTIES']._serialized_end=1080
-  _globals['_READDATAJOBRESPONSE']._serialized_start=1083
-  _globals['_READDATAJOBRESPONSE']._serialized_end=1363
-  _globals['_READDATAJOBRESPONSE_DMISELECTORSENTRY']._serialized_start=1268
-  _globals['_READDATAJOBRESPONSE_DMISELECTORSENTRY']._serialized_end=1355
-  _globals['_PRODUCERSELECTORS']._serialized_start=1366
-  _globals['_PRODUCERSELECTORS']._serialized_end=1541
-  _globals['_PRODUCERSELECTORS_PRODUCERSENTRY']._serialized_start=1465
-  _globals['_PRODUCERSELECTORS_PRODUCERSENTRY']._serialized_end=1541
-  _globals['_SELECTORS']._serialized_start=1543
-  _globals['_SELECTORS']._serialized_end=1581
-  _globals['_GETDATAJOBSTATUSREQUEST']._serialized_start=1584
-  _globals['_GETDATAJOBSTATUSREQUEST']._serialized_end=1748
-  _globals['_GETDATAJOBSTATUSRESPONSE']._serialized_start=1750
-  _globals['_GETDATAJOBSTATUSRESPONSE']._serialized_end=1814
-  _globals['_GETDATAJOBRESULTREQUEST']._serialized_start=1817
-  _globals['_GETDATAJOBRESULTREQUEST']._serialized_end=2002
-  _globals['_GETDATAJOBRESULTRESPONSE']._serialized_start=2004
-  _globals['_GETDATAJOBRESULTRESPONSE']._serialized_end=2068
-  _globals['_DATAJOBSERVICE']._serialized_start=2071
-  _globals['_DATAJOBSERVICE']._serialized_end=2942
+  _globals['_WRITEDATAJOBREQUEST']._serialized_end=499
+  _globals['_WRITEDATAJOBRESPONSE']._serialized_start=501
+  _globals['_WRITEDATAJOBRESPONSE']._serialized_end=566
+  _globals['_SUBJOB']._serialized_start=569
+  _globals['_SUBJOB']._serialized_end=727
+  _globals['_READDATAJOBREQUEST']._serialized_start=730
+  _globals['_READDATAJOBREQUEST']._serialized_end=1010
+  _globals['_READDATAJOBREQUEST_CUSTOMPROPERTIESENTRY']._serialized_start=955
+  _globals['_READDATAJOBREQUEST_CUSTOMPROPERTIESENTRY']._serialized_end=1010
+  _globals['_READPROPERTIES']._serialized_start=1012
+  _globals['_READPROPERTIES']._serialized_end=1078
+  _globals['_READDATAJOBRESPONSE']._serialized_start=1081
+  _globals['_READDATAJOBRESPONSE']._serialized_end=1361
+  _globals['_READDATAJOBRESPONSE_DMISELECTORSENTRY']._serialized_start=1266
+  _globals['_READDATAJOBRESPONSE_DMISELECTORSENTRY']._serialized_end=1353
+  _globals['_PRODUCERSELECTORS']._serialized_start=1364
+  _globals['_PRODUCERSELECTORS']._serialized_end=1539
+  _globals['_PRODUCERSELECTORS_PRODUCERSENTRY']._serialized_start=1463
+  _globals['_PRODUCERSELECTORS_PRODUCERSENTRY']._serialized_end=1539
+  _globals['_SELECTORS']._serialized_start=1541
+  _globals['_SELECTORS']._serialized_end=1579
+  _globals['_GETDATAJOBSTATUSREQUEST']._serialized_start=1582
+  _globals['_GETDATAJOBSTATUSREQUEST']._serialized_end=1746
+  _globals['_GETDATAJOBSTATUSRESPONSE']._serialized_start=1748
+  _globals['_GETDATAJOBSTATUSRESPONSE']._serialized_end=1812
+  _globals['_GETDATAJOBRESULTREQUEST']._serialized_start=1815
+  _globals['_GETDATAJOBRESULTREQUEST']._serialized_end=2000
+  _globals['_GETDATAJOBRESULTRESPONSE']._serialized_start=2002
+  _globals['_GETDATAJOBRESULTRESPONSE']._serialized_end=2066
+  _globals['_DATAJOBSERVICE']._serialized_start=2069
+  _globals['_DATAJOBSERVICE']._serialized_end=2940
 # @@protoc_insertion_point(module_scope)

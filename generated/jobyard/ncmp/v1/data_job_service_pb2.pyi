@@ -23,7 +23,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WriteDataJobRequest(_message.Message):
-    """A write job: as JSON in `body`, or as messages in `metadata` and `operations`."""
+    """A piece of a write job, which comes either as JSON in `body`, or as messages in `metadata` and `operations`. What is
+    not repeated counts in the first piece only.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,13 +35,14 @@ class WriteDataJobRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
     data_job_id: _builtins.str
-    """Required. Name of the job, which the caller chooses."""
+    """Required in the first piece. Name of the job, which the caller chooses."""
     authorization: _builtins.str
     """The credentials of the caller, which are shown to the DMI services where the server is set so."""
     @_builtins.property
     def body(self) -> _httpbody_pb2.HttpBody:
         """The job as JSON: `{"dataJobMetadata": {"destination", "dataAcceptType", "dataContentType"}, "dataJobWriteRequest":
-        {"data": [{"path", "op", "operationId", "value"}]}}`. Values are passed on byte for byte.
+        {"data": [{"path", "op", "operationId", "value"}]}}`. Values are passed on byte for byte. The pieces follow each
+        other without anything in between.
         """
 
     @_builtins.property
@@ -48,7 +51,7 @@ class WriteDataJobRequest(_message.Message):
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.WriteOperation]:
-        """The operations, instead of `body`."""
+        """Operations, instead of `body`; those of all pieces, in order."""
 
     def __init__(
         self,

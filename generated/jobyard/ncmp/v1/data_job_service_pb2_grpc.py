@@ -35,7 +35,7 @@ class DataJobServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.WriteDataJob = channel.unary_unary(
+        self.WriteDataJob = channel.stream_unary(
                 '/jobyard.ncmp.v1.DataJobService/WriteDataJob',
                 request_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.WriteDataJobRequest.SerializeToString,
                 response_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.WriteDataJobResponse.FromString,
@@ -61,7 +61,7 @@ class DataJobServiceServicer:
     """DataJobService splits data jobs by data producer, hands the parts to the DMI services, and follows them.
     """
 
-    def WriteDataJob(self, request, context):
+    def WriteDataJob(self, request_iterator, context):
         """Splits a write job by DMI service and data producer, and hands each part to its DMI service.
 
         Every operation goes to the target whose alternate id is the longest beginning of its path; a path without one
@@ -69,6 +69,9 @@ class DataJobServiceServicer:
         are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
         to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
         The same request under the same name is the same job.
+
+        A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
+        messages, one for a small job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +101,7 @@ class DataJobServiceServicer:
 
 def add_DataJobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'WriteDataJob': grpc.unary_unary_rpc_method_handler(
+            'WriteDataJob': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteDataJob,
                     request_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.WriteDataJobRequest.FromString,
                     response_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.WriteDataJobResponse.SerializeToString,
@@ -131,7 +134,7 @@ class DataJobService:
     """
 
     @staticmethod
-    def WriteDataJob(request,
+    def WriteDataJob(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -141,8 +144,8 @@ class DataJobService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/jobyard.ncmp.v1.DataJobService/WriteDataJob',
             jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.WriteDataJobRequest.SerializeToString,

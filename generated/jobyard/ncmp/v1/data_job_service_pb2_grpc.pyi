@@ -33,7 +33,7 @@ class DataJobServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DataJobServiceAsyncStub: ...
-    WriteDataJob: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.WriteDataJobRequest, _data_job_service_pb2.WriteDataJobResponse]
+    WriteDataJob: _grpc.StreamUnaryMultiCallable[_data_job_service_pb2.WriteDataJobRequest, _data_job_service_pb2.WriteDataJobResponse]
     """Splits a write job by DMI service and data producer, and hands each part to its DMI service.
 
     Every operation goes to the target whose alternate id is the longest beginning of its path; a path without one
@@ -41,6 +41,9 @@ class DataJobServiceStub:
     are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
     to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
     The same request under the same name is the same job.
+
+    A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
+    messages, one for a small job.
     """
     ReadDataJob: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.ReadDataJobRequest, _data_job_service_pb2.ReadDataJobResponse]
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
@@ -54,7 +57,7 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     """DataJobService splits data jobs by data producer, hands the parts to the DMI services, and follows them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    WriteDataJob: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.WriteDataJobRequest, _data_job_service_pb2.WriteDataJobResponse]  # type: ignore[assignment]
+    WriteDataJob: _aio.StreamUnaryMultiCallable[_data_job_service_pb2.WriteDataJobRequest, _data_job_service_pb2.WriteDataJobResponse]  # type: ignore[assignment]
     """Splits a write job by DMI service and data producer, and hands each part to its DMI service.
 
     Every operation goes to the target whose alternate id is the longest beginning of its path; a path without one
@@ -62,6 +65,9 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
     to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
     The same request under the same name is the same job.
+
+    A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
+    messages, one for a small job.
     """
     ReadDataJob: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.ReadDataJobRequest, _data_job_service_pb2.ReadDataJobResponse]  # type: ignore[assignment]
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
@@ -76,7 +82,7 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def WriteDataJob(
         self,
-        request: _data_job_service_pb2.WriteDataJobRequest,
+        request_iterator: _MaybeAsyncIterator[_data_job_service_pb2.WriteDataJobRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_data_job_service_pb2.WriteDataJobResponse, _abc.Awaitable[_data_job_service_pb2.WriteDataJobResponse]]:
         """Splits a write job by DMI service and data producer, and hands each part to its DMI service.
@@ -86,6 +92,9 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
         to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
         The same request under the same name is the same job.
+
+        A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
+        messages, one for a small job.
         """
 
     @_abc_1.abstractmethod

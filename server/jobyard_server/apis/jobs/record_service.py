@@ -26,7 +26,14 @@ class RecordService(record_service_pb2_grpc.RecordServiceServicer):
         record = request.record
         body, attributes = mapping_catalog.record_body(record, self._options)
         kept = await put_record(
-            self._store, current_call(), record.kind, record.id, body, api=record.api, attributes=attributes
+            self._store,
+            current_call(),
+            record.kind,
+            record.id,
+            body,
+            api=record.api,
+            attributes=attributes,
+            follow=self._options.kept.get((record.api, record.kind)),
         )
         return record_service_pb2.PutRecordResponse(record=mapping_catalog.record_message(kept))
 
@@ -57,5 +64,6 @@ class RecordService(record_service_pb2_grpc.RecordServiceServicer):
     async def DeleteRecord(
         self, request: record_service_pb2.DeleteRecordRequest, context: object
     ) -> record_service_pb2.DeleteRecordResponse:
-        await delete_record(self._store, current_call(), request.kind, request.id, api=request.api)
+        follow = self._options.kept.get((request.api, request.kind))
+        await delete_record(self._store, current_call(), request.kind, request.id, api=request.api, follow=follow)
         return record_service_pb2.DeleteRecordResponse()

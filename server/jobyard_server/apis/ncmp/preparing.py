@@ -1,0 +1,85 @@
+"""Makes parts out of a job: finds the targets of its operations and splits them, some at a time and off the loop.
+
+What a part is sent is written while it grows, so that a large job is never in memory twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+
+from jobyard_server.apis.ncmp.nouns import API, REFERENCE
+from jobyard_server.apis.ncmp.routing import ProducerKey, Route, Routes, candidates
+from jobyard_server.apis.ncmp.splitting import Part, Splitter
+from jobyard_server.usecases.contents import Keeping
+from jobyard_server.usecases.ports import Store, Tx
+
+STEP: Final = 4096
+"""Operations whose targets are looked up together: what they could be is in memory at the same time."""
+LARGE: Final = 1024 * 1024
+"""Bytes of a part that are kept as soon as they are there; less is written with the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A part that can be stored with its job."""
+
+    key: ProducerKey
+    operations: int
+    body: str
+    """Under which name is kept what it is sent."""
+    rest: bytearray
+    """That itself, when it is small."""
+    written: Keeping | None
+    """How much of it was written, when it is large."""
+    size: int
+
+    def keep(self, tx: Tx, job: int) -> None:
+        """Keep what it is sent for as long as its job is."""
+        if self.written is None:
+            tx.put_blob(self.body, self.rest, job=job)
+        else:
+            tx.finish_blob(self.body, self.size, self.written.digest, job=job)
+
+
+async def make_parts(
+    store: Store, tenant: str, operations: Sequence[msgspec.Raw], splitter: Splitter
+) -> Sequence[Prepared]:
+    """Split all operations; raises ``Refused`` for one that cannot be, and then there are no parts."""
+    name = f"ncmp/{uuid4()}"
+    routes, known, written = Routes(), dict[str, Route](), dict[ProducerKey, Keeping]()
+    for start in range(0, len(operations), STEP):
+        step = operations[start : start + STEP]
+        wanted = await asyncio.to_thread(_wanted, splitter, step, known)
+        found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
+        known.update((id_, routes(body)) for id_, body in found.items())
+        await asyncio.to_thread(splitter.take, step, known)
+        for number, part in enumerate(splitter.parts):
+            if len(part.body) >= LARGE:
+                await _write(written.setdefault(part.key, Keeping(store, f"{name}/{number}")), part)
+    return [
+        await _prepared(part, f"{name}/{number}", written.get(part.key)) for number, part in enumerate(splitter.end())
+    ]
+
+
+async def _prepared(part: Part, name: str, written: Keeping | None) -> Prepared:
+    size = len(part.body)
+    if written is not None:
+        await _write(written, part)
+        size = (await written.end()).size
+    return Prepared(part.key, part.count, name, part.body, written, size)
+
+
+async def _write(written: Keeping, part: Part) -> None:
+    await written.add(bytes(part.body))
+    part.body.clear()
+
+
+def _wanted(splitter: Splitter, step: Sequence[msgspec.Raw], known: dict[str, Route]) -> list[str]:
+    """What could be a target of some operations and is not known as one."""
+    return sorted(candidates(splitter.paths(step)) - known.keys())
