@@ -97,8 +97,8 @@ def bound(field: str, text: str, op: Op) -> int:
     zone = zulu or f"{'-' if sign == '-' else '+'}{offset}"
     try:
         micros = instant(f"{clock}.{fraction[:_STORED_DIGITS]}{zone}")
-    except ValueError as error:
-        raise invalid(field, f"{error}: {text!r}") from None
+    except ValueError:
+        raise invalid(field, f"is no time that exists: {text!r}") from None
     # Nothing is stored between two microseconds: a lower bound there begins at the next one.
     return micros + 1 if op is Op.GE and fraction[_STORED_DIGITS:].strip("0") else micros
 
