@@ -1,11 +1,16 @@
 """Definitions, executors, queues and records: put, replaced, listed and removed."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from jobyard_server.domain.catalog import NewDefinition, NewExecutor, Queue, QueueOrder, QueueStatus, Reach, TimeSlot
+from jobyard_server.domain.fields import Kind
+from jobyard_server.domain.filter import Comparison, Not, Op
 from jobyard_server.domain.job import LeaseLoss, RetryPolicy
+from jobyard_server.domain.reason import Reason, Refused
+from jobyard_server.usecases.ports import DefinitionQuery, Order
 
 DEFINITION = NewDefinition(
     "sample", "acme", "ann", "print", 2, "contract", "base", "Print", enabled=False, queue="slow", spec='{"a":  1.0}',
@@ -32,6 +37,57 @@ async def test_a_replaced_definition_keeps_who_made_it(store):
     assert (second.created_by, second.created_at, second.revision) == ("ann", first.created_at, 2)
     assert (second.spec, second.enabled, second.retry) == ('{"c":3}', True, RetryPolicy())
     assert second.updated_at >= first.updated_at
+
+
+SHELF = DefinitionQuery("sample", "acme", "book", {"colour": Kind.TEXT, "size": Kind.INT})
+
+
+@pytest.fixture
+async def shelf(store):
+    """Definitions of two kinds, two tenants and two APIs; those of the query have the names a to e."""
+    for number, name in enumerate("ecbda"):
+        attributes = {"colour": "red" if number % 2 else None, "size": number}
+        for api, tenant, kind in (("sample", "acme", "book"), ("sample", "acme", "map"), ("sample", "other", "book")):
+            new = NewDefinition(
+                api, tenant, "ann", f"{kind}-{number}", kind=kind, display_name=name, attributes=attributes
+            )
+            await store.run(lambda tx: tx.put_definition(new))  # noqa: B023 - run before the next one
+    return store
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({}, "ecbda"),
+        ({"order": (Order("display_name"),)}, "abcde"),
+        ({"order": (Order("display_name"),), "limit": 2, "offset": 1}, "bc"),
+        ({"order": (Order("size", descending=True),)}, "adbce"),
+        ({"order": (Order("colour"), Order("display_name", descending=True))}, "ebadc"),
+        ({"where": Comparison("colour", Op.EQ, "red")}, "cd"),
+        ({"where": Not(Comparison("colour", Op.EQ, "red"))}, "eba"),
+        ({"where": Comparison("size", Op.GE, 3)}, "da"),
+        ({"where": Comparison("display_name", Op.IN, ("a", "x"))}, "a"),
+        ({"where": Comparison("created_at", Op.LE, 0)}, ""),
+    ],
+)
+async def test_definitions_of_a_kind_are_filtered_and_sorted(shelf, change, names):
+    query = dataclasses.replace(SHELF, **change)
+    assert "".join(each.display_name for each in await shelf.read.definitions_of(query)) == names
+    count = await shelf.read.count_definitions(query)
+    assert count == (5 if "limit" in change else len(names))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"where": Comparison("height", Op.EQ, "1")}, Reason.INVALID_FILTER),
+        ({"order": (Order("height"),)}, Reason.INVALID_ORDER),
+    ],
+)
+async def test_what_definitions_do_not_have_is_refused(shelf, change, reason):
+    with pytest.raises(Refused) as caught:
+        await shelf.read.definitions_of(dataclasses.replace(SHELF, **change))
+    assert caught.value.refusal.reason is reason
 
 
 async def test_the_newest_version_is_found_and_removed_first(store):

@@ -88,6 +88,12 @@ JOB_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 """What conditions and orders may name beside labels: columns. Any other name is an attribute of the job's API."""
 
+DEFINITION_COLUMNS: Final[Mapping[str, Kind]] = {
+    **dict.fromkeys(("id", "base", "display_name", "queue", "created_by"), Kind.TEXT),
+    **dict.fromkeys(("created_at", "updated_at"), Kind.INSTANT),
+}
+"""The same of definitions; all of them have a value."""
+
 FIRST_RESULT: Final = "first_result"
 """The result of a job's first subjob, as JSON text: for conditions alone, and without an index."""
 

@@ -14,7 +14,7 @@ from jobyard_server.store.expressions import Term, term
 from jobyard_server.store.rows import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jobyard_server.domain.fields import Kind
 
@@ -29,6 +29,8 @@ class Conditions:
 
     attributes: Mapping[str, Kind]
     parameters: list[Any] = field(default_factory=list)
+    term: Callable[[str, Mapping[str, Kind]], Term | None] = term
+    """What a name is in SQL."""
 
     def sql(self, expression: Expression) -> str:
         """The condition; raises ``Refused`` (INVALID_FILTER) for a field that jobs of this API do not have."""
@@ -42,7 +44,7 @@ class Conditions:
             case Comparison(name, op, value):
                 if name.startswith(LABELS_PREFIX):
                     return self._label(name.removeprefix(LABELS_PREFIX), op, value)
-                found = term(name, self.attributes)
+                found = self.term(name, self.attributes)
                 if found is None:
                     problem = f"{name} is not a field of these jobs"
                     raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem))

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.fields import FIRST_RESULT, INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
+from jobyard_server.domain.fields import DEFINITION_COLUMNS, FIRST_RESULT, INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,13 @@ class Term:
         return INT64_MIN if self.number else ""
 
 
+def definition_term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+    """The same of definitions."""
+    if name in DEFINITION_COLUMNS:
+        return Term(name, number=DEFINITION_COLUMNS[name] is not Kind.TEXT)
+    return _attribute(name, attributes)
+
+
 def term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
     """The column or attribute of a name; ``None`` when there is none."""
     if name in JOB_COLUMNS:
@@ -45,9 +52,13 @@ def term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
         return _present(name, number=number) if name in NULLABLE else Term(name, number)
     if name == FIRST_RESULT:
         return _present(_FIRST_RESULT, number=False)
-    if name in attributes:
-        return _present(f"json_extract(attributes, '$.{name}')", number=attributes[name] is Kind.INT)
-    return None
+    return _attribute(name, attributes)
+
+
+def _attribute(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+    if name not in attributes:
+        return None
+    return _present(f"json_extract(attributes, '$.{name}')", number=attributes[name] is Kind.INT)
 
 
 def _present(source: str, *, number: bool) -> Term:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from jobyard_server.store import query_definitions
 from jobyard_server.store import rows_catalog as rows
 from jobyard_server.store.blobs import read_blob
 from jobyard_server.store.rows import given, kept
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
     from jobyard_server.store.sets import Sets
+    from jobyard_server.usecases.ports import DefinitionQuery
 
 T = TypeVar("T")
 
@@ -62,6 +64,17 @@ class CatalogReader(ABC):
         where, parameters = _scope(api, tenant, ("api", "tenant", "id", "version"), place)
         sql = f"{_DEFINITIONS}{where} ORDER BY api, tenant, id, version LIMIT {limit:d}"
         return await self.many(sql, parameters, rows.definition)
+
+    async def definitions_of(self, query: DefinitionQuery) -> Sequence[Definition]:
+        """The definitions a query names."""
+        statement = query_definitions.page(query)
+        return await self.many(statement.sql, statement.parameters, rows.definition)
+
+    async def count_definitions(self, query: DefinitionQuery) -> int:
+        """How many definitions a query names, its paging ignored."""
+        statement = query_definitions.count(query)
+        ((number,),) = await self.many(statement.sql, statement.parameters, tuple)
+        return int(number)
 
     async def executor(self, api: str, tenant: str, id_: str) -> Executor | None:
         """One executor."""

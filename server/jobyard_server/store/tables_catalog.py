@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from sqlalchemy import Index
+
 from jobyard_server.store.columns import (
     BIG,
     Row,
@@ -18,7 +20,10 @@ class DefinitionRow(Row, table=True):
     """What can be run."""
 
     __tablename__ = "definitions"
-    __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
+    __table_args__: ClassVar[Any] = (
+        Index("ix_definitions_name", "api", "tenant", "kind", "display_name", "id"),
+        {"sqlite_with_rowid": False},
+    )
 
     api: str = part_of_key()
     tenant: str = part_of_key()

@@ -95,6 +95,8 @@ def test_times_are_compared_as_they_are_shown(yard, jobs):
         ("limit=many", 1126),
         ("sortBy=nothing", 0),
         ("sortBy=name:sideways", 0),
+        ("sortBy=links", 0),
+        ("sortBy=version", 0),
     ],
 )
 @pytest.mark.parametrize("path", [JOBS, REQUESTS, DEFINITIONS])
@@ -143,3 +145,75 @@ def test_requests_and_definitions_are_listed_sorted_and_filtered(yard):
         assert (short.json["name"], short.json["version"]) == ("shelf 3", 2)
         pages = walk(yard, f"{path}?filter={quote('startsWith(name,shelf)')}&limit=2&sortBy=name:descending")
         assert [item["name"] for page in pages for item in page["items"]] == ["shelf 3", "shelf 2", "shelf 1"]
+
+
+@pytest.fixture(scope="module")
+def shelf(yard):
+    """Kept requests: what each is found by."""
+    said = {
+        "a": {"description": "first", "arguments": {"X": "<1>"}, "expiresAfter": "PT72H"},
+        "b": {"properties": [{"name": "mood", "value": "good"}], "createdByApplication": "app"},
+        "c": {"jobDefinition": {**INLINE, "name": "other", "type": "casl"}},
+    }
+    for name, members in said.items():
+        body = {"name": f"book {name}", "jobDefinition": INLINE, **members}
+        assert yard.ask("POST", REQUESTS, body=body).status == 201
+    return said
+
+
+@pytest.mark.parametrize(
+    ("filter_", "names"),
+    [
+        ("eq(description,first)", "a"),
+        ("contains(arguments,'<1')", "a"),
+        ("contains(properties,mood)", "b"),
+        ("not(isNull(expiresAfter))", "a"),
+        ("not(eq(expiresAfter,PT72H))", "bc"),
+        ("eq(createdByApplication,app)", "b"),
+        ("eq(jobDefinition.type,casl)", "c"),
+        ("in(jobDefinition.name,'other','inline')", "abc"),
+        ("isNull(jobDefinitionUri)", "abc"),
+        ("eq(modifiedBy,anonymous)", "abc"),
+        ("ne(modifiedBy,anonymous)", ""),
+        ("isNull(modifiedBy)", ""),
+        ("gt(modifiedTimeStamp,'2020-01-01T00:00:00.000Z')", "abc"),
+        ("le(modifiedTimeStamp,'2020-01-01T00:00:00.000Z')", ""),
+        ("gt(name,'book a')", "bc"),
+    ],
+)
+def test_kept_requests_are_filtered(yard, shelf, filter_, names):
+    whole = quote(f"and(startsWith(name,'book '),{filter_})", safe="")
+    body = yard.ask("GET", f"{REQUESTS}?filter={whole}").json
+    assert ([item["name"][-1] for item in body["items"]], body["count"]) == (list(names), len(names))
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "names"),
+    [
+        ("name:descending", "cba"),
+        ("description:descending,name", "abc"),
+        ("expiresAfter,name:descending", "cba"),
+        ("creationTimeStamp:descending", "cba"),
+        ("modifiedTimeStamp", "abc"),
+        ("arguments:descending,properties", "acb"),
+    ],
+)
+def test_kept_requests_are_sorted(yard, shelf, sort_by, names):
+    body = yard.ask("GET", f"{REQUESTS}?filter={quote('startsWith(name,book)')}&sortBy={sort_by}").json
+    assert "".join(item["name"][-1] for item in body["items"]) == names
+
+
+def test_definitions_are_searched_in_their_code(yard):
+    for code in ("proc print;", "data a;"):
+        yard.ask("POST", DEFINITIONS, body={"name": f"coded {code}", "type": "Compute", "code": code})
+    printing = quote("and(contains(code,'print'),startsWith(name,coded))")
+    found = yard.ask("GET", f"{DEFINITIONS}?filter={printing}").json
+    assert [item["code"] for item in found["items"]] == ["proc print;"]
+    assert yard.ask("GET", f"{DEFINITIONS}?filter=eq(code,x)").status == 400
+    assert yard.ask("GET", f"{DEFINITIONS}?sortBy=code").status == 400
+
+
+def test_a_page_of_no_definitions(yard):
+    body = yard.ask("GET", f"{DEFINITIONS}?limit=0").json
+    assert (body["items"], body["limit"]) == ([], 0)
+    assert body["count"] > 0

@@ -142,6 +142,10 @@ def test_what_operators_may_not_load(check, spec):
 
 
 def test_what_operators_may_load():
-    assert stored.check_definition_spec('{"name": "x", "type": "Compute", "parameters": [{"name": "A"}]}') == {}
-    assert stored.check_request_spec('{"jobDefinitionUri": "/jobDefinitions/definitions/x"}') == {}
+    assert stored.check_definition_spec('{"name": "x", "type": "Compute", "parameters": [{"name": "A"}]}') == {
+        "type": "Compute",
+        "parameters": '[{"name": "A"}]',
+    }
+    uri = "/jobDefinitions/definitions/x"
+    assert stored.check_request_spec(f'{{"jobDefinitionUri": "{uri}"}}') == {"uri": uri}
     assert providers.check_provider('{"heartbeatInterval": 0, "expiresAfter": "P1D"}') == {}

@@ -9,7 +9,7 @@ from typing_extensions import override
 from jobyard.viya.v1 import definition_calls_pb2, definition_pb2, definition_service_pb2_grpc, link_pb2
 from jobyard_server.apis.registration import Options
 from jobyard_server.apis.viya import finding, keeping, names, stored
-from jobyard_server.apis.viya.pages import Window, cut
+from jobyard_server.apis.viya.pages import Window
 from jobyard_server.apis.viya.stored_members import DEFINITIONS
 from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.ports import Store
@@ -29,8 +29,8 @@ class JobDefinitionService(definition_service_pb2_grpc.JobDefinitionServiceServi
         self, request: definition_calls_pb2.ListJobDefinitionsRequest, context: object
     ) -> definition_calls_pb2.ListJobDefinitionsResponse:
         window = Window.of(request, _ORDER)
-        everything = await finding.all_stored(self._store.read, names.current_call(), names.DEFINITION)
-        page, count = cut(everything, stored.values_of, DEFINITIONS, window)
+        call = names.current_call()
+        page, count = await finding.stored_page(self._store.read, call, names.DEFINITION, DEFINITIONS, window)
         collection = definition_pb2.JobDefinitionCollection(
             name="definitions",
             accept=link_pb2.ITEM_TYPE_JOB_DEFINITION,

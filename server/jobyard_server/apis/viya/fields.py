@@ -120,8 +120,8 @@ _REQUEST: Final = {
     "expiresAfter": Member("expires_after"),
     "createdByApplication": Member("creator"),
     "description": Member("description"),
-    "arguments": Member("arguments", Kind.SEARCHED),
-    "properties": Member("properties", Kind.SEARCHED),
+    "arguments": Member("arguments", Kind.SEARCHED, sortable=False),
+    "properties": Member("properties", Kind.SEARCHED, sortable=False),
 }
 
 TABLE: Final = Table(

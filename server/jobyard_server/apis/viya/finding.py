@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobyard_server.apis.viya import names
+from jobyard_server.apis.viya.filtering import read as read_filter
 from jobyard_server.apis.viya.heartbeats import last_beat
 from jobyard_server.apis.viya.mapping import Sight
+from jobyard_server.apis.viya.members import Table
+from jobyard_server.apis.viya.pages import Window
+from jobyard_server.apis.viya.stored_members import ATTRIBUTES
 from jobyard_server.domain.catalog import Definition
 from jobyard_server.domain.filter import All, Comparison, Expression, Op
 from jobyard_server.domain.filter import Any as AnyOf
 from jobyard_server.domain.job import Job, Micros
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.finding import find_job, job_unknown, lock_job
-from jobyard_server.usecases.ports import Reader, Tx
-
-_PAGE = 1000
+from jobyard_server.usecases.ports import DefinitionQuery, Reader, Tx
 
 
 async def job_named(read: Reader, call: Call, id_: str) -> Job:
@@ -77,13 +79,18 @@ def stored_locked(tx: Tx, call: Call, kind: str, id_: str) -> Definition:
     return found
 
 
-async def all_stored(read: Reader, call: Call, kind: str) -> list[Definition]:
-    """All job definitions, or all kept requests, of the caller's tenant."""
-    found: list[Definition] = []
-    after: tuple[str, str, str, int] | None = None
-    while True:
-        page = await read.definitions(names.API, call.tenant, after=after, limit=_PAGE)
-        found += [one for one in page if one.kind == kind]
-        if len(page) < _PAGE:
-            return found
-        after = (page[-1].api, page[-1].tenant, page[-1].id, page[-1].version)
+async def stored_page(
+    read: Reader, call: Call, kind: str, table: Table, window: Window
+) -> tuple[Sequence[Definition], int]:
+    """A page of job definitions, or of kept requests, of the caller's tenant, and how many match in all."""
+    query = DefinitionQuery(
+        names.API,
+        call.tenant,
+        kind,
+        ATTRIBUTES,
+        where=read_filter(window.filter, table),
+        order=table.order(window.sort_by),
+        limit=window.limit,
+        offset=window.start,
+    )
+    return await read.definitions_of(query), await read.count_definitions(query)

@@ -89,7 +89,7 @@ class Table:
 
     def _sort_column(self, name: str) -> str:
         member = self.members.get(name)
-        if member is not None and member.sortable and member.kind is not Kind.SEARCHED:
+        if member is not None and member.sortable:
             return member.column
         return self.sorted_by.get(name, "")
 

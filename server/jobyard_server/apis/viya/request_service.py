@@ -9,7 +9,7 @@ from typing_extensions import override
 from jobyard.viya.v1 import link_pb2, request_calls_pb2, request_pb2, request_service_pb2_grpc
 from jobyard_server.apis.registration import Options
 from jobyard_server.apis.viya import finding, keeping, names, stored
-from jobyard_server.apis.viya.pages import Window, cut
+from jobyard_server.apis.viya.pages import Window
 from jobyard_server.apis.viya.stored_members import REQUESTS
 from jobyard_server.usecases.ports import Store
 
@@ -27,8 +27,8 @@ class JobRequestService(request_service_pb2_grpc.JobRequestServiceServicer):
         self, request: request_calls_pb2.ListJobRequestsRequest, context: object
     ) -> request_calls_pb2.ListJobRequestsResponse:
         window = Window.of(request, _ORDER)
-        everything = await finding.all_stored(self._store.read, names.current_call(), names.REQUEST)
-        page, count = cut(everything, stored.values_of, REQUESTS, window)
+        call = names.current_call()
+        page, count = await finding.stored_page(self._store.read, call, names.REQUEST, REQUESTS, window)
         collection = request_pb2.JobRequestCollection(
             name="jobRequests",
             accept=link_pb2.ITEM_TYPE_JOB_REQUEST,

@@ -17,8 +17,8 @@ from jobyard.viya.v1 import definition_pb2, link_pb2, request_pb2
 from jobyard_server.apis.viya import names, times
 from jobyard_server.apis.viya.arguments import given, kept, values
 from jobyard_server.apis.viya.durations import seconds_of
+from jobyard_server.apis.viya.members import SEARCHED_MOST, searched
 from jobyard_server.domain.catalog import Definition, NewDefinition
-from jobyard_server.domain.filter import Scalar
 from jobyard_server.domain.job import Attribute, Micros
 from jobyard_server.domain.reason import Reason, invalid, refuse
 from jobyard_server.usecases.call import Call
@@ -105,19 +105,39 @@ def new_definition(call: Call, id_: str, kind: str, message: M, modified_at: Mic
         display_name=message.name,
         queue=queue,
         spec=json.dumps(spec, ensure_ascii=False),
+        attributes=attributes_of(spec),
     )
+
+
+def attributes_of(spec: Mapping[str, Any]) -> Mapping[str, Attribute]:
+    """What lists filter and sort by, where it is said; see :mod:`jobyard_server.apis.viya.stored_members`."""
+    embedded = spec.get("jobDefinition") or {}
+    plain = {
+        "description": spec.get("description"),
+        "type": spec.get("type"),
+        "uri": spec.get("jobDefinitionUri"),
+        "expires_after": spec.get("expiresAfter"),
+        "creator": spec.get("createdByApplication"),
+        "definition_name": embedded.get("name"),
+        "definition_type": embedded.get("type"),
+        "modified_by": spec.get(MODIFIED_BY),
+        "modified_at": spec.get(MODIFIED_AT),
+        "code": (spec.get("code") or "")[:SEARCHED_MOST],
+    }
+    said = {name: value for name, value in plain.items() if value}
+    return {**said, **searched(spec, "parameters", "properties", "arguments")}
 
 
 def check_definition_spec(spec: str) -> Mapping[str, Attribute]:
     """Refuse a job definition that an operator puts and nobody could run."""
     check_definition(_parsed(definition_pb2.JobDefinition(), spec), "definition.spec", named=True)
-    return {}
+    return attributes_of(json.loads(spec))
 
 
 def check_request_spec(spec: str) -> Mapping[str, Attribute]:
     """Refuse a job request that an operator puts and nobody could submit."""
     check_request(_parsed(request_pb2.JobRequest(), spec))
-    return {}
+    return attributes_of(json.loads(spec))
 
 
 def _parsed(message: M, spec: str) -> M:
@@ -191,23 +211,3 @@ def summary(message: definition_pb2.JobDefinition | request_pb2.JobRequest, type
         modified_by=message.modified_by,
         version=2,
     )
-
-
-def values_of(definition: Definition) -> dict[str, Scalar]:
-    """What a definition or request is filtered and sorted by; see :mod:`jobyard_server.apis.viya.stored_members`."""
-    spec = json.loads(definition.spec)
-    embedded = spec.get("jobDefinition") or {}
-    texts: dict[str, Any] = {name: spec.get(name) for name in ("name", "description", "type", "code", "expiresAfter",
-        "jobDefinitionUri", "createdByApplication")}  # fmt: skip
-    for name in ("arguments", "properties", "parameters"):
-        texts[name] = json.dumps(spec[name], ensure_ascii=False) if name in spec else None
-    return {
-        **texts,
-        "id": definition.id,
-        "definition_name": embedded.get("name"),
-        "definition_type": embedded.get("type"),
-        "created_by": definition.created_by,
-        "modified_by": spec.get(MODIFIED_BY) or definition.created_by,
-        "created_at": definition.created_at,
-        "modified_at": spec.get(MODIFIED_AT, definition.updated_at),
-    }

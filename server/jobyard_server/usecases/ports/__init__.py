@@ -17,7 +17,7 @@ from jobyard_server.usecases.ports.deliveries import (
     RoutingKey,
     nothing_follows,
 )
-from jobyard_server.usecases.ports.reading import JobQuery, Order, Reader
+from jobyard_server.usecases.ports.reading import DefinitionQuery, JobQuery, Order, Reader
 from jobyard_server.usecases.ports.schedules import (
     DueSchedule,
     DueTime,
@@ -47,6 +47,7 @@ __all__ = [
     "Acquired",
     "Beaten",
     "ClaimDeliveries",
+    "DefinitionQuery",
     "Deliverer",
     "DeliveryKind",
     "DeliveryResult",

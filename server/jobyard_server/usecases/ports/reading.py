@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
     from jobyard_server.domain.delivery import Delivery, DeliveryState
     from jobyard_server.domain.event import Event
+    from jobyard_server.domain.fields import Kind
     from jobyard_server.domain.filter import Expression
     from jobyard_server.domain.job import Attempt, Attribute, Job, Micros, Subjob
 
@@ -43,6 +44,22 @@ class JobQuery:
     limit: int = 100
     offset: int = 0
     """Only for APIs whose clients page by offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionQuery:
+    """Which definitions of one kind, in which order, from where on."""
+
+    api: str
+    tenant: str
+    kind: str
+    attributes: Mapping[str, Kind]
+    """Those that conditions and orders may name, beside columns."""
+    where: Expression | None = None
+    order: tuple[Order, ...] = ()
+    """``id`` is always the last key."""
+    limit: int = 100
+    offset: int = 0
 
 
 class Reader(ScheduleReader, Protocol):
@@ -97,6 +114,12 @@ class Reader(ScheduleReader, Protocol):
         self, api: str | None, tenant: str | None, *, after: tuple[str, str, str, int] | None, limit: int
     ) -> Sequence[Definition]:
         """Definitions by (api, tenant, id, version)."""
+
+    async def definitions_of(self, query: DefinitionQuery) -> Sequence[Definition]:
+        """The definitions a query names."""
+
+    async def count_definitions(self, query: DefinitionQuery) -> int:
+        """How many definitions a query names, its paging ignored."""
 
     async def executors(
         self, api: str | None, tenant: str | None, *, after: tuple[str, str, str] | None, limit: int

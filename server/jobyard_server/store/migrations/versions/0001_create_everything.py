@@ -53,6 +53,7 @@ def upgrade() -> None:
         key="api tenant id version",
         sqlite_with_rowid=False,
     )
+    index("ix_definitions_name", "definitions", "api, tenant, kind, display_name, id")
     table(
         "aliases",
         """

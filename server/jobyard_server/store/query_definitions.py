@@ -1,0 +1,46 @@
+"""Lists of definitions of one kind as SQL: filtered, sorted, counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.store.conditions import Conditions
+from jobyard_server.store.expressions import definition_term
+from jobyard_server.store.query import Statement
+from jobyard_server.store.rows import kept
+from jobyard_server.store.rows_catalog import DEFINITION_COLUMNS
+
+if TYPE_CHECKING:
+    from jobyard_server.usecases.ports import DefinitionQuery, Order
+
+_SELECT: Final = f"SELECT {', '.join(DEFINITION_COLUMNS)} FROM definitions"  # noqa: S608 - our own names
+
+
+def page(query: DefinitionQuery) -> Statement:
+    """The definitions that a query names."""
+    keys = [_key(query, key) for key in query.order] + ["id ASC"]
+    tail = f" ORDER BY {', '.join(keys)} LIMIT {query.limit:d} OFFSET {query.offset:d}"
+    return _statement(query, _SELECT, tail)
+
+
+def count(query: DefinitionQuery) -> Statement:
+    """How many there are, the paging ignored."""
+    return _statement(query, "SELECT count(*) FROM definitions", "")
+
+
+def _statement(query: DefinitionQuery, select: str, tail: str) -> Statement:
+    conditions = Conditions(query.attributes, term=definition_term)
+    conditions.parameters.extend((query.api, kept(query.tenant), kept(query.kind)))
+    where = "api = ? AND tenant = ? AND kind = ?"
+    if query.where is not None:
+        where += f" AND {conditions.sql(query.where)}"
+    return Statement(f"{select} WHERE {where}{tail}", tuple(conditions.parameters))
+
+
+def _key(query: DefinitionQuery, key: Order) -> str:
+    found = definition_term(key.field, query.attributes)
+    if found is None:
+        problem = f"{key.field} is not a field of these definitions"
+        raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))
+    return f"{found.sql} {'DESC' if key.descending else 'ASC'}"
