@@ -24,7 +24,12 @@ IDLE_CPU = 0.05
 """Seconds of CPU in a second that a server may use which has nothing to do."""
 WINDOW = 500
 """PUTs over which the cost is measured."""
-SETTINGS = {"JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8", "JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_LEVEL": "warning"}
+SETTINGS = {
+    "JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8",
+    "JOBYARD_LOG_CALLS": "false",
+    "JOBYARD_LOG_CHANGES": "false",
+    "JOBYARD_LOG_LEVEL": "warning",
+}
 SCHEMA = {"type": "object", "required": ["topic"]}
 
 

@@ -118,7 +118,10 @@ async def pgqueuer(url: str) -> tuple[float, float]:
 
 async def through_grpc() -> tuple[float, float]:
     """The same through a server of Jobyard."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), JOBYARD_LOG_CALLS="false") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Path(folder), JOBYARD_LOG_CALLS="false", JOBYARD_LOG_CHANGES="false") as server,
+    ):
         async with grpc.aio.insecure_channel(server.grpc) as channel:
             jobs = job_service_pb2_grpc.JobServiceStub(channel)
             workers = worker_service_pb2_grpc.WorkerServiceStub(channel)

@@ -24,6 +24,7 @@ from jobyard_server.engine.delivery_loops import Retention, delivery_loops
 from jobyard_server.engine.loops import Grace, Periods, loops
 from jobyard_server.engine.schedules import Scheduler, schedule_loops
 from jobyard_server.engine.supervisor import Supervisor
+from jobyard_server.observe.audit import AuditFile
 from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.observe.deliveries import DeliveryMetrics
 from jobyard_server.observe.health import Health, Part
@@ -105,7 +106,7 @@ def build(settings: Settings) -> Parts:
         callers.authentication,
         CallMetrics(registry),
         _limits(settings),
-        CallLog(sys.stderr, people=for_people(settings.log_format, sys.stderr)) if settings.log_calls else None,
+        _call_log(settings),
     )
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
@@ -134,6 +135,17 @@ def build(settings: Settings) -> Parts:
         queue_lag=QueueLag(registry, store.queue_waits),
         options=options,
     )
+
+
+def _call_log(settings: Settings) -> CallLog | None:
+    if not (settings.log_calls or settings.log_changes or settings.audit_file):
+        return None
+    try:
+        trail = AuditFile(settings.audit_file).append if settings.audit_file else None
+    except OSError as problem:
+        raise SettingsError(f"audit_file: {settings.audit_file}: {problem.strerror}") from None
+    people = for_people(settings.log_format, sys.stderr)
+    return CallLog(sys.stderr, people=people, every=settings.log_calls, changes=settings.log_changes, trail=trail)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -306,6 +306,11 @@ class Settings(BaseSettings):
     """The least that is logged."""
     log_calls: bool = True
     """Whether each call is logged, in one line."""
+    log_changes: bool = True
+    """Whether calls that may change something are logged although ``log_calls`` is off."""
+    audit_file: Path | None = None
+    """File to which the line of each call that may change something is appended, whatever else is logged. It may be
+    moved away at any time, and is then begun anew."""
 
     @property
     def guarded(self) -> bool:

@@ -144,7 +144,7 @@ def asking(settings: KeystoneSettings) -> Ask:
         try:
             answer = session.get(
                 place,
-                headers={"X-Subject-Token": token, "Accept": "application/json"},
+                headers={"X-Subject-Token": token},
                 authenticated=True,
                 raise_exc=False,
                 log=False,

@@ -51,12 +51,26 @@ class CallMetrics:
 class CallLog:
     """One line for every call. It is the hottest of all logs, so as JSON it is printed without structlog's steps."""
 
-    def __init__(self, stream: TextIO, *, people: bool) -> None:
-        """Print for people by the usual logger, else JSON to a stream."""
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        people: bool,
+        every: bool = True,
+        changes: bool = True,
+        trail: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Print for people by the usual logger, else JSON to a stream.
+
+        `every` call, or those that may have changed something; the latter go to the `trail` in any case.
+        """
         logger = structlog.get_logger("jobyard.calls")
         self._print: Callable[[Mapping[str, Any]], None] = (
             (lambda fields: logger.info(**fields)) if people else _json_lines(stream)
         )
+        self._every = every
+        self._changes = every or changes
+        self._trail = trail
 
     def write(  # noqa: PLR0917 - called in one place, for every call
         self,
@@ -68,8 +82,13 @@ class CallLog:
         principal: Principal | None,
         peer: str,
         request_id: str,
+        *,
+        changes: bool = False,
     ) -> None:
         """Write down a call that ended. Nothing of its request or its credentials is among the facts."""
+        shown = self._changes if changes else self._every
+        if not shown and not changes:
+            return
         fields: dict[str, Any] = {"event": "call", "method": method, "door": door, "code": code}
         if reason is not None:
             fields["reason"] = reason
@@ -79,13 +98,21 @@ class CallLog:
             fields["tenant"] = principal.tenant
         fields["peer"] = peer
         fields["request_id"] = request_id
-        self._print(fields)
+        if changes:
+            fields["changes"] = True
+            if self._trail is not None:
+                self._trail(_line(fields))
+        if shown:
+            self._print(fields)
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"timestamp": datetime.now(UTC), "level": "info", **fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _json_lines(stream: TextIO) -> Callable[[Mapping[str, Any]], None]:
     def write(fields: Mapping[str, Any]) -> None:
-        line = {"timestamp": datetime.now(UTC), "level": "info", **fields}
-        stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode())
+        stream.write(_line(fields).decode())
         stream.flush()
 
     return write

@@ -173,11 +173,11 @@ class Call:
         # What a request shows by itself goes before the certificate, which many callers may share.
         credential = Credential(Kind.CERTIFICATE, self._certificate) if shown is None and self._certificate else shown
         principal = await edge.authentication.authenticate(credential)
+        self._principal = principal
         if self._pass is not None:
             self._pass.known(principal)
         if method.access is not Access.OPEN:
             _require(method, principal, proved=shown is not None or principal.user != ANONYMOUS)
-        self._principal = principal
         self.resume()
 
     def resume(self) -> None:
@@ -280,7 +280,15 @@ class Call:
         self._edge.metrics.ended(self._method.path, self._door, code, seconds)
         if self._edge.log is not None:
             self._edge.log.write(
-                self._method.path, self._door, code, reason, seconds, self._principal, self._peer, self.request_id
+                self._method.path,
+                self._door,
+                code,
+                reason,
+                seconds,
+                self._principal,
+                self._peer,
+                self.request_id,
+                changes=self._method.changes,
             )
 
 

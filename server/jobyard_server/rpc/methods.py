@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 
 from jobyard.rest.v1 import annotations_pb2, face_pb2, media_pb2, permission_pb2
@@ -34,6 +34,8 @@ class Method:
     permission: str = ""
     places: tuple[Place, ...] = (AUTHORIZATION,)
     """Where its credentials are looked for, in this order."""
+    changes: bool = False
+    """Whether it may change something: it does not say that it has no side effects."""
     vital: bool = False
     """Served even when the server takes no further calls."""
     most_bytes: int = 0
@@ -71,7 +73,7 @@ def read(services: Iterable[str], files: Iterable[FileDescriptor] = ()) -> dict[
             elif (described := _describe(path, method, places)) is None:
                 silent.append(str(method.full_name))
             else:
-                table[path] = described
+                table[path] = replace(described, changes=not _is_reading(method))
     if silent:
         raise DeclarationError(f"methods without (jobyard.rest.v1.permission): {', '.join(sorted(silent))}")
     return table
@@ -95,6 +97,11 @@ def _describe(path: str, method: MethodDescriptor, places: tuple[Place, ...]) ->
         case "open" if rule.open:
             return Method(path, Access.OPEN, places=places, most_bytes=most)
     return None
+
+
+def _is_reading(method: MethodDescriptor) -> bool:
+    level = method.GetOptions().idempotency_level
+    return bool(level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS)
 
 
 def _places(service: ServiceDescriptor, faces: Mapping[str, face_pb2.Face]) -> tuple[Place, ...]:

@@ -26,6 +26,7 @@ SETTINGS = {
     "JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8",
     "JOBYARD_SUPERVISION_SECONDS": "0.2",
     "JOBYARD_LOG_CALLS": "false",
+    "JOBYARD_LOG_CHANGES": "false",
     # A round of supervision lasts as long as the test holds it back.
     "JOBYARD_DELIVERY_POLICIES": '{"infojobs.supervise": {"timeout": 60}}',
 }
