@@ -49,7 +49,11 @@ test: setup ## Run the tests; TESTS=tests/domain runs one folder
 
 .PHONY: frozen
 frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime
-	FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/apis/qinling/frozen
+	FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/apis/qinling/frozen tests/e2e/frozen
+
+.PHONY: fault-schedules
+fault-schedules: setup ## Kill a server for five minutes while its clock goes fast, and match its schedules with an oracle
+	FAULT_SECONDS=300 FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/e2e/frozen/test_cron_oracle.py
 
 .PHONY: clients-qinling
 clients-qinling: setup ## Run the real clients of Qinling, from an environment of their own

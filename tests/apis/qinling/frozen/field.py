@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from jobyard_server.callers.token_file import digest, new_token
+from support.clocks import SetClock
 from support.running import Server, Worker, environment
 
 PATIENCE = 20.0
@@ -43,7 +44,7 @@ class Field:
 
     def __init__(self, folder: Path, library: str) -> None:
         self.folder = folder
-        self.clock = folder / "clock"
+        self.clock = SetClock(folder, library)
         self.tokens = folder / "tokens.yaml"
         rows = [
             {"name": f"{tenant}-{'-'.join(roles)}", "sha256": digest(token), "user": "ann", "tenant": tenant,
@@ -51,13 +52,6 @@ class Field:
             for (tenant, roles), token in CALLERS.items()
         ]  # fmt: skip
         self.tokens.write_text(yaml.safe_dump(rows))
-        self.faked = {
-            "LD_PRELOAD": library,
-            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "TZ": "UTC",
-        }
         settings = {
             "JOBYARD_AUTH_TOKENS": str(self.tokens),
             "JOBYARD_AUTH_ANONYMOUS_ROLES": "admin",
@@ -65,7 +59,7 @@ class Field:
             "JOBYARD_RETENTION_SECONDS": "3e9",
             "JOBYARD_PROFILES": "qinling-put-200",
         }
-        self.server = Server(folder, **self.faked, **settings)
+        self.server = Server(folder, **self.clock.settings, **settings)
         self.worker = Worker(self.server, "qinling/python", "/bin/true")
 
     def start(self) -> None:
@@ -75,7 +69,7 @@ class Field:
         planter = Path(__file__).with_name("planter.py")
         self.planter = subprocess.Popen(
             [sys.executable, str(planter), f"sqlite:///{self.server.database}"],
-            env=environment(**self.faked),
+            env=environment(**self.clock.settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,10 +83,7 @@ class Field:
 
     def set_clock(self, text: str) -> None:
         """Let every clock of the server show a time from now on."""
-        shown = datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        scratch = self.clock.with_suffix(".new")
-        scratch.write_text(shown + "\n")
-        scratch.replace(self.clock)
+        self.clock.show(datetime.fromisoformat(text))
 
     def plant(self, given: Mapping[str, Any]) -> None:
         """Set the clock, and write what is given."""
