@@ -98,6 +98,24 @@ async def test_one_loop_that_fails_leaves_the_others_alone(running):
     assert supervisor.troubled() == {"bad": "ValueError: no"}
 
 
+async def test_a_loop_survives_that_something_it_waits_for_is_cancelled(running, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_BACKOFF", 0.05)
+    count = 0
+
+    async def step():
+        nonlocal count
+        count += 1
+        if count == 1:
+            waited_for = asyncio.get_running_loop().create_future()
+            waited_for.cancel()
+            await waited_for
+        return 0
+
+    supervisor = running(Loop("work", 0.01, step))
+    await until(lambda: supervisor.troubled() == {"work": "CancelledError: "})
+    await until(lambda: count > 2 and supervisor.troubled() == {})
+
+
 async def test_a_loop_that_hangs_is_late(running, monkeypatch):
     monkeypatch.setattr(module, "LATE", 0.05)
 

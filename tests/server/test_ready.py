@@ -1,6 +1,7 @@
 """/readyz says which part of a server fails, and that it is well again."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import pytest
@@ -60,6 +61,15 @@ async def test_a_loop_that_fails_is_told(tmp_path, monkeypatch):
         assert (await get(parts, "/healthz"))[0] == 200
         failing = False
         await until(lambda: answers(200, "engine: running"))
+
+
+async def test_the_lag_of_every_loop_is_a_metric(tmp_path):
+    async with started(tmp_path) as parts:
+        parts.supervisor.progress["wakes"].due -= 100
+        _, text = await get(parts, "/metrics")
+    found = re.findall(r'^jobyard_engine_lag_seconds\{loop="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    assert {name for name, _ in found} == set(parts.supervisor.progress)
+    assert {name for name, lag in found if float(lag) > 90} == {"wakes"}
 
 
 async def test_a_server_that_stops_is_told(tmp_path):

@@ -89,6 +89,12 @@ class Supervisor:
         """Do one step; returns after how many seconds the next one follows."""
         try:
             done = await loop.step()
+        except asyncio.CancelledError as problem:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not the loop was cancelled but something it waited for.
+            return _failed(loop, progress, problem)
         except Exception as problem:  # noqa: BLE001 - whatever it was, the loop has to go on
             return _failed(loop, progress, problem)
         if progress.failures:
@@ -99,7 +105,7 @@ class Supervisor:
         return 0.0 if done else loop.period
 
 
-def _failed(loop: Loop, progress: Progress, problem: Exception) -> float:
+def _failed(loop: Loop, progress: Progress, problem: BaseException) -> float:
     """Note a failure; returns how long to wait. The same problem again is told without its traceback."""
     words = f"{type(problem).__name__}: {problem}"
     trace = problem if words != progress.problem else None
