@@ -72,3 +72,22 @@ def test_no_two_paths_differ_in_the_names_of_parameters_alone():
     paths = list(orjson.loads(contract.openapi_documents()["all.json"])["paths"])
     shapes = [re.sub(r"{[^}]*}", "{}", path) for path in paths]
     assert len(set(shapes)) == len(paths)
+
+
+def test_every_page_says_what_browsers_may_do_with_it(server):
+    paths = ["/docs", "/docs/docs.js", "/openapi/jobs.json", "/healthz", "/readyz", "/metrics"]
+    for path in paths:
+        _, headers = get(server, path)
+        policy = headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy, path
+        assert policy.startswith("default-src 'self'" if path == "/docs" else "default-src 'none'"), path
+        assert "script-src" not in policy, "scripts come from where everything comes from, and never stand in the page"
+        assert {
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "no-referrer",
+            "cross-origin-opener-policy": "same-origin",
+            "cache-control": "no-store",
+        }.items() <= headers.items(), path
+    page = get(server, "/docs")[0].decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", page)

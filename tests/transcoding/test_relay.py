@@ -112,10 +112,12 @@ async def test_links_with_all_their_parts(relay: Client) -> None:
 
 
 async def test_the_type_of_exact_bytes_may_be_declared(relay: Client, backend: Recording) -> None:
-    for said, expected in (("", "image/png"), ("image/gif", "image/gif")):
+    for said, expected in (("", "image/png"), ("image/gif", "image/gif"), ("text/html", "text/html")):
         backend.handlers["Photo"] = lambda _, said=said: HttpBody(content_type=said, data=b"\x00")
         answer = await relay("GET", "/relay/photo")
         assert (answer.status, answer.headers["content-type"], answer.body) == (200, expected, b"\x00")
+        assert answer.headers["content-security-policy"].startswith("sandbox; "), "nothing of it runs under our name"
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_bodies_read_as_declared(relay: Client, backend: Recording) -> None:

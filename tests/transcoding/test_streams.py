@@ -158,6 +158,7 @@ async def test_exact_bytes_that_do_not_say_what_they_are_are_what_the_method_wri
     backend.handlers["Sheets"] = sheets
     answer = await feed("GET", "/feed/news/sheets", headers={"Accept": "text/plain"})
     assert (answer.body, answer.headers["content-type"]) == (b"1\n", "text/plain")
+    assert answer.headers["content-security-policy"].startswith("sandbox; ")
     assert (await feed("GET", "/feed/news/sheets", headers={"Accept": "image/png"})).status == 406
 
 

@@ -13,7 +13,10 @@ import orjson
 from jobyard_server import contract
 from jobyard_server.transcoding.pages import CSS, HTML, JAVASCRIPT, JSON, Page
 
-_POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
 """Nothing from elsewhere; the viewer sets styles of its own."""
 
 _ASSETS: Final = resources.files("jobyard_server.console").joinpath("assets")

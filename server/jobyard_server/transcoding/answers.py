@@ -13,7 +13,7 @@ from jobyard_server.transcoding.conditional import Text, entity_tag, last_modifi
 from jobyard_server.transcoding.headers import Headers
 from jobyard_server.transcoding.media import Offer
 from jobyard_server.transcoding.printing import Exchange, Holds, Print, Scope
-from jobyard_server.transcoding.reply import Header, Reply, content_type, header_value
+from jobyard_server.transcoding.reply import SANDBOX, Header, Reply, content_type, header_value
 from jobyard_server.transcoding.surface import DeclarationError, MethodSpec
 
 _NO_BODY_STATUSES = frozenset({204, 205, 304})
@@ -43,7 +43,7 @@ class _Answer:
             body, exact_type = self.write(message, exchange, offer)
             reply.body = body
             if exact_type:
-                reply.headers.append(content_type(exact_type))
+                reply.headers += (content_type(exact_type), SANDBOX)
             else:
                 reply.headers.append(self.media_type or offer.header)
         return reply

@@ -20,7 +20,15 @@ CSS: Final = "text/css; charset=utf-8"
 JAVASCRIPT: Final = "text/javascript; charset=utf-8"
 
 _VERBS: Final = frozenset({"GET", "HEAD"})
-_SAFE: Final[tuple[Header, ...]] = (header("Cache-Control", "no-store"), header("X-Content-Type-Options", "nosniff"))
+_SAFE: Final[tuple[Header, ...]] = (
+    header("Cache-Control", "no-store"),
+    header("X-Content-Type-Options", "nosniff"),
+    header("X-Frame-Options", "DENY"),
+    header("Referrer-Policy", "no-referrer"),
+    header("Cross-Origin-Opener-Policy", "same-origin"),
+)
+_NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+"""The policy of what is no page for people: nothing of it runs or is shown inside of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Page:
     available: bool = True
     """False: the page says why something cannot be had, and is answered as 503."""
     policy: str = ""
-    """Content-Security-Policy, for pages that browsers show."""
+    """Content-Security-Policy, for pages that browsers show; empty: the strictest one."""
 
 
 async def no_pages(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -50,15 +58,14 @@ def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]
         elif scope["method"] in _VERBS:
             await _send(_reply(page()), send, bodiless=scope["method"] == "HEAD")
         else:
-            await _send(Reply(405, [header("Allow", "GET, HEAD")]), send)
+            await _send(Reply(405, [header("Allow", "GET, HEAD"), *_SAFE]), send)
 
     return serve
 
 
 def _reply(page: Page) -> Reply:
-    headers = [content_type(page.media_type), *_SAFE]
-    if page.policy:
-        headers += [header("Content-Security-Policy", page.policy), header("Referrer-Policy", "no-referrer")]
+    policy = header("Content-Security-Policy", page.policy or _NOTHING)
+    headers = [content_type(page.media_type), *_SAFE, policy]
     return Reply(200 if page.available else 503, headers, page.body)
 
 

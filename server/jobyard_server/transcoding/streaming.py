@@ -13,7 +13,7 @@ from jobyard_server.transcoding.body import chunks, may_have_body, too_large
 from jobyard_server.transcoding.disconnects import Presence
 from jobyard_server.transcoding.media import NDJSON
 from jobyard_server.transcoding.refusals import refused
-from jobyard_server.transcoding.reply import content_type
+from jobyard_server.transcoding.reply import SANDBOX, content_type
 from jobyard_server.transcoding.sending import Send, Sender
 from jobyard_server.transcoding.stream import Framing, StreamPlan, first_of, pump
 from jobyard_server.transcoding.visit import Visit
@@ -135,7 +135,7 @@ class ResponseStream:
             await self._write(framing.failure(reply.body))
 
     async def _start(self, media_type: str) -> None:
-        headers = [content_type(media_type), (b"cache-control", b"no-store"), *self._visit.operation.headers]
+        headers = [content_type(media_type), (b"cache-control", b"no-store"), SANDBOX, *self._visit.operation.headers]
         headers += self._sender.common(self._visit.request)
         if media_type == NDJSON or media_type.startswith("text/"):
             # Proxies that gather an answer before they pass it on would turn a stream into silence.
