@@ -19,7 +19,8 @@ class Room:
     def __init__(self, budget: Budget, most: int, *, kept: bool) -> None:
         """Take at most ``most`` bytes: in each message, or where all of them are ``kept`` in the whole stream."""
         self._budget = budget
-        self._most = most
+        # A stream of pieces is as large as what it brings, and what stands around each piece.
+        self._most = most + most // 64 if kept else most
         self._kept = kept
         self._total = 0
         self._held = 0

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 DRAIN_PIPE_SECONDS: Final = 5.0
 """A process that has left the session of its program may hold the pipe open for ever."""
 PROGRESS_CHARACTERS: Final = 1000
+NOT_KEPT: Final = frozenset({"PAYLOAD_TOO_LARGE", "INVALID_FIELD"})
+"""Why the server does not keep a large result, now or ever."""
 LEAVING_SECONDS: Final = 10.0
 """A worker that is to end does not wait longer for the server to take a report."""
 
@@ -195,8 +197,12 @@ class Attempt:
             try:
                 await self._contents.send(self.lease, file, self._patience)
             except FailedError as error:
-                self._unsettled(error)
-                return
+                if error.failure.reason not in NOT_KEPT:
+                    self._unsettled(error)
+                    return
+                result = Report(
+                    succeeded=False, reason="RESULT_INVALID", message=str(error), exit_code=result.exit_code
+                )
         if not result.succeeded:
             await self._fail(result)
             return

@@ -53,3 +53,4 @@ def _pieces(token: str, file: Path) -> Iterator[content_service_pb2.PutResultReq
     with file.open("rb") as opened:
         while data := opened.read(PIECE):
             yield content_service_pb2.PutResultRequest(token=token, content=httpbody_pb2.HttpBody(data=data))
+            token = ""
