@@ -1,13 +1,49 @@
 """Gives every test the marker of what it costs, by the folder it lies in."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.postgres import Cluster
+
 # How fast a machine is proves nothing: no example fails for being slow.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server. What it loses when the machine stops, no test misses."""
+    with Cluster(fsync="off") as started:
+        yield started
+
+
+KINDS = os.environ.get("DATABASES", "sqlite,postgresql").split(",")
+
+
+@pytest.fixture(params=KINDS)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What the store is kept in. A test of one kind alone is marked ``only("sqlite")`` or ``only("postgresql")``."""
+    only = request.node.get_closest_marker("only")
+    if only is not None and only.args[0] != request.param:
+        pytest.skip(f"about {only.args[0]} alone")
+    return str(request.param)
+
+
+@pytest.fixture
+def url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.db"
+        return
+    cluster = request.getfixturevalue("cluster")
+    made = cluster.new_database()
+    yield made
+    cluster.drop_database(made)
+
 
 HERE = Path(__file__).parent
 COST = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from dataclasses import dataclass, replace
 from typing import Final
@@ -43,13 +42,15 @@ from jobyard_server.rpc.edge import Edge, Limits
 from jobyard_server.rpc.server import Rpc, Transport
 from jobyard_server.rpc.turnstile import Share
 from jobyard_server.settings import Settings, SettingsError
+from jobyard_server.store.database import without_password
 from jobyard_server.store.store import Store
+from jobyard_server.store.trouble import TROUBLE
 from jobyard_server.transcoding import limits as rest_limits
 from jobyard_server.transcoding import settings as rest_settings
 from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.outgoing import Printer
 from jobyard_server.transcoding.own_machine import for_own_machine, is_loopback
-from jobyard_server.transcoding.pages import Application, no_pages, with_pages
+from jobyard_server.transcoding.pages import Application, Pages, no_pages, with_pages
 from jobyard_server.usecases.call import ALL_TENANTS
 from jobyard_server.usecases.ports import MakeJobs
 from jobyard_server.usecases.tell_webhooks import WebhookTeller
@@ -57,7 +58,7 @@ from jobyard_server.usecases.tell_webhooks import WebhookTeller
 APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API, infojobs.API, viya.API, ncmp.API)
 """Every API this server speaks."""
 
-DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, sqlite3.Error, CommandError)
+DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, *TROUBLE, CommandError)
 """What a database that cannot be used, or a URL that names none, is told by."""
 
 HOW_TO_OPEN: Final = (
@@ -120,13 +121,14 @@ def build(settings: Settings) -> Parts:
     registry.register(StoreFigures(lambda: store.tally))
     registry.register(RequestFigures(edge.budget))
     _measure(registry, edge, supervisor, scheduler)
+    own = pages(health, registry, store.look)
     return Parts(
         settings=settings,
         store=store,
         edge=edge,
         rpc=rpc,
-        pages=with_pages(no_pages, pages(health, registry)),
-        application=_application(settings, rpc, edge, health, registry),
+        pages=with_pages(no_pages, own),
+        application=_application(settings, rpc, edge, own),
         supervisor=supervisor,
         sender=sender,
         peers=peers,
@@ -199,7 +201,7 @@ def _store(settings: Settings) -> Store:
             ended={api.name: api.ended for api in APIS if api.ended is not None},
         )
     except DATABASE_TROUBLE as problem:
-        raise SettingsError(f"database: {settings.database} cannot be used: {problem}") from None
+        raise SettingsError(f"database: {without_password(settings.database)} cannot be used: {problem}") from None
 
 
 def _check_addresses(settings: Settings) -> None:
@@ -310,10 +312,9 @@ def _sender(
     )
     sender = Sender(store, _kinds(settings, options), peers, Context(store, printer), bounds, metrics.told)
     metrics.watch("ies_sending", "Deliveries being sent now.", lambda: sender.sending)
-    figures = store.delivery_figures
-    metrics.watch("y_lag_seconds", "By how much the delivery is late that is due longest.", lambda: figures().lag)
-    metrics.watch("ies_dead", "Deliveries given up, kept to be sent again by call.", lambda: figures().dead)
-    metrics.watch("y_destinations_blocked", "Destinations left alone as they failed.", lambda: figures().blocked)
+    metrics.watch("y_lag_seconds", "By how much the delivery is late that is due longest.", lambda: store.figures.lag)
+    metrics.watch("ies_dead", "Deliveries given up, kept to be sent again by call.", lambda: store.figures.dead)
+    metrics.watch("y_destinations_blocked", "Destinations left alone as they failed.", lambda: store.figures.blocked)
     return sender
 
 
@@ -342,7 +343,7 @@ def _makers() -> dict[str, MakeJobs]:
     return {api.name: api.make_jobs for api in APIS if api.make_jobs is not None}
 
 
-def _application(settings: Settings, rpc: Rpc, edge: Edge, health: Health, registry: CollectorRegistry) -> Application:
+def _application(settings: Settings, rpc: Rpc, edge: Edge, own: Pages) -> Application:
     pool = descriptor_pool.Default()
     services = [pool.FindServiceByName(service.name) for api in APIS for service in api.services]
     limits = rest_limits.Limits(body_bytes=settings.max_request_bytes, bodies_bytes=settings.max_bodies_bytes)
@@ -354,7 +355,7 @@ def _application(settings: Settings, rpc: Rpc, edge: Edge, health: Health, regis
     )
     files = [file for api in APIS for file in api.files]
     transcoder = Transcoder(services, rpc.backend, declared, files=files, budget=edge.budget)
-    application = with_pages(transcoder, {**pages(health, registry), **docs.pages()})
+    application = with_pages(transcoder, {**own, **docs.pages()})
     return application if settings.guarded else for_own_machine(application)
 
 

@@ -22,6 +22,7 @@ from jobyard_server import listening
 from jobyard_server.main import DATABASE_TROUBLE, Parts, build
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
+from jobyard_server.store.database import without_password
 from jobyard_server.store.store import Store
 from jobyard_server.tls import CertificateError, CertificateFiles
 from jobyard_server.transcoding.http_crowds import bounded
@@ -130,7 +131,9 @@ class _Process:
         try:
             await store.start()
         except DATABASE_TROUBLE as problem:
-            raise SettingsError(f"database: {self._settings.database} cannot be used: {problem}") from None
+            raise SettingsError(
+                f"database: {without_password(self._settings.database)} cannot be used: {problem}"
+            ) from None
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
 
     # --- where ---------------------------------------------------------------------------------------------------
     database: str = "sqlite:///jobyard.db"
-    """URL of the database. An embedded file is made when it is missing."""
+    """URL of the database: sqlite:///FILE, which is made when it is missing, or postgresql://USER:PASSWORD@HOST/NAME."""
     grpc: Address = "127.0.0.1:50051"
     """Where gRPC is served."""
     rest: Address = "127.0.0.1:8080"

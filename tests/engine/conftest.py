@@ -8,12 +8,6 @@ from support.scheduling import START
 from support.storing import FakeClock, Hand
 
 
-@pytest.fixture(params=["sqlite"])
-def url(request, tmp_path):
-    """The URL of an empty database."""
-    return f"{request.param}:///{tmp_path}/engine.db"
-
-
 @pytest.fixture
 def clock():
     return FakeClock(START)

@@ -132,7 +132,7 @@ async def test_a_private_address_is_given_up_at_once(store):
         found = await ended(store, made)
     assert (found.state, found.attempts) == (DEAD, 1)
     assert "not public" in found.last_error
-    assert store.delivery_figures().blocked == 0
+    assert (await store.delivery_figures()).blocked == 0
 
 
 async def test_bad_peers_delay_nobody_else(store):
@@ -349,7 +349,7 @@ async def test_what_cannot_leave_in_time_is_not_waited_for(store):
         nobody = await nobody_listens()
         await owe(store, *(owed(nobody) for _ in range(8)))
         async with asyncio.timeout(5):
-            while not store.delivery_figures().blocked:
+            while not (await store.delivery_figures()).blocked:
                 await asyncio.sleep(0.01)
         made = await owe(store, owed(nobody, claimed=True, not_before=time.time_ns() // 1000 + 10_000_000))
         began = time.monotonic()

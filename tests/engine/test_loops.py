@@ -26,8 +26,8 @@ def clock():
 
 
 @pytest.fixture
-async def store(tmp_path, clock):
-    async with Store(f"sqlite:///{tmp_path / 'jobyard.db'}", clock=clock, keep_seconds=KEEP) as store:
+async def store(url, clock):
+    async with Store(url, clock=clock, keep_seconds=KEEP) as store:
         yield store
 
 

@@ -25,12 +25,6 @@ def plain_log():
     structlog.reset_defaults()
 
 
-@pytest.fixture(params=["sqlite"])
-def url(request, tmp_path):
-    """The URL of an empty database."""
-    return f"{request.param}:///{tmp_path}/store.db"
-
-
 @pytest.fixture
 def open_store(url):
     """Opens one more store on the database of the test."""

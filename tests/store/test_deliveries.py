@@ -158,7 +158,7 @@ async def test_a_destination_that_fails_is_left_alone_and_the_others_are_not(sto
     assert await claim(store) == []
     await owe(store, owed(address=OTHER))
     assert [one.address for one in await claim(store)] == [OTHER]
-    assert store.delivery_figures().blocked == 1
+    assert (await store.delivery_figures()).blocked == 1
 
 
 async def test_it_is_tried_with_one_call_which_closes_the_circuit_or_keeps_it_open(store, clock):
@@ -361,10 +361,10 @@ async def test_what_ended_long_ago_is_forgotten(store, clock):
 async def test_figures(store, clock):
     await owe(store, owed(), owed(address=OTHER))
     clock.pass_by(7)
-    assert store.delivery_figures().lag == 7.0
+    assert (await store.delivery_figures()).lag == 7.0
     one, _ = await claim(store)
     await settle(store, one, Verdict.GIVE_UP)
-    figures = store.delivery_figures()
+    figures = await store.delivery_figures()
     assert (figures.lag, figures.dead, figures.blocked) == (0, 1, 0)
 
 

@@ -113,11 +113,16 @@ class Model:
 @pytest.mark.timeout(300)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=steps)
-def test_lanes_keep_their_order_whatever_happens(tmp_path, plan):
+def test_lanes_keep_their_order_whatever_happens(tmp_path, request, database_kind, plan):
     async def run():
         clock = FakeClock()
         name = f"order-{random.getrandbits(64):x}.db"
-        async with Store(f"sqlite:///{tmp_path}/{name}", clock=clock) as store:
+        url = (
+            f"sqlite:///{tmp_path}/{name}"
+            if database_kind == "sqlite"
+            else request.getfixturevalue("cluster").new_database()
+        )
+        async with Store(url, clock=clock) as store:
             model = Model(store, clock)
             for verb, *arguments in plan:
                 await getattr(model, verb)(*arguments)

@@ -2,9 +2,13 @@
 
 import sqlite3
 
+import pytest
+
 from jobyard_server.domain.delivery import Verdict
-from jobyard_server.store.sets import Sets
+from jobyard_server.store.sets import SqliteSets
 from support.delivering import LATEST, claim, owe, owed, settle
+
+pytestmark = pytest.mark.only("sqlite")
 
 
 async def everything(store):
@@ -41,8 +45,8 @@ async def test_no_statement_walks_over_deliveries(store, url, monkeypatch):
 
         return record
 
-    monkeypatch.setattr(Sets, "run", recorded(Sets.run))
-    monkeypatch.setattr(Sets, "all", recorded(Sets.all))
+    monkeypatch.setattr(SqliteSets, "run", recorded(SqliteSets.run))
+    monkeypatch.setattr(SqliteSets, "all", recorded(SqliteSets.all))
     await everything(store)
     about = {sql: count for sql, count in ran.items() if "deliveries" in sql or "destinations" in sql}
     assert len(about) > 15

@@ -299,6 +299,7 @@ async def test_many_are_ended_step_by_step(store, clock):
     assert [await store.end_overdue(GRACE) for _ in range(3)] == [500, 200, 0]
 
 
+@pytest.mark.only("sqlite")
 async def test_a_look_that_finds_nothing_reads_no_rows_that_have_no_limit(store, clock):
     """By the plan, not by a clock."""
     plans = await store.run(

@@ -35,10 +35,12 @@ class Shelf:
         self.jobs = jobs
 
 
-@pytest_asyncio.fixture(scope="module")
-async def shelf():
+@pytest_asyncio.fixture(scope="module", params=["sqlite", "postgresql"])
+async def shelf(request):
     with tempfile.TemporaryDirectory() as folder:
-        async with Store(f"sqlite:///{folder}/lists.db", fields=FIELDS) as opened:
+        postgres = request.param == "postgresql"
+        url = request.getfixturevalue("cluster").new_database() if postgres else f"sqlite:///{folder}/lists.db"
+        async with Store(url, fields=FIELDS) as opened:
             texts, numbers = itertools.cycle([None, *TEXTS]), itertools.cycle([None, None, *NUMBERS])
             for index in range(MANY):
                 job = new_job(

@@ -7,11 +7,14 @@ import pytest
 from jobyard_server.domain.fields import ApiFields, Kind
 from jobyard_server.domain.filter import All, Comparison, Op
 from jobyard_server.store import query_definitions
+from jobyard_server.store.dialect import SQLITE
 from jobyard_server.store.query import JobQueries, job_statements
 from jobyard_server.usecases.ports import DefinitionQuery, JobQuery, Order
 from support.storing import new_job
 
-QUERIES = JobQueries({"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size"))})
+pytestmark = pytest.mark.only("sqlite")
+
+QUERIES = JobQueries({"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size"))}, SQLITE)
 RED = Comparison("colour", Op.EQ, "red")
 
 
@@ -87,5 +90,5 @@ async def test_one_job_is_a_seek(filled, ref, api, indexes):
 
 async def test_definitions_are_listed_by_name_without_sorting(filled):
     query = DefinitionQuery("sample", "acme", "book", {}, order=(Order("display_name"),))
-    (step,) = await plan(filled, query_definitions.page(query))
+    (step,) = await plan(filled, query_definitions.page(query, SQLITE))
     assert "ix_definitions_name (api=? AND tenant=? AND kind=?)" in step

@@ -3,11 +3,13 @@
 import asyncio
 import sqlite3
 
+import psycopg
 import pytest
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason
-from jobyard_server.store.sets import Sets
+from jobyard_server.store.postgresql_sets import PostgresSets
+from jobyard_server.store.sets import SqliteSets
 from jobyard_server.usecases.ports import JobQuery
 from support.storing import new_job, pieces, refusal
 
@@ -104,9 +106,10 @@ async def test_a_list_is_one_moment(store):
 
 
 @pytest.mark.parametrize("what", ["job", "jobs", "events", "event_bounds", "queues"])
-async def test_a_database_that_does_not_answer_is_said_to_be_unavailable(store, monkeypatch, what):
+async def test_a_database_that_does_not_answer_is_said_to_be_unavailable(store, database_kind, monkeypatch, what):
     def broken(*_):
-        raise sqlite3.OperationalError("disk I/O error in /secret/path")
+        kinds = {"sqlite": sqlite3.OperationalError, "postgresql": psycopg.OperationalError}
+        raise kinds[database_kind]("disk I/O error in /secret/path")
 
     reads = {
         "job": lambda: store.read.job(1, api=None, tenant=None),
@@ -115,7 +118,7 @@ async def test_a_database_that_does_not_answer_is_said_to_be_unavailable(store, 
         "event_bounds": store.read.event_bounds,
         "queues": store.read.queues,
     }
-    monkeypatch.setattr(Sets, "all", broken)
+    monkeypatch.setattr(SqliteSets if database_kind == "sqlite" else PostgresSets, "all", broken)
     refused = await refusal(reads[what]())
     assert refused.reason is Reason.STORE_UNAVAILABLE
     assert refused.retry_after is not None

@@ -8,7 +8,7 @@ import pytest_asyncio
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason
-from jobyard_server.store import trimming
+from jobyard_server.store import sqlite
 from jobyard_server.store.store import Store
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.list_jobs import JobList, list_jobs
@@ -131,8 +131,9 @@ async def test_who_listens_too_slowly_learns_what_he_missed(store, clock, monkey
 # --- space ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.only("sqlite")
 async def test_space_that_is_not_used_any_more_is_given_back(store, clock, url, monkeypatch):
-    monkeypatch.setattr(trimming, "SPARE_PAGES", 16)
+    monkeypatch.setattr(sqlite, "SPARE_PAGES", 16)
 
     async def size():
         ((pages,),) = await store.run(lambda tx: tx._unit.sets.all("PRAGMA page_count"))
@@ -148,7 +149,7 @@ async def test_space_that_is_not_used_any_more_is_given_back(store, clock, url, 
     assert await size() == large
     given = 0
     while step := await store.give_back():
-        assert step <= trimming.VACUUM_PAGES
+        assert step <= sqlite.VACUUM_PAGES
         given += step
     assert given > 500
     assert await size() <= large - given

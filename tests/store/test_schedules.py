@@ -257,6 +257,7 @@ async def test_a_set_is_carried_out_as_one_and_each_for_itself(store, clock):
     assert [len(await children(store, job.number)) for job in jobs] == [int(index != 7) for index in range(30)]
 
 
+@pytest.mark.only("sqlite")
 async def test_a_set_costs_a_few_statements_however_large(store, clock):
     for _ in range(4):
         await store.submit_many([scheduled() for _ in range(128)])
@@ -326,6 +327,7 @@ async def test_a_job_run_by_hand_has_a_moment_of_its_own(store, clock):
         (reader_schedules._FIRES, ["PRIMARY KEY (job"]),
     ],
 )
+@pytest.mark.only("sqlite")
 async def test_what_asks_for_due_schedules_looks_at_no_other(store, sql, steps):
     explained = await store.run(lambda tx: tx._unit.sets.all(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")))
     looks = [row[3] for row in explained if row[3].startswith(("SEARCH", "SCAN")) and "CONSTANT" not in row[3]]

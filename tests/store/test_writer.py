@@ -121,6 +121,7 @@ async def test_who_goes_away_before_the_start_is_left_out(store):
     assert await store.read.job("gone", api="jobs", tenant="acme") is None
 
 
+@pytest.mark.only("sqlite")
 async def test_a_locked_database_is_unavailable_and_comes_back(store, url, monkeypatch):
     path = url.removeprefix("sqlite:///")
     other = sqlite3.connect(path, isolation_level=None)
@@ -137,6 +138,7 @@ async def test_a_locked_database_is_unavailable_and_comes_back(store, url, monke
     assert store.reachable_for > 0.0
 
 
+@pytest.mark.only("sqlite")
 async def test_a_full_disk_answers_all_and_keeps_nothing_half_done(store):
     await store.submit(new_job())
     await store.run(lambda tx: tx._unit.sets.run("PRAGMA max_page_count = 1"))
@@ -188,6 +190,7 @@ async def test_the_interpreter_lock_changes_hands_quickly(store):
     assert sys.getswitchinterval() == pytest.approx(writer.SWITCH_INTERVAL)
 
 
+@pytest.mark.only("sqlite")
 async def test_the_log_of_writes_is_taken_into_the_database(store, url):
     path = Path(url.removeprefix("sqlite:///"))
     log = path.with_name(path.name + "-wal")
@@ -200,6 +203,7 @@ async def test_the_log_of_writes_is_taken_into_the_database(store, url):
     assert most < checkpoints.DUE_BYTES + 2 * 60 * 110_000
 
 
+@pytest.mark.only("sqlite")
 async def test_a_reader_that_stays_holds_up_no_write(store, url):
     reader = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     await store.submit(new_job())

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from jobyard_server.observe.health import Health
-from jobyard_server.transcoding.pages import Page
+from jobyard_server.transcoding.pages import Page, Pages
 
 
-def pages(health: Health, registry: CollectorRegistry) -> Mapping[str, Callable[[], Page]]:
-    """The pages by path."""
+def pages(health: Health, registry: CollectorRegistry, look: Callable[[], Awaitable[None]]) -> Pages:
+    """The pages by path; ``look`` reads what metrics show and nobody counts."""
+
+    async def metrics() -> Page:
+        await look()
+        return Page(generate_latest(registry), CONTENT_TYPE_LATEST)
+
     return {
         "/healthz": lambda: Page(b"alive\n"),
         "/readyz": lambda: _ready(health),
-        "/metrics": lambda: Page(generate_latest(registry), CONTENT_TYPE_LATEST),
+        "/metrics": metrics,
     }
 
 

@@ -16,6 +16,7 @@ from jobyard_server.store.rooms import limited, use
 from jobyard_server.store.rows import MICROS, NEW_JOB_COLUMNS, SUBJOB_COLUMNS, after, kept, time_limits
 from jobyard_server.store.rows import job as job_of
 from jobyard_server.store.rows import subjob as subjob_of
+from jobyard_server.store.tables import READY
 from jobyard_server.store.tokens import Token, digest_of
 from jobyard_server.usecases.ports import Acquire, Acquired, Lease
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from jobyard_server.store.sets import Sets
     from jobyard_server.store.unit import Unit
 
+BESIDE_SECONDS: Final = 0.02
+"""How soon to look again for what others had locked."""
 KEPT_ATTEMPTS: Final = 100
 """Attempts that are kept of a subjob, the newest ones."""
 
@@ -89,7 +92,17 @@ def _again_in(unit: Unit, command: Acquire, lines: Mapping[tuple[str, str | None
     """Seconds until a rate lets out more of what a command asked for."""
     own = [lines[queue, command.tenant] for queue in command.queues if (queue, command.tenant) in lines]
     found = [line.room.again_at for line in own if line.room.again_at is not None]
+    if not found and unit.sets.dialect.concurrent and any(_others_lease(unit, line) for line in own):
+        return BESIDE_SECONDS
     return max(0, min(found) - unit.now) / MICROS if found else None
+
+
+def _others_lease(unit: Unit, line: Line) -> bool:
+    """Whether something is ready that others had locked, and may leave."""
+    free = line.room.left is None and line.room.tenants is None
+    tenant = "" if line.tenant is None else " AND tenant = ?"
+    scope = (kept(line.queue.name), *(() if line.tenant is None else (kept(line.tenant),)))
+    return free and bool(unit.sets.all(f"SELECT 1 FROM subjobs WHERE queue = ? AND {READY}{tenant} LIMIT 1", scope))  # noqa: S608
 
 
 def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Turn]]:
@@ -135,7 +148,9 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     """Write the leases of all commands."""
     sets = unit.sets
     ids = [(turn.subjob,) for _, turn in sorted(picks, key=lambda pick: pick[1].subjob)]
-    subjobs = {row[0]: list(row) for row in sets.among(("id",), ids, _SUBJOBS)}
+    subjobs = {row[0]: list(row) for row in sets.among(("id",), ids, _SUBJOBS) if _ready(row)}
+    # Their jobs are locked by now; before, others may have taken them.
+    picks = [(index, turn) for index, turn in picks if turn.subjob in subjobs]
     numbers = [(number,) for number in sorted({turn.job for _, turn in picks})]
     jobs = {row[0]: list(row) for row in sets.among(("number",), numbers, _JOBS)}
     sessions = _prolong(unit, commands, sorted({index for index, _ in picks}))
@@ -164,13 +179,30 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
     for number, entry in ledger.entries.items():
         for at, value in zip(_CHANGING_AT, entry.changing(), strict=True):
             jobs[number][at] = value
+    return _answers(unit, commands, list(zip(picks, tokens, strict=True)), jobs, subjobs)
+
+
+def _answers(
+    unit: Unit,
+    commands: Sequence[Acquire],
+    given: Sequence[tuple[tuple[int, Turn], Token]],
+    jobs: Mapping[int, Sequence[Any]],
+    subjobs: Mapping[int, Sequence[Any]],
+) -> list[Acquired | Refusal]:
+    """What each command gets, of the rows as they are now."""
     seen = {number: job_of(row) for number, row in jobs.items()}
     leases: list[list[Lease]] = [[] for _ in commands]
-    for (index, turn), token in zip(picks, tokens, strict=True):
+    for (index, turn), token in given:
         subjob, ends = subjob_of(subjobs[turn.subjob]), unit.now + _life(commands[index])
         left = _left(subjob, unit.now)
         leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, ends, left))
-    return [Acquired(tuple(own)) for own in leases]
+    # Who got nothing while others got something may be standing beside others, who were faster.
+    again_in = BESIDE_SECONDS if unit.sets.dialect.concurrent else None
+    return [Acquired(tuple(own), None if own else again_in) for own in leases]
+
+
+def _ready(row: Sequence[Any]) -> bool:
+    return row[_AT["state"]] == State.PENDING and row[_AT["wake_at"]] is None
 
 
 def _left(subjob: Subjob, now: Micros) -> float | None:

@@ -11,8 +11,8 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.state import State
 from jobyard_server.store.ending import End, end_all
-from jobyard_server.store.expiry import STEP
-from jobyard_server.store.leases import HELD_COLUMNS, Held
+from jobyard_server.store.expiry import STEP, settled_down
+from jobyard_server.store.leases import HELD_COLUMNS
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.removing import remove_job
 from jobyard_server.store.tables import CANCELLING, OPEN
@@ -41,7 +41,7 @@ def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
 
     A subjob that is being cancelled changes no more until it has ended, so its row knows since when.
     """
-    overdue = [Held(*row) for row in unit.sets.all(_OVERDUE, (unit.now - grace, limit))]
+    overdue = settled_down(unit, lambda: unit.sets.all(_OVERDUE, (unit.now - grace, limit)))
     if not overdue:
         return 0
     ledger = Ledger(unit)
@@ -53,7 +53,8 @@ def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
 
 def forget_jobs(unit: Unit, limit: int = JOBS_STEP) -> int:
     """Remove jobs whose time to be kept is over; how many. That they were removed stays among the events."""
-    numbers = [number for (number,) in unit.sets.all(_EXPIRED, (unit.now, limit))]
+    expired = unit.sets.dialect.locking(_EXPIRED, "jobs", skip=True)
+    numbers = [number for (number,) in unit.sets.all(expired, (unit.now, limit))]
     ledger = Ledger(unit)
     ledger.load(numbers)
     for number in numbers:

@@ -11,6 +11,9 @@ from sqlmodel import Field, SQLModel
 BIG = BigInteger().with_variant(Integer, "sqlite")
 """64 bits in both databases; SQLite numbers rows by itself only in a column declared INTEGER."""
 
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that compares byte by byte, in every database alike."""
+
 METADATA = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -26,7 +29,7 @@ class Row(SQLModel):
     metadata: ClassVar[MetaData] = METADATA
 
 
-def part_of_key(type_: Any = Text) -> Any:
+def part_of_key(type_: Any = TEXT) -> Any:
     """A part of the primary key."""
     return Field(primary_key=True, sa_type=type_)
 
@@ -38,12 +41,12 @@ def numbered() -> Any:
 
 def text() -> Any:
     """Text of any length."""
-    return Field(sa_type=Text)
+    return Field(sa_type=TEXT)
 
 
 def optional_text() -> Any:
     """Text that may be missing."""
-    return Field(default=None, sa_type=Text, nullable=True)
+    return Field(default=None, sa_type=TEXT, nullable=True)
 
 
 def big() -> Any:

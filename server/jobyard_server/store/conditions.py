@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jobyard_server.domain.fields import Kind
+    from jobyard_server.store.dialect import Dialect
 
 _ORDER: Final = {Op.LT: "<", Op.LE: "<=", Op.GT: ">", Op.GE: ">="}
 _TRUE: Final = "1 = 1"
@@ -28,8 +29,9 @@ class Conditions:
     """SQL being written, with its parameters in order."""
 
     attributes: Mapping[str, Kind]
+    dialect: Dialect
     parameters: list[Any] = field(default_factory=list)
-    term: Callable[[str, Mapping[str, Kind]], Term | None] = term
+    term: Callable[[str, Mapping[str, Kind], Dialect], Term | None] = term
     """What a name is in SQL."""
 
     def sql(self, expression: Expression) -> str:
@@ -44,7 +46,7 @@ class Conditions:
             case Comparison(name, op, value):
                 if name.startswith(LABELS_PREFIX):
                     return self._label(name.removeprefix(LABELS_PREFIX), op, value)
-                found = self.term(name, self.attributes)
+                found = self.term(name, self.attributes, self.dialect)
                 if found is None:
                     problem = f"{name} is not a field of these jobs"
                     raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem))
@@ -55,7 +57,7 @@ class Conditions:
         absent = "NOT " if op in (Op.IS_NULL, Op.NE) else ""
         self.parameters.append(kept(key))
         holds = _TRUE if op is Op.IS_NULL else self._holds(Term("value", number=False), _positive(op), value)
-        return f"{absent}EXISTS (SELECT 1 FROM json_each(jobs.labels) WHERE key = ? AND {holds})"  # noqa: S608
+        return absent + self.dialect.label.format(holds=holds)
 
     def _compare(self, found: Term, op: Op, value: Any) -> str:
         if op is Op.IS_NULL:
@@ -104,13 +106,13 @@ class Conditions:
         match op:
             case Op.HAS:
                 self.parameters.append(text)
-                return f"instr({sql}, ?) > 0"
+                return self.dialect.contains(sql)
             case Op.STARTS_WITH:
                 self.parameters.extend((len(text), text))
-                return f"substr({sql}, 1, ?) = ?"
+                return f"substr({sql}, 1, CAST(? AS INTEGER)) = ?"
             case _:
                 self.parameters.extend((len(text), text))
-                return f"substr({sql}, length({sql}) + 1 - ?) = ?"
+                return f"substr({sql}, CAST(length({sql}) + 1 - ? AS INTEGER)) = ?"
 
 
 def _positive(op: Op) -> Op:

@@ -1,120 +1,126 @@
-"""A database by its URL: how it is connected to, and what its dialect does differently."""
+"""A database by its URL: what the store needs of it, whichever it is."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.pool import QueuePool
-
-from jobyard_server.store.checkpoints import KEPT_BYTES
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL, Connection
-    from sqlalchemy.pool import PoolProxiedConnection
 
-BUSY_MILLISECONDS: Final = 5_000
-CACHE_KIBIBYTES: Final = 32_768
+    from jobyard_server.store.clock import Clock
+    from jobyard_server.store.dialect import Dialect
+    from jobyard_server.store.sets import Sets
+
+T = TypeVar("T")
+
+Heard: TypeAlias = "Callable[[set[str] | None, bool], None]"
+"""Told which queues were woken (``None``: perhaps any), and whether events were written."""
+
+READERS: Final = 4
+"""Threads that read, and so connections that do."""
 
 
-class Database:
-    """One database, embedded or not.
+class Desk(ABC):
+    """Where the writer of a process works: one connection, one transaction at a time."""
 
-    Writes go through :meth:`writing`, one transaction at a time and process; reads through
-    :meth:`reading`, from any thread.
-    """
+    sets: Sets
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
-        self.url: URL = make_url(url)
-        if self.url.get_backend_name() != "sqlite":
-            raise ValueError(f"no database of this kind is supported: {self.url.get_backend_name()}")
-        self.path = _file_of(self.url)
-        target = self.url.set(drivername="sqlite+pysqlite")
-        self._writer = _engine(target, size=1, read_only=False)
-        self._readers = _engine(target, size=readers, read_only=True)
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a transaction; connects anew where the connection was lost."""
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection that may write; ``begin()`` on it takes the write lock at once."""
-        with self._writer.connect() as connection:
-            yield connection
+    @abstractmethod
+    def commit(self) -> None:
+        """Make it durable; raises when it was not, or when nobody can say."""
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that only reads; what it reads within the block is one snapshot."""
-        with self._readers.connect() as connection:
-            yield connection
+    @abstractmethod
+    def rollback(self) -> None:
+        """Forget it. Never raises: a lost connection has forgotten it already."""
 
-    def point_connection(self) -> PoolProxiedConnection:
-        """A connection of the driver itself, kept by one thread for reads that must cost nothing.
+    @abstractmethod
+    def tidy(self) -> None:
+        """Do between two transactions what nobody has to wait for."""
 
-        Outside a transaction, so every statement sees what is committed when it starts.
+    @abstractmethod
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Database(ABC):
+    """One database, embedded or not."""
+
+    url: URL
+    dialect: Dialect
+    point: Sets | None = None
+    """For the thread of the event loop, where reading one row costs less than the way to another thread and back."""
+
+    @abstractmethod
+    def clock(self) -> Clock:
+        """What tells the time to transactions."""
+
+    @abstractmethod
+    def preparing(self) -> AbstractContextManager[tuple[Connection, Sets]]:
+        """A transaction that brings the schema up to date, in one process at a time."""
+
+    @abstractmethod
+    def desk(self) -> Desk:
+        """A place to write at."""
+
+    @abstractmethod
+    def read(self, work: Callable[[Sets], T], *, snapshot: bool = True) -> T:
+        """Read at a connection that cannot write; ``snapshot``: all statements see the same rows.
+
+        Any thread may call it. It is done again once when the connection was lost.
         """
-        return self._readers.raw_connection()
 
+    @abstractmethod
+    def version(self, sets: Sets) -> int:
+        """A number that changes when others have written; asked at the writer's connection."""
+
+    @abstractmethod
+    def give_back(self, sets: Sets) -> int:
+        """Give a step of free space back to the disk; how much."""
+
+    @abstractmethod
+    def listen(self, heard: Heard) -> None:
+        """Begin to hear, in a thread of its own, what other processes woke."""
+
+    @abstractmethod
+    def tell(self, queues: set[str], *, changed: bool) -> None:
+        """Tell other processes the same, soon."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close every connection."""
-        self._readers.dispose()
-        self._writer.dispose()
 
 
-def _file_of(url: URL) -> Path:
-    """The file of an embedded database, its folder made."""
-    if not url.database or url.database == ":memory:":
-        raise ValueError("an embedded database needs a file: sqlite:///path/to/file.db")
-    path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def without_password(url: str) -> str:
+    """A URL as it may be shown to anybody."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "its URL"
 
 
-def _engine(url: URL, *, size: int, read_only: bool) -> Engine:
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=size,
-        max_overflow=0 if not read_only else size,
-        connect_args={"check_same_thread": False, "cached_statements": 512},
-    )
+def open_database(url: str) -> Database:
+    """The database of a URL; raises ValueError for one that names none. Nothing is connected to yet."""
+    # Imported here: who uses one database need not have the driver of the other one.
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            from jobyard_server.store.sqlite import SqliteDatabase  # noqa: PLC0415
 
-    def connected(connection: Any, _record: Any) -> None:
-        # The driver must not open transactions by itself: it would open them deferred, and a
-        # deferred transaction that turns to writing fails instead of waiting for its turn.
-        connection.isolation_level = None
-        for pragma in _pragmas(read_only=read_only):
-            connection.execute(f"PRAGMA {pragma}")
+            return SqliteDatabase(parsed)
+        case "postgresql" | "postgres":
+            from jobyard_server.store.postgresql import PostgresDatabase  # noqa: PLC0415
 
-    def begin(connection: Connection) -> None:
-        # By the driver itself: through SQLAlchemy it costs more than a small transaction does.
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begin)
-    return engine
-
-
-def _pragmas(*, read_only: bool) -> tuple[str, ...]:
-    shared = (
-        # Free pages can be given back to the disk. It counts for the first one that opens a new file, if said first.
-        "auto_vacuum = INCREMENTAL",
-        f"busy_timeout = {BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        f"cache_size = -{CACHE_KIBIBYTES}",
-        "temp_store = MEMORY",
-    )
-    if read_only:
-        return (*shared, "query_only = ON")
-    # FULL: a commit is on the disk before it is answered. In group commit it costs nothing
-    # measurable against NORMAL. Checkpoints are made by the writer, between its batches.
-    return (
-        *shared,
-        "synchronous = FULL",
-        "wal_autocheckpoint = 0",
-        f"journal_size_limit = {KEPT_BYTES}",
-    )
+            return PostgresDatabase(parsed)
+        case other:
+            raise ValueError(f"no database of this kind is supported: {other}")

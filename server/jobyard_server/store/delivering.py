@@ -17,7 +17,7 @@ from jobyard_server.domain.delivery import (
     circuit_after,
     healthy,
 )
-from jobyard_server.store.owing import DELIVERIES, keep_timetable, promote
+from jobyard_server.store.owing import DELIVERIES, keep_timetable, make_timetables, promote
 from jobyard_server.store.rows import MICROS, kept
 from jobyard_server.store.rows_deliveries import DELIVERY_COLUMNS, delivery
 from jobyard_server.store.tables_deliveries import READY, SENDING
@@ -60,17 +60,17 @@ _MARKED: Final = (*("state", "next_at", "claimed_until", "last_status", "last_er
 _REMOVE: Final = "DELETE FROM deliveries WHERE id IN (SELECT id FROM given) RETURNING 1"
 _RELEASE: Final = (
     "UPDATE deliveries SET state = 'READY', claimed_until = NULL, next_at = ? "  # noqa: S608
-    f"WHERE id IN (SELECT id FROM deliveries WHERE claimed_until <= ? AND {SENDING} LIMIT {STEP:d}) "
+    f"WHERE id IN (SELECT id FROM deliveries WHERE claimed_until <= ? AND {SENDING} LIMIT {STEP:d}) AND {SENDING} "
     "RETURNING destination"
 )
 _FORGET: Final = (
     "DELETE FROM deliveries WHERE id IN "  # noqa: S608
-    f"(SELECT id FROM deliveries WHERE state = ? AND updated_at <= ? LIMIT {STEP:d})"
+    f"(SELECT id FROM deliveries WHERE state = ? AND updated_at <= ? LIMIT {STEP:d}) AND state IN ('DELIVERED', 'DEAD')"
 )
 _FORGET_DESTINATIONS: Final = (
     "DELETE FROM destinations WHERE origin IN (SELECT origin FROM destinations WHERE updated_at <= ? "  # noqa: S608
     "AND due_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = origin "
-    f"AND state IN ('WAITING', 'READY', 'SENDING')) LIMIT {STEP:d})"
+    f"AND state IN ('WAITING', 'READY', 'SENDING')) LIMIT {STEP:d}) AND due_at IS NULL"
 )
 
 
@@ -84,7 +84,9 @@ def _claim(unit: Unit, command: ClaimDeliveries) -> list[Delivery]:
     taken: list[int] = []
     full: list[str] = []
     looked_at: list[str] = []
-    for origin, failures, sending in unit.sets.all(_DUE, (unit.now,)):
+    make_timetables(unit)
+    due = unit.sets.dialect.locking(_DUE, "destinations", skip=True)
+    for origin, failures, sending in unit.sets.all(due, (unit.now,)):
         left = command.limit - len(taken)
         if left <= 0:
             break
@@ -114,7 +116,8 @@ def hold(unit: Unit, numbers: Sequence[int], seconds: float) -> None:
 
 def settle_deliveries(unit: Unit, results: Sequence[DeliveryResult]) -> list[Delivery | None]:
     """Write down how attempts went; ``None`` for one whose claim was lost."""
-    rows = unit.sets.among(("id",), [(result.number,) for result in results], _CLAIMED)
+    numbers = [(number,) for number in sorted({result.number for result in results})]
+    rows = unit.sets.among(("id",), numbers, unit.sets.dialect.locking(_CLAIMED, "deliveries"))
     claimed = {row[0]: delivery(row) for row in rows}
     answers: list[Delivery | None] = []
     settled: list[tuple[Delivery, DeliveryResult]] = []

@@ -6,7 +6,7 @@ there is more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jobyard_server.domain.job import LeaseLoss, Outcome
 from jobyard_server.domain.state import State
@@ -16,6 +16,8 @@ from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.tables import OPEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.ledger import Entry
     from jobyard_server.store.unit import Unit
@@ -41,11 +43,14 @@ _LOSSES: Final = (
 _FORGET_SESSIONS: Final = (
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions "  # noqa: S608
     "WHERE expires_at <= ? AND expires_at - seen_at <= ? AND NOT EXISTS "
-    f"(SELECT 1 FROM attempts AS a WHERE a.session = sessions.id AND a.{OPEN}) LIMIT ?)"
+    f"(SELECT 1 FROM attempts AS a WHERE a.session = sessions.id AND a.{OPEN}) LIMIT ?) "
+    # Once more, for one that was heard of meanwhile.
+    "AND expires_at <= ? AND expires_at - seen_at <= ?"
 )
 _WAKE: Final = (
     "UPDATE subjobs SET wake_at = NULL WHERE id IN (SELECT id FROM subjobs "
-    "WHERE wake_at <= ? AND state = 'PENDING' ORDER BY wake_at LIMIT ?) RETURNING queue"
+    "WHERE wake_at <= ? AND state = 'PENDING' ORDER BY wake_at LIMIT ?) "
+    "AND wake_at IS NOT NULL AND state = 'PENDING' RETURNING queue"
 )
 _FORGET_KEYS: Final = (
     "DELETE FROM request_keys WHERE (api, tenant, key) IN "
@@ -58,11 +63,25 @@ def expire_leases(unit: Unit, reachable_for: Micros, limit: int = STEP) -> int:
 
     A session lapses only when its worker could have reached this store for its whole life.
     """
-    rows = unit.sets.all(_LAPSED, (unit.now, reachable_for, limit))
-    lapsed = [Held(*row) for row in rows]
+    lapsed = settled_down(unit, lambda: unit.sets.all(_LAPSED, (unit.now, reachable_for, limit)))
     if lapsed:
         take_back(unit, lapsed)
-    return len(lapsed) + unit.sets.run(_FORGET_SESSIONS, (unit.now, reachable_for, limit))
+    return len(lapsed) + unit.sets.run(_FORGET_SESSIONS, (unit.now, reachable_for, limit, unit.now, reachable_for))
+
+
+def settled_down(
+    unit: Unit, read: Callable[[], list[tuple[Any, ...]]], besides: Container[tuple[int, int]] = ()
+) -> list[Held]:
+    """What a query finds, its jobs locked: where others write, it is read again when they cannot any more.
+
+    ``besides``: subjobs and attempts that do not count.
+    """
+    found = [lease for row in read() if ((lease := Held(*row)).subjob, lease.number) not in besides]
+    if not found or not unit.sets.dialect.concurrent:
+        return found
+    locked = {lease.job for lease in found}
+    unit.sets.lock_jobs(locked)
+    return [lease for row in read() if (lease := Held(*row)).job in locked]
 
 
 def take_back(unit: Unit, lapsed: list[Held], reason: str = LOST) -> None:

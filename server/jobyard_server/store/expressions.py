@@ -1,6 +1,6 @@
 """What the fields of a job are in SQL, and the indexes over them.
 
-SQLite uses an index over an expression only where a query spells the very same expression, so both are made here.
+An index over an expression is used only where a query spells the very same expression, so both are made here.
 Expressions over declared fields are never NULL: rows without a value sort first, in every database.
 """
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobyard_server.domain.fields import ApiFields
+    from jobyard_server.store.dialect import Dialect
 
 _FIRST_RESULT: Final = "(SELECT result FROM subjobs WHERE subjobs.job = jobs.number AND subjobs.ordinal = 0)"
 _API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -38,27 +39,28 @@ class Term:
         return INT64_MIN if self.number else ""
 
 
-def definition_term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+def definition_term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
     """The same of definitions."""
     if name in DEFINITION_COLUMNS:
         return Term(name, number=DEFINITION_COLUMNS[name] is not Kind.TEXT)
-    return _attribute(name, attributes)
+    return _attribute(name, attributes, dialect)
 
 
-def term(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+def term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
     """The column or attribute of a name; ``None`` when there is none."""
     if name in JOB_COLUMNS:
         number = JOB_COLUMNS[name] is not Kind.TEXT
         return _present(name, number=number) if name in NULLABLE else Term(name, number)
     if name == FIRST_RESULT:
         return _present(_FIRST_RESULT, number=False)
-    return _attribute(name, attributes)
+    return _attribute(name, attributes, dialect)
 
 
-def _attribute(name: str, attributes: Mapping[str, Kind]) -> Term | None:
+def _attribute(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
     if name not in attributes:
         return None
-    return _present(f"json_extract(attributes, '$.{name}')", number=attributes[name] is Kind.INT)
+    number = attributes[name] is Kind.INT
+    return _present(dialect.attribute(name, number=number), number=number)
 
 
 def _present(source: str, *, number: bool) -> Term:
@@ -73,7 +75,7 @@ def api_condition(api: str) -> str:
     return f"api = '{api}'"
 
 
-def index_statements(fields: Mapping[str, ApiFields]) -> list[str]:
+def index_statements(fields: Mapping[str, ApiFields], dialect: Dialect) -> list[str]:
     """The indexes that the APIs need over their jobs; made again at every start, where they are missing.
 
     There is no index over ``(api, tenant, number)``: it would look as good as those over attributes, which are better.
@@ -83,7 +85,7 @@ def index_statements(fields: Mapping[str, ApiFields]) -> list[str]:
         where = api_condition(api)
         made.append(f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api} ON jobs (tenant, number) WHERE {where}")
         for name in own.indexed:
-            found = term(name, own.attributes)
+            found = term(name, own.attributes, dialect)
             assert found is not None, name
             made.append(
                 f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api}_{name} ON jobs (tenant, {found.sql}, number) "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from jobyard_server.store.tables import READY
+from jobyard_server.store.tables import READY, READY_IN_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +30,14 @@ _NEXT_KEY: Final = (
 # Each step of the recursion is one seek in the index, however many subjobs a key has waiting.
 _KEYS: Final = (
     f"WITH RECURSIVE keys(k) AS (SELECT ({_NEXT_KEY} > ?) UNION ALL "  # noqa: S608
-    f"SELECT ({_NEXT_KEY} > k) FROM keys WHERE k IS NOT NULL LIMIT ?) "
-    "SELECT k FROM keys WHERE k IS NOT NULL"
+    f"SELECT ({_NEXT_KEY} > k) FROM keys WHERE k IS NOT NULL) "
+    "SELECT k FROM keys WHERE k IS NOT NULL LIMIT ?"
 )
 _OF_KEY: Final = (
-    "SELECT * FROM (SELECT priority, job, id, fair_key FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND {READY} AND priority = ? AND fair_key = ? "
+    "SELECT s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608
+    f"WHERE s.queue = ? AND {READY_IN_LINE} AND s.priority = ? AND s.fair_key = ? "
 )
-_LIMIT: Final = "ORDER BY job, id LIMIT ?)"
+_LIMIT: Final = "ORDER BY s.job, s.id LIMIT ?"
 _ABOVE_ALL: Final = 2**62
 
 
@@ -60,13 +60,13 @@ def fair_turns(sets: Sets, queue: str, tenant: str | None, last_served: str, dem
 def _keys(sets: Sets, queue: str, priority: int, last: str, most: int) -> list[str]:
     """The keys that wait, those behind the one served last first."""
     scope = (queue, priority)
-    behind = sets.all(_KEYS, (*scope, last, *scope, most + 1))
+    behind = sets.all(_KEYS, (*scope, last, *scope, most))
     keys = [key for (key,) in behind]
     if len(keys) < most:
         # From the start again; the empty key sorts first and is above nothing.
         ((first,),) = sets.all(f"{_NEXT_KEY} >= ''", scope)
         again = [first] if first is not None else []
-        again += [key for (key,) in sets.all(_KEYS, (*scope, first or "", *scope, most + 1))]
+        again += [key for (key,) in sets.all(_KEYS, (*scope, first or "", *scope, most))]
         seen = set(keys)
         keys += [key for key in again if key not in seen]
     return keys[:most]
@@ -78,7 +78,8 @@ def _waiting(
     """The first subjobs of each key; one each where there are keys enough."""
     depth = 1 if tenant is None and len(keys) >= most else most
     lines: dict[str, deque[Found]] = {key: deque() for key in keys}
-    arm = _OF_KEY + ("AND tenant = ? " if tenant is not None else "") + _LIMIT
+    own = _OF_KEY + ("AND s.tenant = ? " if tenant is not None else "") + _LIMIT
+    arm = f"SELECT * FROM ({sets.dialect.leasing(own.format(turns=sets.dialect.turns))}) AS turn"  # noqa: S608
     for start in range(0, len(keys), MAX_ARMS):
         part = keys[start : start + MAX_ARMS]
         parameters: list[Any] = []

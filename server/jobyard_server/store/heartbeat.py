@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
-from jobyard_server.store.expiry import take_back
-from jobyard_server.store.leases import HELD_COLUMNS, Held, Leases
+from jobyard_server.store.expiry import settled_down, take_back
+from jobyard_server.store.leases import HELD_COLUMNS, Leases, lock_jobs_of
 from jobyard_server.store.rows import MICROS, after, kept, time_limits
 from jobyard_server.store.tables import OPEN
 from jobyard_server.usecases.ports import Beaten, Directive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from jobyard_server.store.leases import Held
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports import Heartbeat
 
@@ -26,6 +28,10 @@ _TOLD: Final = frozenset({Directive.GO_ON, Directive.SUSPEND})
 _SPECIAL: Final = (
     "SELECT jobs.number, jobs.suspended, jobs.limits FROM given CROSS JOIN jobs "
     "WHERE jobs.number = given.number AND (jobs.suspended OR jobs.limits <> '')"
+)
+_OPEN: Final = (
+    "SELECT a.subjob FROM given CROSS JOIN attempts AS a "  # noqa: S608 - our own names
+    f"WHERE a.subjob = given.subjob AND a.number = given.number AND a.{OPEN}"
 )
 _OLD: Final = (
     f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
@@ -39,7 +45,7 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
     names = [(kept(one.principal), kept(one.session)) for one in commands]
     rows = unit.sets.among(("principal", "name"), sorted(set(names)), _SESSIONS)
     sessions = {(principal, name): id_ for principal, name, id_ in rows}
-    leases = Leases(unit, [token for one in commands for token in one.tokens])
+    leases = Leases(unit, [token for one in commands for token in one.tokens], lock=False)
     held = [[leases.of(token, kept(one.principal)) for token in one.tokens] for one in commands]
     jobs = {lease.job for own in held for lease in own if lease is not None and lease.open}
     found = unit.sets.among(("number",), [(number,) for number in sorted(jobs)], _SPECIAL)
@@ -65,13 +71,24 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
             # What is being cancelled keeps the time at which that began; see clearing.force_cancels.
             if lease and directive in _TOLD and token in command.messages:
                 words[lease.subjob] = (lease.subjob, kept(command.messages[token]), unit.now)
+    known = {lease.subjob: lease for own in held for lease in own if lease}
+    still = _still_held(unit, heard.keys() | words.keys(), known)
     beaten = [beats[id_] for id_ in sorted(beats)]
     unit.sets.update("sessions", ("id",), ("seen_at", "expires_at"), beaten)
-    unit.sets.update("subjobs", ("id",), ("silence_at",), [heard[id_] for id_ in sorted(heard)])
-    said = [words[id_] for id_ in sorted(words)]
+    unit.sets.update("subjobs", ("id",), ("silence_at",), [heard[id_] for id_ in sorted(heard) if id_ in still])
+    said = [words[id_] for id_ in sorted(words) if id_ in still]
     unit.sets.update("subjobs", ("id",), ("message", "updated_at"), said)
     _take_back_forgotten(unit, beats, {(lease.subjob, lease.number) for own in held for lease in own if lease})
     return answers
+
+
+def _still_held(unit: Unit, subjobs: AbstractSet[int], leases: Mapping[int, Held]) -> AbstractSet[int]:
+    """Those of subjobs that are to be written to whose leases others have not ended meanwhile."""
+    if not subjobs or not unit.sets.dialect.concurrent:
+        return subjobs
+    lock_jobs_of(unit, subjobs)
+    names = [(subjob, leases[subjob].number) for subjob in sorted(subjobs)]
+    return {subjob for (subjob,) in unit.sets.among(("subjob", "number"), names, _OPEN)}
 
 
 def _take_back_forgotten(unit: Unit, beats: dict[int, tuple[int, int, int]], told: set[tuple[int, int]]) -> None:
@@ -80,8 +97,8 @@ def _take_back_forgotten(unit: Unit, beats: dict[int, tuple[int, int, int]], tol
     A session's life is time enough for an answer to arrive, and for the heartbeat that follows it.
     """
     before = [(id_, unit.now - (expires_at - unit.now)) for id_, _, expires_at in beats.values()]
-    rows = unit.sets.among(("session", "before"), sorted(before), _OLD)
-    forgotten = [lease for row in rows if ((lease := Held(*row)).subjob, lease.number) not in told]
+    old = settled_down(unit, lambda: unit.sets.among(("session", "before"), sorted(before), _OLD), told)
+    forgotten = [lease for lease in old if (lease.subjob, lease.number) not in told]
     if forgotten:
         take_back(unit, forgotten)
 

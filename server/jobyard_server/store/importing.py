@@ -8,7 +8,6 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, invalid, refuse
 from jobyard_server.domain.state import Control, Counters, Mode, State, fold
 from jobyard_server.store import rows
-from jobyard_server.store.ledger import EVENT_COLUMNS
 from jobyard_server.store.removing import remove_owned
 from jobyard_server.store.rows import MICROS, kept
 from jobyard_server.store.words import word
@@ -111,6 +110,7 @@ def _row(unit: Unit, imported: ImportedJob, number: int, before: tuple[str, int,
 
 def _told(unit: Unit, number: int) -> int:
     """The last event of a job that had this number and was deleted: its events are still there."""
+    unit.write_events()
     [(last_event,)] = unit.sets.all(_TOLD, (number,))
     return int(last_event)
 
@@ -159,5 +159,4 @@ def _tell(unit: Unit, imported: ImportedJob, row: dict[str, Any], type_: EventTy
         *(row["number"], row["uid"], row["last_event"], row["api"], row["tenant"], type_.value, row["state"]),
         *(None, None, None, "", row["message"], row["created_by"], kept(imported.new.request_id), unit.now),
     )
-    unit.sets.insert("events", EVENT_COLUMNS, [event])
-    unit.changed = True
+    unit.tell([event])

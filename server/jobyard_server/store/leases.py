@@ -20,6 +20,7 @@ HELD_COLUMNS: Final = (
 )
 """The fields of :class:`Held` in their order."""
 
+_JOBS_OF: Final = "SELECT s.job FROM given CROSS JOIN subjobs AS s WHERE s.id = given.subjob"
 _HELD: Final = (
     f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
     "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
@@ -52,12 +53,22 @@ class Held:
         return self.outcome == Outcome.OPEN
 
 
+def lock_jobs_of(unit: Unit, subjobs: Iterable[int]) -> None:
+    """Keep others from the jobs of subjobs. Whoever changes a subjob or an attempt has locked its job before."""
+    if unit.sets.dialect.concurrent:
+        named = [(subjob,) for subjob in sorted(set(subjobs))]
+        unit.sets.lock_jobs(job for (job,) in unit.sets.among(("subjob",), named, _JOBS_OF))
+
+
 class Leases:
     """The attempts of a batch by token."""
 
-    def __init__(self, unit: Unit, texts: Iterable[str]) -> None:
+    def __init__(self, unit: Unit, texts: Iterable[str], *, lock: bool = True) -> None:
+        """Read them; ``lock``: and keep others from their jobs, because they are going to change."""
         self._tokens = {text: token for text in texts if (token := token_of(text)) is not None}
         names = sorted({(token.subjob, token.attempt) for token in self._tokens.values()})
+        if lock:
+            lock_jobs_of(unit, (subjob for subjob, _ in names))
         rows = unit.sets.among(("subjob", "number"), names, _HELD)
         self._held = {(row[0], row[1]): Held(*row) for row in rows}
 

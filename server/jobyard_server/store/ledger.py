@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.unit import Unit
 
-EVENT_COLUMNS: Final = (
-    "job",
-    "job_uid",
-    "job_seq",
-    "api",
-    "tenant",
-    "type",
-    "state",
-    "subjob",
-    "subjob_state",
-    "attempt",
-    "reason",
-    "message",
-    "actor",
-    "request_id",
-    "at",
-)
-
 _FACTS: Final = (
     "number",
     "uid",
@@ -83,7 +65,7 @@ HOT_COLUMNS: Final = _FACTS + CHANGING
 
 _LOAD: Final = (
     f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "  # noqa: S608 - our own names
-    "FROM given CROSS JOIN jobs WHERE jobs.number = given.number"
+    "FROM given CROSS JOIN jobs WHERE jobs.number = given.number ORDER BY jobs.number"
 )
 
 
@@ -191,7 +173,8 @@ class Ledger:
     def load(self, numbers: Iterable[int]) -> None:
         """Read the hot part of jobs, in the order of their numbers."""
         wanted = sorted(set(numbers) - self.entries.keys())
-        rows = self._unit.sets.among(("number",), [(number,) for number in wanted], _LOAD)
+        load = self._unit.sets.dialect.locking(_LOAD, "jobs")
+        rows = self._unit.sets.among(("number",), [(number,) for number in wanted], load)
         self.entries.update((row[0], Entry(*row)) for row in rows)
 
     def add(self, entry: Entry, state: State) -> None:
@@ -289,13 +272,7 @@ class Ledger:
                 entry.updated_at = now
                 rows.append((number, *entry.changing()))
         sets.update("jobs", ("number",), CHANGING, rows)
-        self.write_events(self._events)
-
-    def write_events(self, events: list[tuple[object, ...]]) -> None:
-        """Append rows of :data:`EVENT_COLUMNS` to the event table."""
-        if events:
-            self._unit.sets.insert("events", EVENT_COLUMNS, events)
-            self._unit.changed = True
+        self._unit.tell(self._events)
 
 
 _COUNTER: Final = {state: f"n_{state.lower()}" for state in State}

@@ -13,7 +13,7 @@ from jobyard_server.store.rooms import MAX_ARMS, Looked, Room, limited, read_roo
 from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_catalog import QUEUE_COLUMNS
 from jobyard_server.store.rows_catalog import queue as queue_of
-from jobyard_server.store.tables import READY
+from jobyard_server.store.tables import READY_IN_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,14 +30,14 @@ _CAPPED: Final = (
     "SELECT q.name FROM given CROSS JOIN queues AS q "
     "WHERE q.name = given.name AND (q.max_running > 0 OR q.max_running_per_tenant > 0)"
 )
-_ORDER: Final = "ORDER BY priority DESC, job, id LIMIT ?"
+_ORDER: Final = "ORDER BY s.priority DESC, s.job, s.id LIMIT ?"
 _OF_ANY: Final = (
-    "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND {READY} {_ORDER})"
+    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608 - our own names
+    f"WHERE s.queue = ? AND {READY_IN_LINE} {_ORDER}"
 )
 _OF_TENANT: Final = (
-    "SELECT * FROM (SELECT ?, priority, job, id, fair_key FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND {READY} AND tenant = ? {_ORDER})"
+    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608 - our own names
+    f"WHERE s.queue = ? AND {READY_IN_LINE} AND s.tenant = ? {_ORDER}"
 )
 
 
@@ -157,9 +157,11 @@ def _tenant_of(line: Line, tenant: str | None) -> str:
 
 
 def _read_fifo(unit: Unit, arms: Sequence[tuple[Line, str | None, int]]) -> None:
+    dialect = unit.sets.dialect
     parts, parameters = [], []
     for index, (line, tenant, most) in enumerate(arms):
-        parts.append(_OF_ANY if tenant is None else _OF_TENANT)
+        part = (_OF_ANY if tenant is None else _OF_TENANT).format(turns=dialect.turns)
+        parts.append(f"SELECT * FROM ({dialect.leasing(part)}) AS turn")  # noqa: S608 - our own text
         parameters += [index, kept(line.queue.name), *(() if tenant is None else (tenant,)), most]
     for index, priority, job, subjob, fair_key in unit.sets.all(" UNION ALL ".join(parts), parameters):
         line, tenant, _ = arms[index]

@@ -16,11 +16,9 @@ MAX_HEAD: Final = 8 * 1024 * 1024
 MAX_TAIL: Final = 8 * 1024 * 1024
 
 _RECEIVED: Final = "SELECT log_size FROM attempts WHERE subjob = ? AND number = ?"
-_KEEP: Final = "INSERT INTO log_chunks (subjob, attempt, offset, data) VALUES (?, ?, ?, ?)"
+_KEEP: Final = "INSERT INTO log_chunks (subjob, attempt, start, data) VALUES (?, ?, ?, ?)"
 _GROW: Final = "UPDATE attempts SET log_size = ? WHERE subjob = ? AND number = ?"
-_FORGET: Final = (
-    "DELETE FROM log_chunks WHERE subjob = ? AND attempt = ? AND offset >= ? AND offset + length(data) <= ?"
-)
+_FORGET: Final = "DELETE FROM log_chunks WHERE subjob = ? AND attempt = ? AND start >= ? AND start + length(data) <= ?"
 
 
 def append_log(unit: Unit, token: str, principal: str, offset: int, data: bytes) -> int:

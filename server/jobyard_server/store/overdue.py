@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.state import State
 from jobyard_server.store.ending import End, end_all
-from jobyard_server.store.expiry import STEP, take_back
+from jobyard_server.store.expiry import STEP, settled_down, take_back
 from jobyard_server.store.leases import HELD_COLUMNS, Held
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.rows import retry_policy, time_limits
@@ -63,19 +63,23 @@ def end_overdue(unit: Unit, grace: Micros, reachable_for: Micros, limit: int = S
     if reachable_for < grace:
         # Nothing that runs is late enough.
         late_run = -1
-    found = [Held(*row) for row in unit.sets.all(f"{_LATE_IN_ALL} ORDER BY s.total_at LIMIT ?", (now, late_run, limit))]
+    found = _read(unit, f"{_LATE_IN_ALL} ORDER BY s.total_at LIMIT ?", (now, late_run, limit))
     if found:
         _end(unit, found, in_all=True)
         return len(found)
-    found = [Held(*row) for row in unit.sets.all(f"{_LATE} ORDER BY s.limit_at LIMIT ?", (now, late_run, limit))]
+    found = _read(unit, f"{_LATE} ORDER BY s.limit_at LIMIT ?", (now, late_run, limit))
     if found:
         _end(unit, found, in_all=False)
         return len(found)
-    found = [Held(*row) for row in unit.sets.all(f"{_SILENT} ORDER BY s.silence_at LIMIT ?", (now, limit))]
+    found = _read(unit, f"{_SILENT} ORDER BY s.silence_at LIMIT ?", (now, limit))
     silent = _could_be_heard(unit, found, reachable_for)
     if silent:
         take_back(unit, silent, HEARTBEAT_TIMED_OUT)
     return len(silent)
+
+
+def _read(unit: Unit, sql: str, parameters: tuple[int, ...]) -> list[Held]:
+    return settled_down(unit, lambda: unit.sets.all(sql, parameters))
 
 
 def _could_be_heard(unit: Unit, found: list[Held], reachable_for: Micros) -> list[Held]:

@@ -28,11 +28,11 @@ _REPLACE: Final = (
     "RETURNING destination, state"
 )
 _OWED: Final = f"SELECT id, kind, destination, state FROM deliveries WHERE {_IN_LANE} AND {_UNSENT}"  # noqa: S608
-_REMOVE: Final = "DELETE FROM deliveries WHERE id IN (SELECT id FROM given) RETURNING destination"
+_REMOVE: Final = f"DELETE FROM deliveries WHERE id IN (SELECT id FROM given) AND {_UNSENT} RETURNING destination"  # noqa: S608
 _FREE: Final = (
     "SELECT 1 FROM destinations WHERE origin = ? AND (blocked_until > ? OR "  # noqa: S608
-    f"(SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE destination = origin AND {SENDING} LIMIT {IN_FLIGHT:d}))"
-    f" >= {IN_FLIGHT:d} OR failures > 0)"
+    f"(SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE destination = origin AND {SENDING} "
+    f"LIMIT {IN_FLIGHT:d}) AS busy) >= {IN_FLIGHT:d} OR failures > 0)"
 )
 # Both conditions on the state: the first one is that of the index, which is recognized only word for word.
 _OF_LINE: Final = (
@@ -51,6 +51,8 @@ _TIMETABLE: Final = (
     f"(SELECT min(d.next_at) FROM deliveries AS d WHERE d.destination = given.origin AND d.{READY}) AS next_at "
     "FROM given) AS line WHERE destinations.origin = line.place RETURNING due_at"
 )
+# Also where it was forgotten meanwhile, for being idle.
+_LOCK: Final = "ON CONFLICT (origin) DO UPDATE SET failures = destinations.failures"
 _KNOW: Final = "ON CONFLICT (origin) DO NOTHING"
 _BLOCKED: Final = "SELECT blocked_until FROM destinations WHERE origin = ? AND blocked_until > ?"
 
@@ -65,6 +67,7 @@ def deliver(unit: Unit, new: NewDelivery) -> tuple[Any, ...]:
     except ValueError as problem:
         raise invalid("address", f"The address {problem}.") from None
     lane: Lane = (new.api, kept(new.tenant), lane_of(new), destination)
+    _hold(unit, [lane])
     if new.ordering is Ordering.LATEST and lane[2]:
         _replace(unit, lane, new.kind)
     state, claimed = DeliveryState.READY, None
@@ -98,12 +101,32 @@ def withdraw(unit: Unit, api: str, tenant: str, lane: str, kinds: frozenset[str]
 
 def promote(unit: Unit, lanes: Iterable[Lane]) -> None:
     """Make the next of each lane ready, where nothing of it is ready or being sent."""
-    unit.sets.among(("api", "tenant", "lane", "destination"), sorted(set(lanes)), _PROMOTE)
+    wanted = sorted(set(lanes))
+    _hold(unit, wanted)
+    unit.sets.among(("api", "tenant", "lane", "destination"), wanted, _PROMOTE)
+
+
+def _hold(unit: Unit, lanes: Iterable[Lane]) -> None:
+    """Keep others from lanes: what they add now is promoted by nobody."""
+    unit.sets.hold("\0".join(lane) for lane in lanes if lane[2])
 
 
 def keep_timetable(unit: Unit, destinations: Iterable[str]) -> None:
-    """Say anew when each destination has something due, and wake whoever sends."""
-    dues = unit.sets.among(("origin",), [(place,) for place in sorted(set(destinations))], _TIMETABLE)
+    """Have it said anew, before the transaction ends, when each destination has something due."""
+    unit.destinations.update(destinations)
+
+
+def make_timetables(unit: Unit) -> None:
+    """Say anew when each destination that is concerned has something due, and wake whoever sends."""
+    if not unit.destinations:
+        return
+    places = [(place,) for place in sorted(unit.destinations)]
+    unit.destinations.clear()
+    if unit.sets.dialect.concurrent:
+        # What others owe there is seen by a statement that begins when they have ended.
+        known = [(place, 0, unit.now) for (place,) in places]
+        unit.sets.insert("destinations", ("origin", "failures", "updated_at"), known, _LOCK)
+    dues = unit.sets.among(("origin",), places, _TIMETABLE)
     if any(due is not None for (due,) in dues):
         # Also for later: whoever sleeps until the next due time has to hear of an earlier one.
         unit.woken.add(DELIVERIES)

@@ -19,23 +19,26 @@ _LATE: Final = (
 )
 
 
-def anything_to_wake(read: Reader) -> bool:
+async def anything_to_wake(read: Reader) -> bool:
     """Whether the wait of a subjob is over."""
-    return read.one(_TO_WAKE, (read.clock.wall(),)) is not None
+    return await read.one(_TO_WAKE, (read.clock.wall(),)) is not None
 
 
-def anything_to_force(read: Reader, grace: Micros) -> bool:
+async def anything_to_force(read: Reader, grace: Micros) -> bool:
     """Whether something was told to stop so long ago and goes on."""
-    return read.one(_OVERDUE, (read.clock.wall() - grace,)) is not None
+    return await read.one(_OVERDUE, (read.clock.wall() - grace,)) is not None
 
 
-def anything_late(read: Reader) -> bool:
+async def anything_late(read: Reader) -> bool:
     """Whether a time limit is over."""
     now = read.clock.wall()
-    return any(read.one(look, (now,)) is not None for look in _LATE)
+    for look in _LATE:
+        if await read.one(look, (now,)) is not None:
+            return True
+    return False
 
 
-def anything_owed(read: Reader) -> bool:
+async def anything_owed(read: Reader) -> bool:
     """Whether a delivery may leave now."""
-    due = read.next_delivery()
+    due = await read.next_delivery()
     return due is not None and due <= read.clock.wall()

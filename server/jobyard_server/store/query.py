@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.fields import ApiFields, Kind
     from jobyard_server.domain.job import Attribute
+    from jobyard_server.store.dialect import Dialect
     from jobyard_server.usecases.ports import JobQuery
 
     Key: TypeAlias = tuple[Order, Term]
@@ -52,8 +53,9 @@ def job_statements(ref: str | int, api: str | None, tenant: str | None) -> list[
 class JobQueries:
     """Writes the queries over jobs, with the fields that each API declared."""
 
-    def __init__(self, fields: Mapping[str, ApiFields]) -> None:
+    def __init__(self, fields: Mapping[str, ApiFields], dialect: Dialect) -> None:
         self._fields = fields
+        self._dialect = dialect
 
     def pages(self, query: JobQuery) -> list[Statement]:
         """The queries whose rows, one query after the other and cut at the limit, are the page.
@@ -84,7 +86,7 @@ class JobQueries:
         return own.attributes if own is not None else {}
 
     def _conditions(self, query: JobQuery) -> _Where:
-        where = _Where(Conditions(self._attributes(query)))
+        where = _Where(Conditions(self._attributes(query), self._dialect))
         if query.api is not None:
             where.parts.append(api_condition(query.api))
         if query.tenant is not None:
@@ -103,7 +105,7 @@ class JobQueries:
             order = (*order, Order("number", descending=order[-1].descending))
         keys = []
         for key in order:
-            found = term(key.field, attributes)
+            found = term(key.field, attributes, self._dialect)
             if found is None:
                 problem = f"{key.field} is not a field of these jobs"
                 raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))

@@ -12,25 +12,26 @@ from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_catalog import DEFINITION_COLUMNS
 
 if TYPE_CHECKING:
+    from jobyard_server.store.dialect import Dialect
     from jobyard_server.usecases.ports import DefinitionQuery, Order
 
 _SELECT: Final = f"SELECT {', '.join(DEFINITION_COLUMNS)} FROM definitions"  # noqa: S608 - our own names
 
 
-def page(query: DefinitionQuery) -> Statement:
+def page(query: DefinitionQuery, dialect: Dialect) -> Statement:
     """The definitions that a query names."""
-    keys = [_key(query, key) for key in query.order] + ["id ASC"]
+    keys = [_key(query, key, dialect) for key in query.order] + ["id ASC"]
     tail = f" ORDER BY {', '.join(keys)} LIMIT {query.limit:d} OFFSET {query.offset:d}"
-    return _statement(query, _SELECT, tail)
+    return _statement(query, dialect, _SELECT, tail)
 
 
-def count(query: DefinitionQuery) -> Statement:
+def count(query: DefinitionQuery, dialect: Dialect) -> Statement:
     """How many there are, the paging ignored."""
-    return _statement(query, "SELECT count(*) FROM definitions", "")
+    return _statement(query, dialect, "SELECT count(*) FROM definitions", "")
 
 
-def _statement(query: DefinitionQuery, select: str, tail: str) -> Statement:
-    conditions = Conditions(query.attributes, term=definition_term)
+def _statement(query: DefinitionQuery, dialect: Dialect, select: str, tail: str) -> Statement:
+    conditions = Conditions(query.attributes, dialect, term=definition_term)
     conditions.parameters.extend((query.api, kept(query.tenant), kept(query.kind)))
     where = "api = ? AND tenant = ? AND kind = ?"
     if query.where is not None:
@@ -38,8 +39,8 @@ def _statement(query: DefinitionQuery, select: str, tail: str) -> Statement:
     return Statement(f"{select} WHERE {where}{tail}", tuple(conditions.parameters))
 
 
-def _key(query: DefinitionQuery, key: Order) -> str:
-    found = definition_term(key.field, query.attributes)
+def _key(query: DefinitionQuery, key: Order, dialect: Dialect) -> str:
+    found = definition_term(key.field, query.attributes, dialect)
     if found is None:
         problem = f"{key.field} is not a field of these definitions"
         raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))

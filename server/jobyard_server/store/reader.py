@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import sqlalchemy.exc
 import structlog
 from typing_extensions import override
 
@@ -19,8 +17,8 @@ from jobyard_server.store.query import Statement, job_statements
 from jobyard_server.store.reader_catalog import CatalogReader
 from jobyard_server.store.reader_deliveries import DeliveryReader
 from jobyard_server.store.reader_schedules import ScheduleReads
-from jobyard_server.store.sets import Sets
 from jobyard_server.store.trimming import EVENT_FLOOR
+from jobyard_server.store.trouble import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.clock import Clock
     from jobyard_server.store.database import Database
     from jobyard_server.store.query import JobQueries
+    from jobyard_server.store.sets import Sets
     from jobyard_server.usecases.ports import JobQuery
 
 T = TypeVar("T")
@@ -51,10 +50,9 @@ _ATTEMPTS: Final = (
     "WHERE subjob = ? AND number > ? ORDER BY number LIMIT ?"
 )
 _LOG: Final = (
-    "SELECT offset, data FROM log_chunks "
-    "WHERE subjob = ? AND attempt = ? AND offset > ? AND offset + length(data) > ? ORDER BY offset LIMIT 256"
+    "SELECT start, data FROM log_chunks "
+    "WHERE subjob = ? AND attempt = ? AND start > ? AND start + length(data) > ? ORDER BY start LIMIT 256"
 )
-_NEWEST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _FLOOR: Final = f"SELECT value FROM meta WHERE name = '{EVENT_FLOOR}'"  # noqa: S608 - our own name
 
 _log = structlog.get_logger(__name__)
@@ -66,25 +64,22 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
     def __init__(self, database: Database, queries: JobQueries, clock: Clock) -> None:
         self.clock = clock
         self._database = database
+        self.dialect = database.dialect
         self._queries = queries
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
-        self._point = database.point_connection()
-        driver = self._point.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        self._sets = Sets(driver)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """End the threads."""
         self._threads.shutdown()
-        self._point.close()
 
     @override
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    async def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query that reads one, through an index."""
-        try:
-            found = self._sets.all(sql, parameters)
-        except sqlite3.OperationalError as error:
-            raise _unreadable() from error
+        if self._database.point is not None:
+            with _answering():
+                found = self._database.point.all(sql, parameters)
+        else:
+            found = await self._work(lambda sets: sets.all(sql, parameters), snapshot=False)
         return found[0] if found else None
 
     @override
@@ -94,19 +89,19 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
 
     @override
     async def in_thread(self, read: Callable[[Sets], T]) -> T:
+        return await self._work(read, snapshot=True)
+
+    async def _work(self, read: Callable[[Sets], T], *, snapshot: bool) -> T:
         def work() -> T:
-            # A transaction, so that several statements see the same rows.
-            with _answering(), self._database.reading() as connection, connection.begin():
-                driver = connection.connection.driver_connection
-                assert isinstance(driver, sqlite3.Connection)
-                return read(Sets(driver))
+            with _answering():
+                return self._database.read(read, snapshot=snapshot)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def job(self, ref: str | int, *, api: str | None, tenant: str | None) -> Job | None:
         """One job by number (int), or by uid or external id (str); ``api=None`` looks by number and uid only."""
         for statement in job_statements(ref, api, tenant):
-            if (row := self.one(statement.sql, statement.parameters)) is not None:
+            if (row := await self.one(statement.sql, statement.parameters)) is not None:
                 return rows.job(row)
         return None
 
@@ -123,8 +118,13 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
 
     async def newest_number(self) -> int:
         """The highest job number given so far; 0 in an empty store."""
-        row = self.one(_NEWEST, ("jobs",))
-        return int(row[0]) if row is not None else 0
+        return await self._newest("jobs")
+
+    async def _newest(self, table: str) -> int:
+        if self._database.point is not None:
+            with _answering():
+                return self._database.point.newest(table)
+        return await self._work(lambda sets: sets.newest(table), snapshot=False)
 
     async def subjobs(self, job: int, *, after: int = -1, limit: int = 1000) -> Sequence[Subjob]:
         """Subjobs of a job by ordinal, those above ``after``."""
@@ -176,8 +176,11 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
 
     async def event_bounds(self) -> tuple[int, int]:
         """(floor, head): positions at or below the floor may have been compacted; head is the newest one."""
-        floor, head = self.one(_FLOOR), self.one(_NEWEST, ("events",))
-        return int(floor[0]) if floor is not None else 0, int(head[0]) if head is not None else 0
+        floor = await self.one(_FLOOR)
+        compacted = int(floor[0]) if floor is not None else 0
+        # The highest number given may belong to an event that is not there yet, or never will be.
+        newest = await self.one("SELECT max(position) FROM events")
+        return compacted, max(compacted, newest[0] or 0) if newest is not None else compacted
 
 
 def _page(sets: Sets, statements: Sequence[Statement], limit: int) -> list[Job]:
@@ -211,7 +214,7 @@ def _answering() -> Iterator[None]:
     """Say that the database does not answer."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as error:
+    except GONE as error:
         raise _unreadable() from error
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
+    from jobyard_server.store.dialect import Dialect
     from jobyard_server.store.sets import Sets
     from jobyard_server.usecases.ports import DefinitionQuery
 
@@ -34,8 +35,10 @@ _BODIES: Final = (
 class CatalogReader(ABC):
     """The part of a reader that reads what operators put."""
 
+    dialect: Dialect
+
     @abstractmethod
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    async def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query."""
 
     @abstractmethod
@@ -51,9 +54,9 @@ class CatalogReader(ABC):
         sql = f"{_DEFINITIONS} WHERE api = ? AND tenant = ? AND id = ?"
         named = (api, kept(tenant), kept(id_))
         if version:
-            row = self.one(f"{sql} AND version = ?", (*named, version))
+            row = await self.one(f"{sql} AND version = ?", (*named, version))
         else:
-            row = self.one(f"{sql} ORDER BY version DESC LIMIT 1", named)
+            row = await self.one(f"{sql} ORDER BY version DESC LIMIT 1", named)
         return None if row is None else rows.definition(row)
 
     async def definitions(
@@ -67,19 +70,19 @@ class CatalogReader(ABC):
 
     async def definitions_of(self, query: DefinitionQuery) -> Sequence[Definition]:
         """The definitions a query names."""
-        statement = query_definitions.page(query)
+        statement = query_definitions.page(query, self.dialect)
         return await self.many(statement.sql, statement.parameters, rows.definition)
 
     async def count_definitions(self, query: DefinitionQuery) -> int:
         """How many definitions a query names, its paging ignored."""
-        statement = query_definitions.count(query)
+        statement = query_definitions.count(query, self.dialect)
         ((number,),) = await self.many(statement.sql, statement.parameters, tuple)
         return int(number)
 
     async def executor(self, api: str, tenant: str, id_: str) -> Executor | None:
         """One executor."""
         named = (api, kept(tenant), kept(id_))
-        row = self.one(f"{_EXECUTORS} WHERE api = ? AND tenant = ? AND id = ?", named)
+        row = await self.one(f"{_EXECUTORS} WHERE api = ? AND tenant = ? AND id = ?", named)
         return None if row is None else rows.executor(row)
 
     async def executors(
@@ -94,7 +97,7 @@ class CatalogReader(ABC):
 
     async def queue(self, name: str) -> Queue | None:
         """One queue, if it was ever put."""
-        row = self.one(f"{_QUEUES} WHERE name = ?", (kept(name),))
+        row = await self.one(f"{_QUEUES} WHERE name = ?", (kept(name),))
         return None if row is None else rows.queue(row)
 
     async def queues(self) -> Sequence[Queue]:
@@ -104,7 +107,7 @@ class CatalogReader(ABC):
     async def record(self, api: str, tenant: str, kind: str, id_: str) -> Record | None:
         """One record."""
         named = (api, kept(tenant), kept(kind), kept(id_))
-        row = self.one(f"{_RECORDS} WHERE api = ? AND tenant = ? AND kind = ? AND id = ?", named)
+        row = await self.one(f"{_RECORDS} WHERE api = ? AND tenant = ? AND kind = ? AND id = ?", named)
         return None if row is None else rows.record(row)
 
     async def record_bodies(self, api: str, tenant: str, kind: str, ids: Sequence[str]) -> Mapping[str, str]:

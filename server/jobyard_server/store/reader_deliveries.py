@@ -20,7 +20,7 @@ MOST_COUNTED: Final = 100_000
 
 _DELIVERIES: Final = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"  # noqa: S608 - our own names
 _BLOCKED: Final = "SELECT count(*) FROM destinations WHERE blocked_until > ?"
-_DEAD: Final = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'DEAD' LIMIT {MOST_COUNTED:d})"  # noqa: S608
+_DEAD: Final = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'DEAD' LIMIT {MOST_COUNTED:d}) AS dead"  # noqa: S608
 _NEXT: Final = "SELECT min(due_at) FROM destinations WHERE due_at IS NOT NULL"
 
 
@@ -28,7 +28,7 @@ class DeliveryReader(ABC):
     """The part of a reader that reads deliveries."""
 
     @abstractmethod
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    async def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class DeliveryReader(ABC):
 
     async def delivery(self, uid: str) -> Delivery | None:
         """One delivery."""
-        row = self.one(f"{_DELIVERIES} WHERE uid = ?", (uid,))
+        row = await self.one(f"{_DELIVERIES} WHERE uid = ?", (uid,))
         return None if row is None else delivery(row)
 
     async def deliveries(
@@ -60,21 +60,21 @@ class DeliveryReader(ABC):
             "id >" if oldest_first else "id <": after,
         }
         given = {term: value for term, value in asked.items() if value is not None}
-        where = " AND ".join(f"{term} ?" for term in given) or "1"
+        where = " AND ".join(f"{term} ?" for term in given) or "1 = 1"
         sql = f"{_DELIVERIES} WHERE {where} ORDER BY id{'' if oldest_first else ' DESC'} LIMIT {limit:d}"
         return await self.many(sql, tuple(given.values()), delivery)
 
-    def next_delivery(self) -> int | None:
+    async def next_delivery(self) -> int | None:
         """When the next delivery is due."""
-        row = self.one(_NEXT)
+        row = await self.one(_NEXT)
         return None if row is None or row[0] is None else int(row[0])
 
-    def blocked_destinations(self, now: int) -> int:
+    async def blocked_destinations(self, now: int) -> int:
         """How many destinations are left alone because they failed too often."""
-        row = self.one(_BLOCKED, (now,))
+        row = await self.one(_BLOCKED, (now,))
         return 0 if row is None else int(row[0])
 
-    def dead_deliveries(self) -> int:
+    async def dead_deliveries(self) -> int:
         """How many deliveries were given up and are kept, up to a bound."""
-        row = self.one(_DEAD)
+        row = await self.one(_DEAD)
         return 0 if row is None else int(row[0])

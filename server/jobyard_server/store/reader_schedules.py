@@ -62,7 +62,7 @@ class ScheduleReads(ABC):
     clock: Clock
 
     @abstractmethod
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    async def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The only row of a query."""
 
     @abstractmethod
@@ -79,7 +79,7 @@ class ScheduleReads(ABC):
 
     async def schedule(self, job: int) -> KeptSchedule | None:
         """The schedule of a job."""
-        row = self.one(_SCHEDULE, (job,))
+        row = await self.one(_SCHEDULE, (job,))
         return None if row is None else kept_schedule(row)
 
     async def schedules(self, jobs: Sequence[int]) -> Mapping[int, KeptSchedule]:
@@ -100,7 +100,7 @@ class ScheduleReads(ABC):
     async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
         """The time, and schedules that have something to do, those that are due longest first."""
         now = await self.now()
-        if self.one(_ANY, (now,)) is None:
+        if await self.one(_ANY, (now,)) is None:
             # Nothing to do is the rule, and then not worth the way to a thread.
             return now, []
 

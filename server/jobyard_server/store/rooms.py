@@ -26,23 +26,24 @@ MAX_TENANTS: Final = 500
 
 _BUSY: Final = (
     "SELECT ?, '', count(*) FROM (SELECT 1 FROM subjobs "  # noqa: S608 - our own names
-    f"WHERE queue = ? AND {RUNNING} LIMIT ?)"
+    f"WHERE queue = ? AND {RUNNING} LIMIT ?) AS busy"
 )
 _BUSY_TENANT: Final = (
     "SELECT ?, ?, count(*) FROM (SELECT 1 FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND tenant = ? AND {RUNNING} LIMIT ?)"
+    f"WHERE queue = ? AND tenant = ? AND {RUNNING} LIMIT ?) AS busy"
 )
 _NEXT_TENANT: Final = f"SELECT min(tenant) FROM subjobs WHERE queue = ? AND {READY} AND tenant"  # noqa: S608
 # Each step of the recursion is one seek in the index, however many subjobs a tenant has waiting.
 _TENANTS: Final = (
     f"WITH RECURSIVE waiting(t) AS (SELECT ({_NEXT_TENANT} > ?) UNION ALL "  # noqa: S608
-    f"SELECT ({_NEXT_TENANT} > t) FROM waiting WHERE t IS NOT NULL LIMIT ?) "
-    "SELECT t FROM waiting WHERE t IS NOT NULL"
+    f"SELECT ({_NEXT_TENANT} > t) FROM waiting WHERE t IS NOT NULL) "
+    "SELECT t FROM waiting WHERE t IS NOT NULL LIMIT ?"
 )
 _USED: Final = (
     "SELECT l.queue, l.tenant, l.used_until FROM given CROSS JOIN lanes AS l "
     "WHERE l.queue = given.queue AND l.tenant = given.tenant"
 )
+_ALONE: Final = "SELECT 1 FROM queues WHERE name IN (SELECT name FROM given) ORDER BY name FOR UPDATE"
 _LANE: Final = ("queue", "tenant", "used_until")
 _USE: Final = "ON CONFLICT (queue, tenant) DO UPDATE SET used_until = excluded.used_until"
 
@@ -108,6 +109,9 @@ def limited(queue: Queue) -> bool:
 
 def read_rooms(unit: Unit, looked: Sequence[Looked]) -> None:
     """Find out how much room there is."""
+    if unit.sets.dialect.concurrent and looked:
+        # Whoever counts what runs is alone with the queue until he has added what he leases.
+        unit.sets.among(("name",), sorted((kept(one.queue.name),) for one in looked), _ALONE)
     for one in looked:
         if limits_tenants(one.queue) and one.everybody:
             one.tenants.update(_waiting(unit.sets, one))

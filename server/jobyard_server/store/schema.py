@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -10,7 +9,6 @@ from alembic.config import Config
 
 from jobyard_server.store.expressions import index_statements
 from jobyard_server.store.identity import signer_of
-from jobyard_server.store.sets import Sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,15 +23,13 @@ if TYPE_CHECKING:
 def prepare(database: Database, fields: Mapping[str, ApiFields]) -> Signer:
     """Migrate, make the indexes that the APIs ask for, and say who the database is.
 
-    All in one transaction: of several processes that start on one file the first one does it.
+    All in one transaction: of several processes that start on one database the first one does it.
     """
-    with database.writing() as connection, connection.begin():
+    with database.preparing() as (connection, sets):
         migrate(connection)
-        for statement in index_statements(fields):
+        for statement in index_statements(fields, database.dialect):
             connection.exec_driver_sql(statement)
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        return signer_of(Sets(driver))
+        return signer_of(sets)
 
 
 def migrate(connection: Connection) -> None:

@@ -8,15 +8,22 @@ up with rows of NULL to a few fixed lengths, so that the driver finds every stat
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from contextlib import closing
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from typing_extensions import override
+
+from jobyard_server.store.dialect import SQLITE
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
+
+    from jobyard_server.store.dialect import Dialect
 
 Row: TypeAlias = "Sequence[Any]"
 
@@ -24,45 +31,152 @@ LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 3
 MAX_PARAMETERS: Final = 32_000
 
 
-class Sets:
+class Sets(ABC):
     """Set-based statements on one connection of the driver."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def run(self, sql: str, parameters: Row = ()) -> int:
+        """Run one statement; how many rows it changed."""
+
+    @abstractmethod
+    def all(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
+        """Run one query; its rows."""
+
+    @abstractmethod
+    def each(self, sql: str, parameters: Row = ()) -> Generator[tuple[Any, ...], None, None]:
+        """Run one query; its rows one by one, as long as somebody wants them. To be closed."""
+
+    @abstractmethod
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
+        """Insert rows, whose first column is never NULL; how many were inserted or changed."""
+
+    @abstractmethod
+    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+        """Give each row named by its keys its own values; how many were there."""
+
+    @abstractmethod
+    def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
+        """Run a query over ``given``, a table of ``names`` that holds the rows."""
+
+    @abstractmethod
+    def reserve(self, table: str, count: int) -> int:
+        """Take ``count`` numbers of a numbered table that were never used; the first of them."""
+
+    @abstractmethod
+    def took(self, table: str, number: int) -> None:
+        """A row is written under a number that its writer chose."""
+
+    @abstractmethod
+    def newest(self, table: str) -> int:
+        """The highest number given so far; 0 for none."""
+
+    @abstractmethod
+    def hold(self, names: Iterable[str]) -> None:
+        """Keep everybody else from what goes by these names until the transaction ends.
+
+        What is not there yet has no row to be locked. Where only one may write there is nothing to do.
+        """
+
+    @abstractmethod
+    def hold_closures(self) -> None:
+        """Keep everybody else from whatever is no set-based verb until the transaction ends."""
+
+    @abstractmethod
+    def hold_events(self) -> None:
+        """Keep everybody else from writing events until the transaction ends."""
+
+    @abstractmethod
+    def lock_jobs(self, numbers: Iterable[int]) -> None:
+        """Keep everybody else from jobs and their pieces until the transaction ends; what was read before is stale."""
+
+
+class SqliteSets(Sets):
+    """Set-based statements of SQLite. A transaction has the only write lock, so nothing else has to be locked."""
+
+    dialect = SQLITE
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._given: dict[str, int] | None = None
 
+    @override
     def run(self, sql: str, parameters: Row = ()) -> int:
-        """Run one statement; how many rows it changed."""
         return self._connection.execute(sql, parameters).rowcount
 
+    @override
     def all(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
-        """Run one query; its rows."""
         return self._connection.execute(sql, parameters).fetchall()
 
+    @override
     def each(self, sql: str, parameters: Row = ()) -> Generator[tuple[Any, ...], None, None]:
-        """Run one query; its rows one by one, as long as somebody wants them. To be closed."""
         with closing(self._connection.execute(sql, parameters)) as cursor:
             yield from cursor
 
+    @override
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
-        """Insert rows, whose first column is never NULL; how many were inserted or changed."""
         return sum(
             self.run(_insert(table, columns, length, conflict), parameters)
             for length, parameters in _chunks(rows, len(columns))
         )
 
+    @override
     def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        """Give each row named by its keys its own values; how many were there."""
         width = len(keys) + len(columns)
         return sum(
             self.run(_update(table, keys, columns, length), parameters) for length, parameters in _chunks(rows, width)
         )
 
+    @override
     def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
-        """Run a query over ``given``, a table of ``names`` that holds the rows."""
         found: list[tuple[Any, ...]] = []
         for length, parameters in _chunks(rows, len(names)):
             found += self.all(_given(names, length) + sql, parameters)
         return found
+
+    @override
+    def reserve(self, table: str, count: int) -> int:
+        given = self._sequences()
+        first = given.get(table, 0) + 1
+        given[table] = first + count - 1
+        return first
+
+    @override
+    def took(self, table: str, number: int) -> None:
+        given = self._sequences()
+        given[table] = max(given.get(table, 0), number)
+
+    @override
+    def newest(self, table: str) -> int:
+        found = self.all("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return int(found[0][0]) if found else 0
+
+    @override
+    def hold(self, names: Iterable[str]) -> None:
+        """Nothing: nobody else writes."""
+
+    @override
+    def hold_closures(self) -> None:
+        """Nothing: nobody else writes."""
+
+    @override
+    def hold_events(self) -> None:
+        """Nothing: nobody else writes."""
+
+    @override
+    def lock_jobs(self, numbers: Iterable[int]) -> None:
+        """Nothing: nobody else writes."""
+
+    def begin(self) -> None:
+        """A transaction begins: what others wrote meanwhile is not known."""
+        self._given = None
+
+    def _sequences(self) -> dict[str, int]:
+        # Safe to keep for the transaction: it holds the only write lock.
+        if self._given is None:
+            self._given = dict(self.all("SELECT name, seq FROM sqlite_sequence"))
+        return self._given
 
 
 def _chunks(rows: Sequence[Row], width: int) -> list[tuple[int, list[Any]]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.store.acquire import acquire
 from jobyard_server.store.clearing import force_cancels, forget_jobs
-from jobyard_server.store.clock import Clock
-from jobyard_server.store.database import Database
+from jobyard_server.store.database import open_database
 from jobyard_server.store.delivering import claim, forget, hold, release, settle_deliveries
 from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.fire import fire, forget_fires
@@ -26,11 +26,11 @@ from jobyard_server.store.schema import prepare
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.transaction import Transaction
-from jobyard_server.store.trimming import forget_events, give_back
+from jobyard_server.store.trimming import forget_events
 from jobyard_server.store.uploads import forget_uploads
 from jobyard_server.store.waits import queue_waits
 from jobyard_server.store.wakeups import Wakeups
-from jobyard_server.store.writer import Writer, data_version, run
+from jobyard_server.store.writer import Writer, run, step
 from jobyard_server.usecases.ports import Acquired, Beaten, Fired, Settled, Submitted
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.fields import ApiFields
     from jobyard_server.domain.job import Micros, NewJob
     from jobyard_server.domain.signing import Signer
+    from jobyard_server.store.clock import Clock
     from jobyard_server.store.tally import Tally
     from jobyard_server.store.unit import Unit
     from jobyard_server.store.words import Words
@@ -91,24 +92,26 @@ class Store:
         ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._fields = fields or {}
-        self._database = Database(url)
-        clock = clock or Clock()
-        queries = JobQueries(self._fields)
+        self._database = open_database(url)
+        clock = clock or self._database.clock()
+        queries = JobQueries(self._fields, self._database.dialect)
         self._reader = Reader(self._database, queries, clock)
         self._wakeups = Wakeups(self._version)
         keep = Keep(
             None if keep_seconds is None else round(keep_seconds * MICROS),
             {api: round(seconds * MICROS) for api, seconds in (keep_by_api or {}).items()},
         )
-        self._writer = Writer(
-            self._database, words or {}, self._wakeups.wake, clock, keep=keep, queries=queries, ended=ended
-        )
+        self._writer = Writer(self._database, words or {}, self._wake, clock, keep=keep, queries=queries, ended=ended)
         self._signer: Signer | None = None
+        self.figures = DeliveryFigures(lag=0.0, blocked=0, dead=0)
+        """How deliveries were doing when somebody looked last."""
 
     async def start(self) -> None:
         """Bring the schema up to date and begin to write."""
         self._signer = await asyncio.to_thread(prepare, self._database, self._fields)
         self._writer.start()
+        self._loop = asyncio.get_running_loop()
+        self._database.listen(self._hear)
 
     async def stop(self) -> None:
         """Commit what waits, wake whoever waits, and close the database."""
@@ -187,14 +190,14 @@ class Store:
     async def forget_fires(self, seconds: float, after: int) -> tuple[int, int]:
         """Forget what became of due times so long ago, for a step of schedules."""
         age = round(seconds * MICROS)
-        forgotten: tuple[int, int] = await self._writer.do(run, lambda unit: forget_fires(unit, age, after))
+        forgotten: tuple[int, int] = await self._writer.do(step, lambda unit: forget_fires(unit, age, after))
         return forgotten
 
     async def claim_deliveries(self, command: ClaimDeliveries) -> Sequence[Delivery]:
         """Claim what is due."""
         turn = self._wakeups.turn
         claimed: Sequence[Delivery] = ()
-        if anything_owed(self._reader):
+        if await anything_owed(self._reader):
             claimed = await self._writer.do(claim, command)
         if len(claimed) < command.limit:
             self._wakeups.emptied([DELIVERIES], turn)
@@ -202,7 +205,7 @@ class Store:
 
     async def hold_deliveries(self, numbers: Sequence[int], seconds: float) -> None:
         """Prolong the claims of deliveries that are being sent."""
-        await self._writer.do(run, lambda unit: hold(unit, numbers, seconds))
+        await self._writer.do(step, lambda unit: hold(unit, numbers, seconds))
 
     async def settle_delivery(self, result: DeliveryResult) -> Delivery | None:
         """Write down how an attempt of a delivery went."""
@@ -211,17 +214,23 @@ class Store:
 
     async def next_delivery(self) -> float | None:
         """Seconds until the next delivery is due."""
-        due = self._reader.next_delivery()
+        due = await self._reader.next_delivery()
         return None if due is None else max(0.0, (due - self._reader.clock.wall()) / MICROS)
 
-    def delivery_figures(self) -> DeliveryFigures:
+    async def delivery_figures(self) -> DeliveryFigures:
         """How deliveries are doing."""
-        now, due = self._reader.clock.wall(), self._reader.next_delivery()
-        return DeliveryFigures(
+        now, due = self._reader.clock.wall(), await self._reader.next_delivery()
+        self.figures = DeliveryFigures(
             lag=0.0 if due is None else max(0.0, (now - due) / MICROS),
-            blocked=self._reader.blocked_destinations(now),
-            dead=self._reader.dead_deliveries(),
+            blocked=await self._reader.blocked_destinations(now),
+            dead=await self._reader.dead_deliveries(),
         )
+        return self.figures
+
+    async def look(self) -> None:
+        """Read the figures anew, if they can be read."""
+        with suppress(Refused):
+            await self.delivery_figures()
 
     async def queue_waits(self) -> Mapping[str, float]:
         """How many seconds the next piece of work has waited for a worker, by queue."""
@@ -257,21 +266,21 @@ class Store:
 
     async def wake_due(self) -> int:
         """Make a step of the subjobs ready whose wait is over."""
-        if not anything_to_wake(self._reader):
+        if not await anything_to_wake(self._reader):
             return 0
         return await self._step(wake_due)
 
     async def force_cancels(self, grace_seconds: float) -> int:
         """Take away a step of what was told to stop so long ago and goes on."""
         grace = round(grace_seconds * MICROS)
-        if not anything_to_force(self._reader, grace):
+        if not await anything_to_force(self._reader, grace):
             return 0
         return await self._step(lambda unit: force_cancels(unit, grace))
 
     async def end_overdue(self, grace_seconds: float) -> int:
         """End a step of what is late; workers have so long to report an attempt whose time is over."""
         grace = round(grace_seconds * MICROS)
-        if not anything_late(self._reader):
+        if not await anything_late(self._reader):
             return 0
         return await self._step(lambda unit: end_overdue(unit, grace, self._writer.reachable_for))
 
@@ -286,7 +295,7 @@ class Store:
 
     async def give_back(self) -> int:
         """Give a step of free pages back to the disk."""
-        return await self._step(give_back)
+        return await self._step(lambda unit: self._database.give_back(unit.sets))
 
     async def forget_uploads(self, seconds: float) -> int:
         """Forget a step of what was begun so long ago and never came whole."""
@@ -306,17 +315,29 @@ class Store:
         done, dead = round(done_seconds * MICROS), round(dead_seconds * MICROS)
         return await self._step(lambda unit: forget(unit, done, dead))
 
+    def _wake(self, queues: set[str], changed: bool) -> None:  # noqa: FBT001 - two facts of a commit
+        self._wakeups.wake(queues, changed)
+        self._database.tell(queues, changed=changed)
+
+    def _hear(self, queues: set[str] | None, changed: bool) -> None:  # noqa: FBT001
+        """In the thread of the database: another process woke somebody."""
+        with suppress(RuntimeError):  # the loop ended meanwhile
+            if queues is None:
+                self._loop.call_soon_threadsafe(self._wakeups.wake_all)
+            else:
+                self._loop.call_soon_threadsafe(self._wakeups.wake, queues, changed)
+
     async def _version(self) -> int:
         """Changes when another process writes; our own writes go through the one that asks."""
         try:
-            version: int = await self._writer.do(run, data_version)
+            version: int = await self._writer.do(step, lambda unit: self._database.version(unit.sets))
         except Refused:
             # Nobody can have told us anything; whoever waits tries again by himself.
             return -1
         return version
 
-    async def _step(self, step: Callable[[Unit], int]) -> int:
-        touched: int = await self._writer.do(run, step)
+    async def _step(self, closure: Callable[[Unit], int]) -> int:
+        touched: int = await self._writer.do(step, closure)
         return touched
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from jobyard_server.domain.job import KeyReuse
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.store.fresh import event_rows, job_row
-from jobyard_server.store.ledger import EVENT_COLUMNS
 from jobyard_server.store.rows import (
     JOB_COLUMNS,
     MICROS,
@@ -238,10 +237,9 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
     sets.insert("request_keys", _KEY_COLUMNS, keys)
     sets.insert("jobs", NEW_JOB_COLUMNS, jobs)
     sets.insert("subjobs", NEW_SUBJOB_COLUMNS, subjobs)
-    sets.insert("events", EVENT_COLUMNS, events)
     sets.insert("schedules", NEW_SCHEDULE_COLUMNS, schedules)
+    unit.tell(events)
     unit.woken.update(row[_QUEUE] for row in subjobs)
-    unit.changed = True
 
 
 _QUEUE: Final = NEW_SUBJOB_COLUMNS.index("queue")

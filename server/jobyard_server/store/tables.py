@@ -27,6 +27,9 @@ from jobyard_server.store.columns import (
 READY = "state = 'PENDING' AND wake_at IS NULL"
 """A subjob that a worker may take. One that waits for its next attempt has ``wake_at`` set until it is due."""
 
+READY_IN_LINE = "s.state = 'PENDING' AND s.wake_at IS NULL"
+"""The same where a job stands beside it."""
+
 RUNNING = "state IN ('RUNNING', 'CANCELLING')"
 """A subjob that occupies a worker."""
 

@@ -70,7 +70,7 @@ class LogChunkRow(Row, table=True):
 
     subjob: int = part_of_key(BIG)
     attempt: int = part_of_key(BIG)
-    offset: int = part_of_key(BIG)
+    start: int = part_of_key(BIG)
     data: bytes = binary()
 
 

@@ -58,7 +58,6 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self._ledger = Ledger(unit)
         self._moved: dict[int, tuple[Any, ...]] = {}
         self._unfolded: set[int] = set()
-        self._destinations = set()
         self._ended: list[int] = []
 
     @property
@@ -80,15 +79,15 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
             if job is not None:
                 self._unit.ended[job.api](self, job)
         self._flush()
-        self.tell_destinations()
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def job(self, ref: str | int, *, api: str | None, tenant: str | None) -> Job | None:
-        """One job; the transaction holds the only write lock, so nobody else changes it."""
+        """One job; nobody else changes it until the transaction ends."""
         self._flush()
         for statement in job_statements(ref, api, tenant):
-            for row in self._unit.sets.all(statement.sql, statement.parameters):
+            locked = self._unit.sets.dialect.locking(statement.sql, "jobs")
+            for row in self._unit.sets.all(locked, statement.parameters):
                 return rows.job(row)
         return None
 
@@ -104,7 +103,8 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         found: list[Job] = []
         for statement in self._unit.queries.pages(query):
             if len(found) < query.limit:
-                rest = self._unit.sets.all(statement.sql, statement.parameters)[: query.limit - len(found)]
+                locked = self._unit.sets.dialect.locking(statement.sql, "jobs")
+                rest = self._unit.sets.all(locked, statement.parameters)[: query.limit - len(found)]
                 found += [rows.job(row) for row in rest]
         return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.delivery import DeliveryState
 from jobyard_server.domain.reason import Reason, refuse
-from jobyard_server.store.owing import blocked_until, deliver, keep_timetable, promote, withdraw
+from jobyard_server.store.owing import blocked_until, deliver, promote, withdraw
 from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_deliveries import DELIVERY_COLUMNS, delivery
 
@@ -28,13 +28,11 @@ class DeliveryTransaction:
     """Deliveries owed, withdrawn and owed again."""
 
     _unit: Unit
-    _destinations: set[str]
-    """Those whose timetable has to be made anew."""
 
     def deliver(self, delivery_: NewDelivery) -> Delivery:
         """Owe a call to somebody outside."""
         made = delivery(deliver(self._unit, delivery_))
-        self._destinations.add(made.destination)
+        self._unit.destinations.add(made.destination)
         if made.state is DeliveryState.SENDING:
             return made
         until = blocked_until(self._unit, made.destination)
@@ -43,7 +41,7 @@ class DeliveryTransaction:
     def withdraw(self, api: str, tenant: str, lane: str, kinds: frozenset[str] = frozenset()) -> int:
         """Take back what a lane still owes and has not begun to send."""
         gone = withdraw(self._unit, api, tenant, lane, kinds)
-        self._destinations.update(gone)
+        self._unit.destinations.update(gone)
         return len(gone)
 
     def redrive(self, uid: str, tenant: str | None) -> Delivery | None:
@@ -58,11 +56,6 @@ class DeliveryTransaction:
         self._unit.sets.all(_ANEW, (now, now, now, dead.number))
         self._unit.sets.all(_LEAVE, (dead.number,))
         promote(self._unit, [(dead.api, kept(dead.tenant), kept(dead.lane), dead.destination)])
-        self._destinations.add(dead.destination)
+        self._unit.destinations.add(dead.destination)
         (row,) = self._unit.sets.all(_ONE, (uid,))
         return delivery(row)
-
-    def tell_destinations(self) -> None:
-        """Say when each destination that is concerned has something due; called at the end."""
-        keep_timetable(self._unit, self._destinations)
-        self._destinations.clear()

@@ -43,8 +43,8 @@ class ScheduleTransaction(ABC):
         """Submit a job."""
 
     def schedule(self, job: int) -> KeptSchedule | None:
-        """The schedule of a job; the transaction holds the only write lock, so nobody else changes it."""
-        for row in self._unit.sets.all(_SCHEDULE, (job,)):
+        """The schedule of a job; nobody else changes it until the transaction ends."""
+        for row in self._unit.sets.all(self._unit.sets.dialect.locking(_SCHEDULE, "schedules"), (job,)):
             return kept_schedule(row)
         return None
 

@@ -8,32 +8,31 @@ from typing import TYPE_CHECKING, Final
 from jobyard_server.store.keeping import Keep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sqlalchemy import Connection
+    from collections.abc import Mapping, Sequence
 
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.query import JobQueries
-    from jobyard_server.store.sets import Sets
+    from jobyard_server.store.sets import Row, Sets
     from jobyard_server.store.words import Words
     from jobyard_server.usecases.ports import JobEnded
+
+EVENT_COLUMNS: Final = (
+    *("job", "job_uid", "job_seq", "api", "tenant", "type", "state", "subjob", "subjob_state", "attempt"),
+    *("reason", "message", "actor", "request_id", "at"),
+)
 
 RANDOM_BYTES: Final = 512
 """As many as some thirty jobs need; more would be copied more often than it saves."""
 
 
 class Unit:
-    """A unit of work. Everything a verb reads or writes goes through it, and nothing else.
-
-    ``connection`` and ``sets`` are two views of one transaction: SQLAlchemy for verbs that are
-    rare, and set-based statements on the driver's connection for those that are not.
-    """
+    """A unit of work. Everything a verb reads or writes goes through it, and nothing else."""
 
     __slots__ = (
+        "_events",
         "_pool",
-        "_sequences",
         "changed",
-        "connection",
+        "destinations",
         "ended",
         "keep",
         "now",
@@ -45,7 +44,6 @@ class Unit:
 
     def __init__(
         self,
-        connection: Connection,
         sets: Sets,
         now: Micros,
         words: Words,
@@ -54,7 +52,6 @@ class Unit:
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
     ) -> None:
-        self.connection = connection
         self.sets = sets
         self.now = now
         self.words = words
@@ -68,20 +65,42 @@ class Unit:
         """Queues on which something may have become ready; told to waiters after the commit."""
         self.changed = False
         """Whether events were written."""
-        self._sequences: dict[str, int] | None = None
+        self.destinations: set[str] = set()
+        """Those whose timetable has to be made anew before the end."""
+        self._events: list[Row] = []
         self._pool = b""
 
     def numbers(self, table: str, count: int) -> int:
         """Reserve ``count`` numbers of a numbered table that were never used; the first of them."""
-        given = self._given()
-        first = given.get(table, 0) + 1
-        given[table] = first + count - 1
-        return first
+        return self.sets.reserve(table, count)
 
     def took(self, table: str, number: int) -> None:
         """A row was written under a number that its writer chose."""
-        given = self._given()
-        given[table] = max(given.get(table, 0), number)
+        self.sets.took(table, number)
+
+    def tell(self, events: Sequence[Row]) -> None:
+        """Append events, rows of :data:`EVENT_COLUMNS`. They are written at the end of the transaction, all at once.
+
+        Where others write beside, that is what keeps the order of events the order of their commits.
+        """
+        if events:
+            self._events += events
+            self.changed = True
+
+    def write_events(self) -> None:
+        """Write the events told so far."""
+        if self._events:
+            self.sets.hold_events()
+            self.sets.insert("events", EVENT_COLUMNS, self._events)
+            self._events = []
+
+    def mark(self) -> int:
+        """How far it has come, for :meth:`undo`."""
+        return len(self._events)
+
+    def undo(self, mark: int) -> None:
+        """Forget what was told since, for it was rolled back."""
+        del self._events[mark:]
 
     def new_uid(self) -> str:
         """A fresh identifier (UUID version 7): later ones sort behind earlier ones."""
@@ -101,9 +120,3 @@ class Unit:
             self._pool = os.urandom(RANDOM_BYTES)
         drawn, self._pool = self._pool[:count], self._pool[count:]
         return drawn
-
-    def _given(self) -> dict[str, int]:
-        # Safe to keep for the transaction: it holds the only write lock.
-        if self._sequences is None:
-            self._sequences = dict(self.sets.all("SELECT name, seq FROM sqlite_sequence"))
-        return self._sequences

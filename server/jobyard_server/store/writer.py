@@ -7,38 +7,33 @@ while one is being committed the next one gathers.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import sqlalchemy.exc
 import structlog
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store.acquire import acquire
-from jobyard_server.store.checkpoints import Checkpoints
 from jobyard_server.store.delivering import claim, settle_deliveries
 from jobyard_server.store.fire import fire
 from jobyard_server.store.heartbeat import heartbeat
-from jobyard_server.store.sets import Sets
+from jobyard_server.store.owing import make_timetables
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.tally import Tally
+from jobyard_server.store.trouble import AGAIN, GONE, TAKEN, TOO_LONG, TRIES
 from jobyard_server.store.unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
-
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.clock import Clock
-    from jobyard_server.store.database import Database
+    from jobyard_server.store.database import Database, Desk
     from jobyard_server.store.keeping import Keep
     from jobyard_server.store.query import JobQueries
     from jobyard_server.store.words import Words
@@ -50,25 +45,30 @@ Woken: TypeAlias = Callable[[set[str], bool], None]
 MAX_WAITING: Final = 1_024
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 MAX_BATCH: Final = 512
+MAX_CLOSURES: Final = 64
+"""Of a batch: others wait for them, in this process and in others."""
 SWITCH_INTERVAL: Final = 0.0005
 
 _log = structlog.get_logger(__name__)
 
 
 def run(unit: Unit, closures: Sequence[Callable[[Unit], Any]]) -> list[Any]:
-    """The verb that is not set-based: any closure, by itself."""
+    """The verb that is not set-based: any closure, by itself.
+
+    What it reads and decides by it may be anything, so no two of them go on at once in all processes.
+    """
     (closure,) = closures
     return [closure(unit)]
 
 
-def data_version(unit: Unit) -> int:
-    """A number that changes when another connection than this one has written."""
-    ((version,),) = unit.sets.all("PRAGMA data_version")
-    return int(version)
+def step(unit: Unit, closures: Sequence[Callable[[Unit], Any]]) -> list[Any]:
+    """The same for a closure that locks the rows it decides by."""
+    (closure,) = closures
+    return [closure(unit)]
 
 
 # In this order within a batch: what frees leases comes first, what takes them last.
-ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, settle_deliveries, submit, run, fire, acquire, claim)
+ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, settle_deliveries, submit, run, step, fire, acquire, claim)
 
 
 @dataclass(slots=True)
@@ -151,35 +151,32 @@ class Writer:
 
     def _serve(self) -> None:
         """The thread."""
-        with self._database.writing() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            sets = Sets(driver)
-            checkpoints = Checkpoints(self._database.path)
-            going = True
-            while going:
-                going, batch = self._take()
-                if batch:
-                    self._commit(connection, sets, batch)
-                    with suppress(sqlite3.OperationalError):
-                        # It is due still, and tried again when the log has grown.
-                        checkpoints.make(sets)
+        desk = self._database.desk()
+        going = True
+        while going:
+            going, batch = self._take()
+            if batch:
+                self._commit(desk, batch)
+                desk.tidy()
+        desk.close()
 
     def _take(self) -> tuple[bool, list[Command]]:
         """Wait for a command, and take all that wait behind it; whether to go on afterwards."""
         batch: list[Command] = []
+        closures = 0
         command = self._queue.get()
         try:
             while command is not None:
                 batch.append(command)
-                if len(batch) == MAX_BATCH:
+                closures += command.verb is run
+                if len(batch) == MAX_BATCH or closures == MAX_CLOSURES:
                     return True, batch
                 command = self._queue.get_nowait()
         except Empty:
             return True, batch
         return False, batch
 
-    def _commit(self, connection: Connection, sets: Sets, batch: list[Command]) -> None:
+    def _commit(self, desk: Desk, batch: list[Command]) -> None:
         """Carry out a batch in one transaction, and answer it."""
         answers: list[_Answer] = []
         unit = None
@@ -187,27 +184,39 @@ class Writer:
         wanted = [command for command in batch if not command.future.cancelled()]
         try:
             if wanted:
-                with connection.begin():
-                    now = self._clock.now(sets)
-                    unit = Unit(
-                        connection,
-                        sets,
-                        now,
-                        self._words,
-                        keep=self._keep,
-                        queries=self._queries,
-                        ended=self._ended,
-                    )
-                    answers = _carry_out(unit, wanted)
+                unit, answers = self._transact(desk, wanted)
             if self._reachable_since is None:
                 self._reachable_since = self._clock.steady()
         except Exception as error:  # noqa: BLE001 - whatever it was, everybody is answered
             _log.exception("batch_failed", commands=len(wanted))
             self._reachable_since = None
-            unit = None
             answers = [(command, None, _unavailable(error)) for command in wanted]
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._deliver, batch, answers, unit)
+
+    def _transact(self, desk: Desk, wanted: list[Command], tries: int = TRIES) -> tuple[Unit, list[_Answer]]:
+        """Carry out commands and commit; all over again when others were in the way."""
+        desk.begin()
+        try:
+            unit = self._unit(desk)
+            answers = _carry_out(unit, wanted)
+            make_timetables(unit)
+            unit.write_events()
+            desk.commit()
+        except AGAIN:
+            desk.rollback()
+            if tries == 1:
+                raise
+        except BaseException:
+            desk.rollback()
+            raise
+        else:
+            return unit, answers
+        return self._transact(desk, wanted, tries - 1)
+
+    def _unit(self, desk: Desk) -> Unit:
+        now = self._clock.now(desk.sets)
+        return Unit(desk.sets, now, self._words, keep=self._keep, queries=self._queries, ended=self._ended)
 
     def _deliver(self, batch: list[Command], answers: list[_Answer], unit: Unit | None) -> None:
         """In the event loop: give everybody his answer."""
@@ -229,9 +238,12 @@ class Writer:
 
 def _carry_out(unit: Unit, batch: list[Command]) -> list[_Answer]:
     answers: list[_Answer] = []
+    if any(command.verb is run for command in batch):
+        # First of all locks, so that nobody waits for it who is waited for.
+        unit.sets.hold_closures()
     for verb in ORDER:
         commands = [command for command in batch if command.verb is verb]
-        if verb is run:
+        if verb in (run, step):
             for command in commands:
                 answers += _apply(unit, [command])
         elif commands:
@@ -239,27 +251,33 @@ def _carry_out(unit: Unit, batch: list[Command]) -> list[_Answer]:
     return answers
 
 
-def _apply(unit: Unit, commands: list[Command]) -> list[_Answer]:
+def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Answer]:
     """Carry out commands of one verb; one that fails is found by halves and undone alone."""
     sets = unit.sets
+    mark = unit.mark()
     sets.run("SAVEPOINT verb")
     try:
         values = commands[0].verb(unit, [command.argument for command in commands])
+    except AGAIN:
+        raise
     except Exception as error:  # noqa: BLE001 - undone here, told to its caller
         # A full disk rolls back the whole transaction, and then this raises, too.
         sets.run("ROLLBACK TO verb")
         sets.run("RELEASE verb")
-        if len(commands) > 1:
+        unit.undo(mark)
+        if isinstance(error, TAKEN) and tries > 1:
+            return _apply(unit, commands, tries - 1)
+        if len(commands) > 1 and not isinstance(error, TOO_LONG):
             middle = len(commands) // 2
             return _apply(unit, commands[:middle]) + _apply(unit, commands[middle:])
-        return [(commands[0], None, _told(error))]
+        return [(command, None, _told(error)) for command in commands]
     sets.run("RELEASE verb")
     return [(command, value, None) for command, value in zip(commands, values, strict=True)]
 
 
 def _told(error: Exception) -> Exception:
-    """What the one command that failed is told."""
-    if isinstance(error, (sqlite3.OperationalError, sqlalchemy.exc.OperationalError)):
+    """What a command that failed is told."""
+    if isinstance(error, (*GONE, *TAKEN)):
         _log.error("command_failed", exc_info=error)
         return _unavailable(error)
     return error

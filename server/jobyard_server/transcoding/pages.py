@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any, Final
 
 from jobyard_server.transcoding.reply import Header, Reply, content_type, header
@@ -12,6 +13,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Pages = Mapping[str, Callable[[], "Page | Awaitable[Page]"]]
+"""Pages by path."""
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
@@ -48,7 +52,7 @@ async def no_pages(_scope: Scope, _receive: Receive, send: Send) -> None:
     await _send(Reply(404, [content_type(TEXT)], b"not found\n"), send)
 
 
-def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]) -> Application:
+def with_pages(application: Application, pages: Pages) -> Application:
     """Answer the paths of the pages, and leave everything else to the application."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +60,9 @@ def with_pages(application: Application, pages: Mapping[str, Callable[[], Page]]
         if page is None:
             await application(scope, receive, send)
         elif scope["method"] in _VERBS:
-            await _send(_reply(page()), send, bodiless=scope["method"] == "HEAD")
+            made = page()
+            shown = await made if isawaitable(made) else made
+            await _send(_reply(shown), send, bodiless=scope["method"] == "HEAD")
         else:
             await _send(Reply(405, [header("Allow", "GET, HEAD"), *_SAFE]), send)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,8 @@ branch_labels = None
 depends_on = None
 
 TYPES: dict[str, Any] = {
-    "text": sa.Text(),
+    # Compared byte by byte, in every database alike.
+    "text": sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
     "big": sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
     "int": sa.Integer(),
     "flag": sa.Boolean(),
@@ -25,10 +26,11 @@ TYPES: dict[str, Any] = {
 def table(name: str, columns: str, *, key: str, **options: Any) -> None:
     """Create a table of ``name:type`` columns; a question mark allows NULL."""
     made = []
+    numbered: Literal["auto"] | bool = "auto" if options.get("sqlite_autoincrement") else False
     for column in columns.split():
         called, _, type_ = column.partition(":")
         nullable = type_.endswith("?")
-        made.append(sa.Column(called, TYPES[type_.removesuffix("?")], nullable=nullable))
+        made.append(sa.Column(called, TYPES[type_.removesuffix("?")], nullable=nullable, autoincrement=numbered))
     primary = sa.PrimaryKeyConstraint(*key.split(), name=f"pk_{name}")
     op.create_table(name, *made, primary, **options)
 
@@ -215,9 +217,9 @@ def upgrade() -> None:
     table(
         "log_chunks",
         """
-        subjob:big attempt:big offset:big data:data
+        subjob:big attempt:big start:big data:data
         """,
-        key="subjob attempt offset",
+        key="subjob attempt start",
     )
     table(
         "blobs",
