@@ -48,7 +48,9 @@ def test_a_job_may_come_before_its_type(old_yard):
     assert old_yard.ask("PUT", JOB, job(old_yard, info_type_id="else")).status == 409
     assert old_yard.ask("GET", JOB).json["info_type_id"] == "pm"
     assert old_yard.status("j") == {"info_job_status": "DISABLED", "producers": []}
-    # What DMS means by the parameter is something else.
+    # A1-EI never had the parameter, and what DMS means by it is something else.
+    wanted = {"eiTypeId": "pm", "jobOwner": "me", "jobDefinition": {}}
+    assert old_yard.ask("PUT", "/A1-EI/v1/eijobs/k", wanted).status == 404
     dms = job(old_yard, job_result_uri="http://consumer.example/")
     assert old_yard.ask("PUT", "/dms/data-consumer/v0alpha1/info-jobs/k", dms).status == 400
 

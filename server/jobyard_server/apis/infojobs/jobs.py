@@ -13,6 +13,7 @@ from jobyard_server.apis.infojobs.nouns import (
     API,
     DMS,
     ENABLED,
+    ICS,
     QUEUE,
     InfoType,
     JobFacts,
@@ -149,7 +150,7 @@ class Jobs:
 
     def _lenient(self, wanted: WantedJob) -> bool:
         """Whether the type need not exist, nor the definition fit it."""
-        return LEGACY_TYPE_CHECK in self._options.profiles and wanted.face != DMS and not wanted.type_check
+        return LEGACY_TYPE_CHECK in self._options.profiles and wanted.face == ICS and not wanted.type_check
 
     async def _check_producers(self, call: Call, type_: str) -> None:
         reading = Reading(self._store.read, call.tenant)
