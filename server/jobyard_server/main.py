@@ -288,7 +288,7 @@ def _peers(settings: Settings) -> Peers:
         policy = AddressPolicy(sorted(allowed))
     except AllowError as problem:
         raise SettingsError(f"outbound_allow: {problem}") from None
-    client = HttpClient(policy, TokenFile(settings.outbound_token_file))
+    client = HttpClient(policy, TokenFile(settings.outbound_token_file), settings.outbound_proxy)
     try:
         return Peers.of(client, settings.objects, settings.broker)
     except ModuleNotFoundError as problem:

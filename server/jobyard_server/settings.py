@@ -195,6 +195,10 @@ class Settings(BaseSettings):
     loopback."""
     outbound_token_file: Path | None = None
     """File of a token that is shown to the peers an operator registered; read again when it changes."""
+    outbound_proxy: str = Field("", pattern=r"^(https?://[^/@\s]+/?)?$")
+    """Proxy for what consumers of information jobs are told and for the question to their authorization agent, as
+    ``http://HOST:PORT``; what producers are told never takes it. The proxy's address has to be allowed like any other.
+    It resolves the names of peers, and so has to refuse those that must not be called."""
     delivery_policies: dict[str, DeliverySettings] = Field(default_factory=dict)
     """How often and when deliveries are tried, by their kind where it is to differ from what its API says:
     ``{"jobs.webhook": {"attempts": 20, "max_wait": 3600}}``."""

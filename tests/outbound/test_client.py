@@ -172,6 +172,23 @@ async def test_the_servers_token_is_shown_where_it_is_meant_to_and_follows_its_f
     assert shown == ["Bearer first", None, "Bearer second", "Bearer second", "Bearer second"]
 
 
+async def test_a_proxy_is_used_where_it_is_meant_to():
+    async with listening() as proxy, listening() as peer:
+        careful = HttpClient(AddressPolicy(LOOPBACK), TokenFile(None), proxy.url)
+        careful.open()
+        assert (await post(careful, "http://nowhere.test/a?b=c", by_proxy=True)).status == 204
+        assert (await post(careful, peer.url)).status == 204
+        refused = await post(careful, "http://10.0.0.1/", by_proxy=True)
+        await careful.close()
+        strict = HttpClient(AddressPolicy(), TokenFile(None), proxy.url)
+        strict.open()
+        unreachable = await post(strict, "http://nowhere.test/", by_proxy=True)
+        await strict.close()
+    assert [request.path for request in proxy.requests] == ["http://nowhere.test/a?b=c"]
+    assert len(peer.requests) == 1
+    assert refused.problem is unreachable.problem is Problem.ADDRESS_REFUSED
+
+
 async def test_headers_cannot_be_smuggled_in(client):
     async with listening() as peer:
         answer = await post(client, peer.url, headers={"X-Mine": "1\r\nX-Evil: 2"})

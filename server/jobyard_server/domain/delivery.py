@@ -133,6 +133,8 @@ class HttpCall:
     own_token: bool = False
     """Whether the server shows the peer its own token (setting ``outbound_token_file``). Only for peers that an
     operator registered, never for an address that any client may choose."""
+    by_proxy: bool = False
+    """Whether it goes through the proxy of the operator, where there is one (setting ``outbound_proxy``)."""
 
 
 @dataclass(frozen=True, slots=True)

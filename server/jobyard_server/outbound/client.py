@@ -78,9 +78,10 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[tuple[i
 class HttpClient:
     """One pool of connections to all peers; open while it is entered."""
 
-    def __init__(self, policy: AddressPolicy, token_file: TokenFile) -> None:
+    def __init__(self, policy: AddressPolicy, token_file: TokenFile, proxy: str = "") -> None:
         self._policy = policy
         self._token_file = token_file
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
@@ -125,12 +126,17 @@ class HttpClient:
         if self._session is None:
             raise OSError("the client is closed")
         self._check_literal(call.url)
+        # Behind a proxy a name is the proxy's to resolve; what is connected to, and checked, is the proxy.
+        proxy = self._proxy if call.by_proxy else ""
+        if proxy:
+            self._check_literal(proxy)
         request = self._session.request(
             call.method,
             URL(call.url, encoded=True),
             data=call.body or None,
             headers=self._headers(call, uid),
             allow_redirects=False,
+            proxy=proxy or None,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         async with request as response:

@@ -79,16 +79,17 @@ def test_everybody_is_shown_the_token(old_yard):
         eventually(lambda path=path: shown(old_yard, path, "Bearer secret-1"))
 
 
-def test_consumers_are_not_shown_the_token_otherwise(tmp_path, simulator):
+def test_consumers_are_told_through_the_proxy_and_not_shown_the_token_otherwise(tmp_path, simulator):
     token = tmp_path / "token"
     token.write_text("secret-1")
-    yard = Yard(tmp_path, simulator, JOBYARD_OUTBOUND_TOKEN_FILE=str(token))
+    settings = {"JOBYARD_OUTBOUND_TOKEN_FILE": str(token), "JOBYARD_OUTBOUND_PROXY": simulator.url}
+    yard = Yard(tmp_path, simulator, **settings)
     with yard.server:
         yard.put_type("pm")
         yard.put_job("j", "pm")
         yard.put_producer("p", "pm")
         eventually(lambda: shown(yard, "/prod/ok/p/jobs", "Bearer secret-1"))
-        eventually(lambda: shown(yard, "/cons/jobs/j/status", None))
+        eventually(lambda: shown(yard, f"{simulator.url}/cons/jobs/j/status", None))
         simulator.rounds.let_go()
 
 

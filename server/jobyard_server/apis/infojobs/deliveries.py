@@ -22,6 +22,7 @@ from jobyard_server.domain.delivery import (
     DeliveryPolicy,
     DeliveryState,
     HttpCall,
+    PeerCall,
     Problem,
     judge_below_400,
 )
@@ -52,9 +53,9 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
 def _for_all(kind: DeliveryKind) -> DeliveryKind:
     """A kind whose calls show the token of this server."""
 
-    async def render(delivery: Delivery, context: Rendering) -> HttpCall | None:
+    async def render(delivery: Delivery, context: Rendering) -> PeerCall | None:
         call = await kind.render(delivery, context)
-        return None if call is None else replace(call, own_token=True)
+        return replace(call, own_token=True) if isinstance(call, HttpCall) else call
 
     return replace(kind, render=render)
 
@@ -136,7 +137,7 @@ async def render_status(delivery: Delivery, context: Rendering) -> HttpCall | No
         body = context.json(info_job_pb2.DmsJobStatusNotification(job_status_notification=word), DMS)
     else:
         body = context.json(info_job_pb2.EiJobStatus(ei_job_status=word), A1EI)
-    return HttpCall("POST", delivery.address, body=body)
+    return HttpCall("POST", delivery.address, body=body, by_proxy=True)
 
 
 def status_told(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
@@ -157,7 +158,7 @@ async def render_type_notice(delivery: Delivery, context: Rendering) -> HttpCall
         job_data_schema=owing.schema_of(delivery.facts),
         status=info_subscription_pb2.TypeRegistration.Value(f"TYPE_REGISTRATION_{facts['status']}"),
     )
-    return HttpCall("POST", delivery.address, body=context.json(notice, ICS))
+    return HttpCall("POST", delivery.address, body=context.json(notice, ICS), by_proxy=True)
 
 
 def type_told(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
@@ -187,7 +188,8 @@ def gone_on(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
 
 async def render_result(delivery: Delivery, _context: Rendering) -> HttpCall | None:
     """What the producer said of the result, as it said it."""
-    return HttpCall("POST", delivery.address, body=f'{{"data":{member(delivery.facts, "data")}}}'.encode())
+    body = f'{{"data":{member(delivery.facts, "data")}}}'.encode()
+    return HttpCall("POST", delivery.address, body=body, by_proxy=True)
 
 
 KINDS: Final[Mapping[str, DeliveryKind]] = {
