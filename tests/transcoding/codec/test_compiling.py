@@ -69,9 +69,9 @@ def file_of(name, /, **fields):
 
 def test_names_that_mean_something_to_python():
     pool = DescriptorPool()
-    pool.Add(file_of("Odd", self="", message="", __init__="", None_="None", DESCRIPTOR="", class_="class"))
+    pool.Add(file_of("Odd", self="", message="", __init__="", None_="None", DESCRIPTOR="", class_="class", HasField=""))
     make = GetMessageClass(pool.FindMessageTypeByName("Odd"))
-    printed = {"self": "a", "message": "b", "class": "c", "None": "d"}
+    printed = {"self": "a", "message": "b", "class": "c", "None": "d", "HasField": "e"}
     found = make()
     compile_decoder(make.DESCRIPTOR)(json.dumps(printed).encode(), found)
     assert json.loads(compile_encoder(make.DESCRIPTOR)(found)) == printed
@@ -85,3 +85,11 @@ def test_an_any_is_looked_up_where_its_message_was():
     found.any.Pack(apart)
     with pytest.raises(CodecError, match=r"^any\.@type: names a type that is not known here$"):
         compile_encoder(found.DESCRIPTOR)(found)
+
+
+def test_zeros_with_a_sign_are_set_and_others_are_not():
+    make = message("Scalars")
+    encode = compile_encoder(make.DESCRIPTOR)
+    for name in ("a_double", "a_float"):
+        assert encode(make(**{name: 0.0})) == b"{}"
+        assert b"-0.0" in encode(make(**{name: -0.0}))

@@ -9,7 +9,7 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from jobyard_server.transcoding.codec.declared import standalone
+from jobyard_server.transcoding.codec.declared import is_map, map_fields, standalone
 from jobyard_server.transcoding.codec.decode_fields import reader_of, takes_null
 from jobyard_server.transcoding.codec.decode_messages import DecodePlans
 from jobyard_server.transcoding.codec.decode_scalars import Read
@@ -22,10 +22,15 @@ from jobyard_server.transcoding.codec.source import load
 class Decoder:
     """Reads JSON into messages of one type."""
 
-    def __init__(self, read: Read, slicer: Slicer, member: str = "") -> None:
+    def __init__(
+        self, read: Read, slicer: Slicer, into: Descriptor | None, *, member: str = "", field: str = ""
+    ) -> None:
+        """Read into messages of the type `into`, or into a field of them; that field may be a message itself."""
         self._read = read
         self._slicer = slicer
         self._member = member
+        self._field = field
+        self._maps = () if into is None else tuple(each.name for each in into.fields if is_plain_map(each))
 
     def __call__(self, source: bytes, message: Message) -> None:
         """Parse a JSON document and merge what it says into the message."""
@@ -51,12 +56,21 @@ class Decoder:
 
     def _merge(self, tree: Any, message: Message) -> None:
         parts = self._read(tree, 0)
+        if self._field:
+            message = getattr(message, self._field)
+            message.SetInParent()
         if isinstance(parts, Message):
             message.MergeFrom(parts)
-        else:
-            # What a constructor does to a fresh message it also does to one that holds
-            # something: it merges, in one call, without a second message in between.
-            type(message).__init__(message, **parts)
+            return
+        maps = [(name, parts.pop(name)) for name in self._maps if name in parts]
+        # What a constructor does to a fresh message it also does to one that holds
+        # something: it merges, in one call, without a second message in between.
+        type(message).__init__(message, **parts)
+        for name, held in maps:
+            # Only for maps it takes a long way round.
+            into = getattr(message, name)
+            for key, value in held.items():
+                into[key] = value
 
 
 @cache
@@ -65,10 +79,15 @@ def plans_of(dialect: Dialect) -> DecodePlans:
     return DecodePlans(dialect)
 
 
+def is_plain_map(field: FieldDescriptor) -> bool:
+    """Tell a map whose values are no messages."""
+    return is_map(field) and map_fields(field)[1].message_type is None
+
+
 @cache
 def compile_decoder(message: Descriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of a message type."""
-    return Decoder(plans_of(dialect).of(message).read, Slicer(message, dialect))
+    return Decoder(plans_of(dialect).of(message).read, Slicer(message, dialect), message)
 
 
 @cache
@@ -79,9 +98,13 @@ def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> 
     read_value = reader_of(member, plans_of(dialect))
     nulls = takes_null(member)
 
-    def read(value: Any, depth: int) -> dict[str, Any]:
+    whole = field.message_type if not field.is_repeated else None
+
+    def read(value: Any, depth: int) -> Any:
         if value is None and not nulls:
             raise CodecError("must not be null")
-        return {field.name: read_value(value, depth + 1)}
+        found = read_value(value, depth + 1)
+        return found if whole is not None else {field.name: found}
 
-    return Decoder(read, Slicer(field.containing_type, dialect), member.name)
+    slicer = Slicer(field.containing_type, dialect)
+    return Decoder(read, slicer, whole, member=member.name, field=field.name if whole is not None else "")

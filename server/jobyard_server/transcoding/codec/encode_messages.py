@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from threading import RLock
 from typing import Any
@@ -23,9 +24,9 @@ from jobyard_server.transcoding.codec.dialect import PROTO3, Dialect
 from jobyard_server.transcoding.codec.encode_fields import (
     Plans,
     default_of,
-    fallback_of,
     show_of,
 )
+from jobyard_server.transcoding.codec.encode_objects import object_show
 from jobyard_server.transcoding.codec.encode_scalars import Show
 from jobyard_server.transcoding.codec.encode_wellknown import well_known
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
@@ -67,71 +68,11 @@ class EncodePlans:
     def _show(self, message: Descriptor) -> Show:
         if message.full_name == ANY:
             return any_show(self, message)
-        return well_known(message, self.dialect) or object_show(message, self)
-
-
-def object_show(message: Descriptor, plans: Plans) -> Show:
-    """Plan a message that prints as an object of its fields."""
-    shape = shape_of(message, plans.dialect)
-    table = {member.field: (member.name, show_of(member, plans)) for member in shape.members}
-    limit = plans.dialect.depth
-
-    def show(value: Any, depth: int) -> object:
-        depth += 1
-        if depth > limit:
-            raise too_deep(limit)
-        out: dict[str, object] = {}
-        name = ""
-        try:
-            for field, held in value.ListFields():
-                entry = table.get(field) or stray(field, plans)
-                if entry is not None:
-                    name, one = entry
-                    out[name] = held if one is None else one(held, depth)
-        except CodecError as problem:
-            problem.within(name)
-            raise
-        return out
-
-    return inline_show(shape.members, plans, arranged(shape.members, plans, show))
-
-
-def stray(field: FieldDescriptor, plans: Plans) -> tuple[str, Show | None] | None:
-    """Plan an extension; a field that is hidden is passed over."""
-    if not field.is_extension:
-        return None
-    member = standalone(field, plans.dialect)
-    return member.name, show_of(member, plans)
-
-
-def arranged(members: tuple[Member, ...], plans: Plans, ordinary: Show) -> Show:
-    """Plan an object that needs more than its set fields in the order of their numbers."""
-    numbers = [member.field.number for member in members]
-    fallbacks = [(member.name, fallback_of(member, plans)) for member in members]
-    wordless = {
-        member.name
-        for member in members
-        if member.field.enum_type is not None and plans.words(member.field.enum_type).declared
-    }
-    if numbers == sorted(numbers) and not wordless and not any(make for _, make in fallbacks):
-        return ordinary
-
-    def show(value: Any, depth: int) -> object:
-        shown: Any = ordinary(value, depth)
-        for name in wordless:
-            # A zero that has no word counts as not set.
-            if name in shown and shown[name] is None:
-                del shown[name]
-        out = {}
-        for name, make in fallbacks:
-            if name in shown:
-                out[name] = shown.pop(name)
-            elif make is not None:
-                out[name] = make()
-        out.update(shown)
-        return out
-
-    return show
+        own_form = well_known(message, self.dialect)
+        if own_form is not None:
+            return own_form
+        shape = shape_of(message, self.dialect)
+        return inline_show(shape.members, self, object_show(message, shape, self))
 
 
 def inline_show(members: tuple[Member, ...], plans: Plans, ordinary: Show) -> Show:
@@ -181,8 +122,15 @@ def any_show(plans: Plans, any_: Descriptor) -> Show:
 class Encoder:
     """Prints messages of one type as JSON."""
 
-    def __init__(self, show: Show) -> None:
-        self._show = show
+    def __init__(self, plan: Callable[[], Show]) -> None:
+        """Print by what the plan gives; it is asked for when there is something to print."""
+        self._plan = plan
+        self._show: Show = self._first
+
+    def _first(self, message: Any, depth: int) -> object:
+        # A server knows hundreds of messages, and most of its runs print a dozen of them.
+        self._show = self._plan()
+        return self._show(message, depth)
 
     def __call__(self, message: Message) -> bytes:
         """Print a message as a JSON document."""
@@ -210,15 +158,18 @@ def plans_of(dialect: Dialect) -> EncodePlans:
 @cache
 def compile_encoder(message: Descriptor, dialect: Dialect = PROTO3) -> Encoder:
     """Compile the encoder of a message type."""
-    plan = plans_of(dialect).of(message)
-    return Encoder(plan.show)
+    return Encoder(lambda: plans_of(dialect).of(message).show)
 
 
 @cache
 def compile_field_encoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> Encoder:
     """Compile the encoder that prints one field of the message it is given, and only that."""
-    show = show_of(standalone(field, dialect), plans_of(dialect))
     attribute = field.name
-    if show is None:
-        return Encoder(lambda message, _depth: getattr(message, attribute))
-    return Encoder(lambda message, depth: show(getattr(message, attribute), depth))
+
+    def plan() -> Show:
+        show = show_of(standalone(field, dialect), plans_of(dialect))
+        if show is None:
+            return lambda message, _depth: getattr(message, attribute)
+        return lambda message, depth: show(getattr(message, attribute), depth)
+
+    return Encoder(plan)

@@ -26,6 +26,8 @@ DURATION_RANGE = f"must be a duration of at most {LONGEST_DURATION} seconds"
 CLOCK_TEXT = tuple(f":{second // 60:02}:{second % 60:02}" for second in range(3600))
 MILLIS_TEXT = tuple(f"{millis:03}" for millis in range(1000))
 CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXT)}
+# Nearly all times end with their second or their millisecond.
+USUAL_ENDS = {"Z": 0} | {f".{text}Z": millis * 1_000_000 for millis, text in enumerate(MILLIS_TEXT)}
 MOST_HOURS = 4096
 _hour_texts: dict[int, str] = {}
 _hour_seconds: dict[str, int] = {}
@@ -44,8 +46,10 @@ def time_text(seconds: int, nanos: int) -> str:
     hour, rest = divmod(seconds, 3600)
     text = _hour_texts.get(hour) or hour_text(hour)
     if not nanos:
-        return text + CLOCK_TEXT[rest] + "Z"
-    return f"{text}{CLOCK_TEXT[rest]}.{fraction(nanos, NOT_VALID)}Z"
+        return f"{text}{CLOCK_TEXT[rest]}Z"
+    if nanos % 1_000_000 or not 0 <= nanos < NANOS:
+        return f"{text}{CLOCK_TEXT[rest]}.{fraction(nanos, NOT_VALID)}Z"
+    return f"{text}{CLOCK_TEXT[rest]}.{MILLIS_TEXT[nanos // 1_000_000]}Z"
 
 
 def hour_text(hour: int) -> str:
@@ -110,8 +114,9 @@ def parse_time(text: str) -> tuple[int, int]:
     clock = CLOCK_SECONDS.get(text[13:19])
     if clock is None:
         raise CodecError(NOT_A_TIME)
-    if text[19:] == "Z":
-        return hour + clock, 0
+    nanos = USUAL_ENDS.get(text[19:])
+    if nanos is not None:
+        return hour + clock, nanos
     digits = text[20:-1]
     if text[19:20] == "." and text[-1] == "Z" and digits.isdecimal() and digits.isascii():
         scale = TO_NANOS.get(len(digits))
