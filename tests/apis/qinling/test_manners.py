@@ -2,6 +2,8 @@
 
 import pytest
 
+from apis.qinling.yard import CODE, PYTHON, packed
+
 NOBODY = "99999999-1111-4111-8111-111111111111"
 PATTERN = "0 21 * * *"
 
@@ -144,3 +146,59 @@ def test_patterns_of_other_dialects(yard, function, pattern):
 def test_an_empty_parameter_says_nothing(yard, function):
     job = yard.job(function)["id"]
     assert job in {each["id"] for each in yard.ok("GET", "/v1/jobs?all_projects=")["jobs"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/v1/aliases", {"name": "ro"}, "project_id"),
+        ("/v1/webhooks", {}, "webhook_url"),
+        ("/v1/executions", {}, "status"),
+        ("/v1/executions", {}, "result"),
+        ("/v1/runtimes", {"image": "ro"}, "status"),
+        ("/v1/functions/{function}/versions", {}, "version_number"),
+    ],
+)
+def test_no_resource_lets_itself_be_told_what_only_the_server_sets(yard, function, path, body, name):
+    if path.endswith(("aliases", "webhooks", "executions")):
+        body = {**body, "function_id": function}
+    refused = yard.ask("POST", path.format(function=function), {**body, name: None}, user="root")
+    words = f"Invalid input for field/attribute {name}. Value: 'None'. Cannot set read only field."
+    assert (refused.status, refused.fault) == (400, words)
+
+
+@pytest.mark.parametrize("path", ["/v1/aliases", "/v1/webhooks", "/v1/executions", "/v1/jobs"])
+@pytest.mark.parametrize("name", ["id", "function_id"])
+def test_identifiers_are_uuids(yard, path, name):
+    for value in ("", "nope"):
+        refused = yard.ask("POST", path, {name: value})
+        assert (refused.status, refused.fault) == (400, f"Expected a uuid but received {value}.")
+
+
+def test_a_webhook_has_the_version_that_was_said(yard, function):
+    assert yard.ok("POST", "/v1/webhooks", {"function_id": function})["function_version"] is None
+    assert yard.ok("POST", "/v1/webhooks", {"function_id": function, "function_version": 0})["function_version"] == 0
+
+
+def test_the_log_of_an_execution_that_nobody_can_know(yard):
+    for id_ in ("nope", NOBODY):
+        refused = yard.ask("GET", f"/v1/executions/{id_}/log", headers={"Accept": "*/*"})
+        assert (refused.status, refused.json) == (404, {"faultstring": f"Execution not found [id={id_}]"})
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("{}", "Invalid code source specified"),
+        ('{"source": "tape"}', "Invalid code source specified"),
+        ('{"source": "image", "image": "i"}', "not supported here"),
+    ],
+)
+def test_functions_are_packages(yard, code, words):
+    refused = yard.form("POST", "/v1/functions", {"runtime_id": PYTHON, "code": code}, packed(CODE))
+    assert (refused.status, list(refused.json)) == (400, ["faultstring"])
+    assert words in refused.fault
+    function = yard.function()["id"]
+    changed = yard.form("PUT", f"/v1/functions/{function}", {"code": '{"source": "swift"}'})
+    assert (changed.status, changed.fault) == (400, "The function code type can not be changed.")
+    assert yard.form("PUT", f"/v1/functions/{NOBODY}", {"code": '{"source": "swift"}'}).status == 404

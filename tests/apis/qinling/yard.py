@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -102,7 +103,9 @@ def send(server: Server, method: str, path: str, body: bytes | None, headers: Ma
     """One request over a connection of its own."""
     connection = http.client.HTTPConnection(server.rest, timeout=PATIENCE)
     try:
-        connection.request(method, path, body, dict(headers))
+        # A server that has refused a body need not read the rest of it.
+        with contextlib.suppress(BrokenPipeError):
+            connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
         return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
     finally:

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&jobyard/qinling/v1/alias_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\x86\x02\n\rFunctionAlias\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x0b\x66unction_id\x18\x04 \x01(\t\x12\x18\n\x10\x66unction_version\x18\x05 \x01(\x05\x12\x12\n\nproject_id\x18\x06 \x01(\t\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x0e\n\x0c_description\"\xe3\x01\n\x1a\x43reateFunctionAliasRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_function_idB\x13\n\x11_function_versionB\x0e\n\x0c_description\"X\n\x1b\x43reateFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"n\n\x1aListFunctionAliasesRequest\x12\x1e\n\x0c\x61ll_projects\x18\x01 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x42\r\n\x0b_project_id\"Z\n\x1bListFunctionAliasesResponse\x12;\n\x10\x66unction_aliases\x18\x01 \x03(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"\'\n\x17GetFunctionAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"U\n\x18GetFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"\xd3\x01\n\x1aUpdateFunctionAliasRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x01\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_function_idB\x13\n\x11_function_versionB\x0e\n\x0c_description\"X\n\x1bUpdateFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"*\n\x1a\x44\x65leteFunctionAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1b\x44\x65leteFunctionAliasResponse2\xaa\t\n\x14\x46unctionAliasService\x12\xbc\x02\n\x13\x43reateFunctionAlias\x12..jobyard.qinling.v1.CreateFunctionAliasRequest\x1a/.jobyard.qinling.v1.CreateFunctionAliasResponse\"\xc3\x01\xe2\xf4\x18\x13\x08\xc9\x01\x1a\x0e\x66unction_alias\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/aliases:\x01*\x12\x9f\x01\n\x13ListFunctionAliases\x12..jobyard.qinling.v1.ListFunctionAliasesRequest\x1a/.jobyard.qinling.v1.ListFunctionAliasesResponse\"\'\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/aliases\x12\xb1\x01\n\x10GetFunctionAlias\x12+.jobyard.qinling.v1.GetFunctionAliasRequest\x1a,.jobyard.qinling.v1.GetFunctionAliasResponse\"B\x90\x02\x01\xe2\xf4\x18\x10\x1a\x0e\x66unction_alias\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/aliases/{name}\x12\xc0\x02\n\x13UpdateFunctionAlias\x12..jobyard.qinling.v1.UpdateFunctionAliasRequest\x1a/.jobyard.qinling.v1.UpdateFunctionAliasResponse\"\xc7\x01\xe2\xf4\x18\x10\x1a\x0e\x66unction_alias\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x17\x1a\x12/v1/aliases/{name}:\x01*\x12\xac\x01\n\x13\x44\x65leteFunctionAlias\x12..jobyard.qinling.v1.DeleteFunctionAliasRequest\x1a/.jobyard.qinling.v1.DeleteFunctionAliasResponse\"4\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x14*\x12/v1/aliases/{name}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&jobyard/qinling/v1/alias_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\x86\x02\n\rFunctionAlias\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x0b\x66unction_id\x18\x04 \x01(\t\x12\x18\n\x10\x66unction_version\x18\x05 \x01(\x05\x12\x12\n\nproject_id\x18\x06 \x01(\t\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x0e\n\x0c_description\"\x8b\x03\n\x1a\x43reateFunctionAliasRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x12\x0f\n\x02id\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x1f\n\nproject_id\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x06\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x07\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_function_idB\x13\n\x11_function_versionB\x0e\n\x0c_descriptionB\x05\n\x03_idB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"X\n\x1b\x43reateFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"n\n\x1aListFunctionAliasesRequest\x12\x1e\n\x0c\x61ll_projects\x18\x01 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x42\r\n\x0b_project_id\"Z\n\x1bListFunctionAliasesResponse\x12;\n\x10\x66unction_aliases\x18\x01 \x03(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"\'\n\x17GetFunctionAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"U\n\x18GetFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"\xe3\x02\n\x1aUpdateFunctionAliasRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x01\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x02\x88\x01\x01\x12\x1f\n\nproject_id\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x03\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x04\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x42\x0e\n\x0c_function_idB\x13\n\x11_function_versionB\x0e\n\x0c_descriptionB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"X\n\x1bUpdateFunctionAliasResponse\x12\x39\n\x0e\x66unction_alias\x18\x01 \x01(\x0b\x32!.jobyard.qinling.v1.FunctionAlias\"*\n\x1a\x44\x65leteFunctionAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1d\n\x1b\x44\x65leteFunctionAliasResponse2\xaa\t\n\x14\x46unctionAliasService\x12\xbc\x02\n\x13\x43reateFunctionAlias\x12..jobyard.qinling.v1.CreateFunctionAliasRequest\x1a/.jobyard.qinling.v1.CreateFunctionAliasResponse\"\xc3\x01\xe2\xf4\x18\x13\x08\xc9\x01\x1a\x0e\x66unction_alias\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/aliases:\x01*\x12\x9f\x01\n\x13ListFunctionAliases\x12..jobyard.qinling.v1.ListFunctionAliasesRequest\x1a/.jobyard.qinling.v1.ListFunctionAliasesResponse\"\'\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/aliases\x12\xb1\x01\n\x10GetFunctionAlias\x12+.jobyard.qinling.v1.GetFunctionAliasRequest\x1a,.jobyard.qinling.v1.GetFunctionAliasResponse\"B\x90\x02\x01\xe2\xf4\x18\x10\x1a\x0e\x66unction_alias\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/aliases/{name}\x12\xc0\x02\n\x13UpdateFunctionAlias\x12..jobyard.qinling.v1.UpdateFunctionAliasRequest\x1a/.jobyard.qinling.v1.UpdateFunctionAliasResponse\"\xc7\x01\xe2\xf4\x18\x10\x1a\x0e\x66unction_alias\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x17\x1a\x12/v1/aliases/{name}:\x01*\x12\xac\x01\n\x13\x44\x65leteFunctionAlias\x12..jobyard.qinling.v1.DeleteFunctionAliasRequest\x1a/.jobyard.qinling.v1.DeleteFunctionAliasResponse\"4\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x14*\x12/v1/aliases/{name}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['function_version']._serialized_options = b'\272H\004\032\002(\000\322\366\030\002P\001'
   _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_CREATEFUNCTIONALIASREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_LISTFUNCTIONALIASESREQUEST'].fields_by_name['all_projects']._loaded_options = None
   _globals['_LISTFUNCTIONALIASESREQUEST'].fields_by_name['all_projects']._serialized_options = b'\342\366\030\004 \002(\001'
   _globals['_LISTFUNCTIONALIASESREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -55,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['function_version']._serialized_options = b'\272H\004\032\002(\000\322\366\030\002P\001'
   _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_UPDATEFUNCTIONALIASREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_FUNCTIONALIASSERVICE']._loaded_options = None
   _globals['_FUNCTIONALIASSERVICE']._serialized_options = b'\222\364\030\007qinling'
   _globals['_FUNCTIONALIASSERVICE'].methods_by_name['CreateFunctionAlias']._loaded_options = None
@@ -70,25 +82,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FUNCTIONALIAS']._serialized_start=190
   _globals['_FUNCTIONALIAS']._serialized_end=452
   _globals['_CREATEFUNCTIONALIASREQUEST']._serialized_start=455
-  _globals['_CREATEFUNCTIONALIASREQUEST']._serialized_end=682
-  _globals['_CREATEFUNCTIONALIASRESPONSE']._serialized_start=684
-  _globals['_CREATEFUNCTIONALIASRESPONSE']._serialized_end=772
-  _globals['_LISTFUNCTIONALIASESREQUEST']._serialized_start=774
-  _globals['_LISTFUNCTIONALIASESREQUEST']._serialized_end=884
-  _globals['_LISTFUNCTIONALIASESRESPONSE']._serialized_start=886
-  _globals['_LISTFUNCTIONALIASESRESPONSE']._serialized_end=976
-  _globals['_GETFUNCTIONALIASREQUEST']._serialized_start=978
-  _globals['_GETFUNCTIONALIASREQUEST']._serialized_end=1017
-  _globals['_GETFUNCTIONALIASRESPONSE']._serialized_start=1019
-  _globals['_GETFUNCTIONALIASRESPONSE']._serialized_end=1104
-  _globals['_UPDATEFUNCTIONALIASREQUEST']._serialized_start=1107
-  _globals['_UPDATEFUNCTIONALIASREQUEST']._serialized_end=1318
-  _globals['_UPDATEFUNCTIONALIASRESPONSE']._serialized_start=1320
-  _globals['_UPDATEFUNCTIONALIASRESPONSE']._serialized_end=1408
-  _globals['_DELETEFUNCTIONALIASREQUEST']._serialized_start=1410
-  _globals['_DELETEFUNCTIONALIASREQUEST']._serialized_end=1452
-  _globals['_DELETEFUNCTIONALIASRESPONSE']._serialized_start=1454
-  _globals['_DELETEFUNCTIONALIASRESPONSE']._serialized_end=1483
-  _globals['_FUNCTIONALIASSERVICE']._serialized_start=1486
-  _globals['_FUNCTIONALIASSERVICE']._serialized_end=2680
+  _globals['_CREATEFUNCTIONALIASREQUEST']._serialized_end=850
+  _globals['_CREATEFUNCTIONALIASRESPONSE']._serialized_start=852
+  _globals['_CREATEFUNCTIONALIASRESPONSE']._serialized_end=940
+  _globals['_LISTFUNCTIONALIASESREQUEST']._serialized_start=942
+  _globals['_LISTFUNCTIONALIASESREQUEST']._serialized_end=1052
+  _globals['_LISTFUNCTIONALIASESRESPONSE']._serialized_start=1054
+  _globals['_LISTFUNCTIONALIASESRESPONSE']._serialized_end=1144
+  _globals['_GETFUNCTIONALIASREQUEST']._serialized_start=1146
+  _globals['_GETFUNCTIONALIASREQUEST']._serialized_end=1185
+  _globals['_GETFUNCTIONALIASRESPONSE']._serialized_start=1187
+  _globals['_GETFUNCTIONALIASRESPONSE']._serialized_end=1272
+  _globals['_UPDATEFUNCTIONALIASREQUEST']._serialized_start=1275
+  _globals['_UPDATEFUNCTIONALIASREQUEST']._serialized_end=1630
+  _globals['_UPDATEFUNCTIONALIASRESPONSE']._serialized_start=1632
+  _globals['_UPDATEFUNCTIONALIASRESPONSE']._serialized_end=1720
+  _globals['_DELETEFUNCTIONALIASREQUEST']._serialized_start=1722
+  _globals['_DELETEFUNCTIONALIASREQUEST']._serialized_end=1764
+  _globals['_DELETEFUNCTIONALIASRESPONSE']._serialized_start=1766
+  _globals['_DELETEFUNCTIONALIASRESPONSE']._serialized_end=1795
+  _globals['_FUNCTIONALIASSERVICE']._serialized_start=1798
+  _globals['_FUNCTIONALIASSERVICE']._serialized_end=2992
 # @@protoc_insertion_point(module_scope)

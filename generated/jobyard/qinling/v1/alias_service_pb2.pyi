@@ -87,6 +87,10 @@ class CreateFunctionAliasRequest(_message.Message):
     FUNCTION_ID_FIELD_NUMBER: _builtins.int
     FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The name."""
     function_id: _builtins.str
@@ -95,6 +99,14 @@ class CreateFunctionAliasRequest(_message.Message):
     """Version of the function; 0 unless given."""
     description: _builtins.str
     """Words for people."""
+    id: _builtins.str
+    """Ignored, once it is a UUID: the server makes it."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -102,19 +114,33 @@ class CreateFunctionAliasRequest(_message.Message):
         function_id: _builtins.str | None = ...,
         function_version: _builtins.int | None = ...,
         description: _builtins.str | None = ...,
+        id: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_name", b"_name", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_name", b"_name", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "name", b"name", "project_id", b"project_id", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_name", b"_name", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_name", b"_name", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "name", b"name", "project_id", b"project_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__function_id: _TypeAlias = _typing.Literal["function_id"]  # noqa: Y015
     _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
     _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
     _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -122,7 +148,13 @@ class CreateFunctionAliasRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___CreateFunctionAliasRequest: _TypeAlias = CreateFunctionAliasRequest  # noqa: Y015
 
@@ -258,6 +290,9 @@ class UpdateFunctionAliasRequest(_message.Message):
     FUNCTION_ID_FIELD_NUMBER: _builtins.int
     FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The name."""
     function_id: _builtins.str
@@ -266,6 +301,12 @@ class UpdateFunctionAliasRequest(_message.Message):
     """Another version of the function."""
     description: _builtins.str
     """Words for people."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -273,23 +314,38 @@ class UpdateFunctionAliasRequest(_message.Message):
         function_id: _builtins.str | None = ...,
         function_version: _builtins.int | None = ...,
         description: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_id", b"function_id", "function_version", b"function_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "project_id", b"project_id", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_id", b"_function_id", "_function_version", b"_function_version", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_id", b"function_id", "function_version", b"function_version", "name", b"name", "project_id", b"project_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__function_id: _TypeAlias = _typing.Literal["function_id"]  # noqa: Y015
     _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
     _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
     _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_id) -> _WhichOneofReturnType__function_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___UpdateFunctionAliasRequest: _TypeAlias = UpdateFunctionAliasRequest  # noqa: Y015
 

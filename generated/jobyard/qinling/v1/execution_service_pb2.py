@@ -24,31 +24,17 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from jobyard.qinling.v1 import execution_pb2 as jobyard_dot_qinling_dot_v1_dot_execution__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*jobyard/qinling/v1/execution_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa5\x03\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x18\n\x10\x66unction_version\x18\x03 \x01(\x05\x12\x1b\n\x0e\x66unction_alias\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x33\n\x06status\x18\x06 \x01(\x0e\x32#.jobyard.qinling.v1.ExecutionStatus\x12\x0c\n\x04sync\x18\x07 \x01(\x08\x12\x12\n\x05input\x18\x08 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06result\x18\t \x01(\tH\x03\x88\x01\x01\x12\x12\n\nproject_id\x18\n \x01(\t\x12\x36\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x11\n\x0f_function_aliasB\x0e\n\x0c_descriptionB\x08\n\x06_inputB\t\n\x07_result\"\xc0\x02\n\x16\x43reateExecutionRequest\x12\x18\n\x0b\x66unction_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\x1d\n\x05input\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04H\x03\x88\x01\x01\x12\x19\n\x04sync\x18\x05 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x04\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x05\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x08\n\x06_inputB\x07\n\x05_syncB\x0e\n\x0c_description\"K\n\x17\x43reateExecutionResponse\x12\x30\n\texecution\x18\x01 \x01(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"\xfb\x01\n\x15ListExecutionsRequest\x12\"\n\x0b\x66unction_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x12\x1e\n\x0c\x61ll_projects\x18\x02 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x01\x88\x01\x01\x12\x1d\n\x06status\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x03\x88\x01\x01\x42\x0e\n\x0c_function_idB\r\n\x0b_project_idB\t\n\x07_statusB\x0e\n\x0c_description\"K\n\x16ListExecutionsResponse\x12\x31\n\nexecutions\x18\x01 \x03(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"!\n\x13GetExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"H\n\x14GetExecutionResponse\x12\x30\n\texecution\x18\x01 \x01(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"$\n\x16GetExecutionLogRequest\x12\n\n\x02id\x18\x01 \x01(\t\"&\n\x17GetExecutionLogResponse\x12\x0b\n\x03log\x18\x01 \x01(\t\"$\n\x16\x44\x65leteExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x19\n\x17\x44\x65leteExecutionResponse*\x92\x02\n\x0f\x45xecutionStatus\x12 \n\x1c\x45XECUTION_STATUS_UNSPECIFIED\x10\x00\x12+\n\x18\x45XECUTION_STATUS_RUNNING\x10\x01\x1a\r\xa2\xf7\x18\t\n\x07running\x12+\n\x18\x45XECUTION_STATUS_SUCCESS\x10\x02\x1a\r\xa2\xf7\x18\t\n\x07success\x12)\n\x17\x45XECUTION_STATUS_FAILED\x10\x03\x1a\x0c\xa2\xf7\x18\x08\n\x06\x66\x61iled\x12\'\n\x16\x45XECUTION_STATUS_ERROR\x10\x04\x1a\x0b\xa2\xf7\x18\x07\n\x05\x65rror\x12/\n\x1a\x45XECUTION_STATUS_CANCELLED\x10\x05\x1a\x0f\xa2\xf7\x18\x0b\n\tcancelled2\x9f\x08\n\x10\x45xecutionService\x12\xae\x02\n\x0f\x43reateExecution\x12*.jobyard.qinling.v1.CreateExecutionRequest\x1a+.jobyard.qinling.v1.CreateExecutionResponse\"\xc1\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x1a\texecution\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/executions:\x01*\x12\x93\x01\n\x0eListExecutions\x12).jobyard.qinling.v1.ListExecutionsRequest\x1a*.jobyard.qinling.v1.ListExecutionsResponse\"*\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/executions\x12\xa1\x01\n\x0cGetExecution\x12\'.jobyard.qinling.v1.GetExecutionRequest\x1a(.jobyard.qinling.v1.GetExecutionResponse\">\x90\x02\x01\xe2\xf4\x18\x0b\x1a\texecution\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/executions/{id}\x12\xee\x01\n\x0fGetExecutionLog\x12*.jobyard.qinling.v1.GetExecutionLogRequest\x1a+.jobyard.qinling.v1.GetExecutionLogResponse\"\x81\x01\x90\x02\x01\xe2\xf4\x18\x11\x1a\x03logB\ntext/plain\xf2\xf4\x18\x0c\n\ntext/plain\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/executions/{id}/log\x12\xa1\x01\n\x0f\x44\x65leteExecution\x12*.jobyard.qinling.v1.DeleteExecutionRequest\x1a+.jobyard.qinling.v1.DeleteExecutionResponse\"5\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x15*\x13/v1/executions/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*jobyard/qinling/v1/execution_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"jobyard/qinling/v1/execution.proto\x1a!jobyard/rest/v1/annotations.proto\"\xb8\x04\n\x16\x43reateExecutionRequest\x12\x18\n\x0b\x66unction_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\x1d\n\x05input\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04H\x03\x88\x01\x01\x12\x19\n\x04sync\x18\x05 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x04\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x05\x88\x01\x01\x12\x0f\n\x02id\x18\x07 \x01(\tH\x06\x88\x01\x01\x12\x1b\n\x06status\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x07\x88\x01\x01\x12\x1b\n\x06result\x18\t \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x08\x88\x01\x01\x12\x1f\n\nproject_id\x18\n \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\t\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\n\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x0b\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x08\n\x06_inputB\x07\n\x05_syncB\x0e\n\x0c_descriptionB\x05\n\x03_idB\t\n\x07_statusB\t\n\x07_resultB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"K\n\x17\x43reateExecutionResponse\x12\x30\n\texecution\x18\x01 \x01(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"\xfb\x01\n\x15ListExecutionsRequest\x12\"\n\x0b\x66unction_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x12\x1e\n\x0c\x61ll_projects\x18\x02 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x01\x88\x01\x01\x12\x1d\n\x06status\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x03\x88\x01\x01\x42\x0e\n\x0c_function_idB\r\n\x0b_project_idB\t\n\x07_statusB\x0e\n\x0c_description\"K\n\x16ListExecutionsResponse\x12\x31\n\nexecutions\x18\x01 \x03(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"!\n\x13GetExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"H\n\x14GetExecutionResponse\x12\x30\n\texecution\x18\x01 \x01(\x0b\x32\x1d.jobyard.qinling.v1.Execution\"$\n\x16GetExecutionLogRequest\x12\n\n\x02id\x18\x01 \x01(\t\"&\n\x17GetExecutionLogResponse\x12\x0b\n\x03log\x18\x01 \x01(\t\"$\n\x16\x44\x65leteExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x19\n\x17\x44\x65leteExecutionResponse2\x9f\x08\n\x10\x45xecutionService\x12\xae\x02\n\x0f\x43reateExecution\x12*.jobyard.qinling.v1.CreateExecutionRequest\x1a+.jobyard.qinling.v1.CreateExecutionResponse\"\xc1\x01\xe2\xf4\x18\x0e\x08\xc9\x01\x1a\texecution\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/executions:\x01*\x12\x93\x01\n\x0eListExecutions\x12).jobyard.qinling.v1.ListExecutionsRequest\x1a*.jobyard.qinling.v1.ListExecutionsResponse\"*\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/executions\x12\xa1\x01\n\x0cGetExecution\x12\'.jobyard.qinling.v1.GetExecutionRequest\x1a(.jobyard.qinling.v1.GetExecutionResponse\">\x90\x02\x01\xe2\xf4\x18\x0b\x1a\texecution\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/executions/{id}\x12\xee\x01\n\x0fGetExecutionLog\x12*.jobyard.qinling.v1.GetExecutionLogRequest\x1a+.jobyard.qinling.v1.GetExecutionLogResponse\"\x81\x01\x90\x02\x01\xe2\xf4\x18\x11\x1a\x03logB\ntext/plain\xf2\xf4\x18\x0c\n\ntext/plain\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/executions/{id}/log\x12\xa1\x01\n\x0f\x44\x65leteExecution\x12*.jobyard.qinling.v1.DeleteExecutionRequest\x1a+.jobyard.qinling.v1.DeleteExecutionResponse\"5\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x15*\x13/v1/executions/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.qinling.v1.execution_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_RUNNING"]._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_RUNNING"]._serialized_options = b'\242\367\030\t\n\007running'
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_SUCCESS"]._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_SUCCESS"]._serialized_options = b'\242\367\030\t\n\007success'
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_FAILED"]._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_FAILED"]._serialized_options = b'\242\367\030\010\n\006failed'
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_ERROR"]._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_ERROR"]._serialized_options = b'\242\367\030\007\n\005error'
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_CANCELLED"]._loaded_options = None
-  _globals['_EXECUTIONSTATUS'].values_by_name["EXECUTION_STATUS_CANCELLED"]._serialized_options = b'\242\367\030\013\n\tcancelled'
-  _globals['_EXECUTION'].fields_by_name['created_at']._loaded_options = None
-  _globals['_EXECUTION'].fields_by_name['created_at']._serialized_options = b'\322\366\030\002\030\001'
-  _globals['_EXECUTION'].fields_by_name['updated_at']._loaded_options = None
-  _globals['_EXECUTION'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\002\030\001'
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['function_alias']._loaded_options = None
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['function_alias']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['function_version']._loaded_options = None
@@ -59,6 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['sync']._serialized_options = b'\322\366\030\002P\001'
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['result']._loaded_options = None
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['result']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_CREATEEXECUTIONREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['function_id']._loaded_options = None
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['function_id']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_LISTEXECUTIONSREQUEST'].fields_by_name['all_projects']._loaded_options = None
@@ -81,30 +77,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTIONSERVICE'].methods_by_name['GetExecutionLog']._serialized_options = b'\220\002\001\342\364\030\021\032\003logB\ntext/plain\362\364\030\014\n\ntext/plain\202\365\030\r\n\013qinling.use\222\365\030%\n#\n\035jobyard.qinling.v1.PlainFault2\002\003\005\202\323\344\223\002\031\022\027/v1/executions/{id}/log'
   _globals['_EXECUTIONSERVICE'].methods_by_name['DeleteExecution']._loaded_options = None
   _globals['_EXECUTIONSERVICE'].methods_by_name['DeleteExecution']._serialized_options = b'\342\364\030\005\010\314\001 \001\202\365\030\r\n\013qinling.use\202\323\344\223\002\025*\023/v1/executions/{id}'
-  _globals['_EXECUTIONSTATUS']._serialized_start=1601
-  _globals['_EXECUTIONSTATUS']._serialized_end=1875
-  _globals['_EXECUTION']._serialized_start=194
-  _globals['_EXECUTION']._serialized_end=615
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=618
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=938
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=940
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1015
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1018
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1269
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1271
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1346
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1348
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1381
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1383
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1455
-  _globals['_GETEXECUTIONLOGREQUEST']._serialized_start=1457
-  _globals['_GETEXECUTIONLOGREQUEST']._serialized_end=1493
-  _globals['_GETEXECUTIONLOGRESPONSE']._serialized_start=1495
-  _globals['_GETEXECUTIONLOGRESPONSE']._serialized_end=1533
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=1535
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=1571
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=1573
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=1598
-  _globals['_EXECUTIONSERVICE']._serialized_start=1878
-  _globals['_EXECUTIONSERVICE']._serialized_end=2933
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=197
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=765
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=767
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=842
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=845
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1096
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1098
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1173
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=1175
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=1208
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1210
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1282
+  _globals['_GETEXECUTIONLOGREQUEST']._serialized_start=1284
+  _globals['_GETEXECUTIONLOGREQUEST']._serialized_end=1320
+  _globals['_GETEXECUTIONLOGRESPONSE']._serialized_start=1322
+  _globals['_GETEXECUTIONLOGRESPONSE']._serialized_end=1360
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=1362
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=1398
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=1400
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=1425
+  _globals['_EXECUTIONSERVICE']._serialized_start=1428
+  _globals['_EXECUTIONSERVICE']._serialized_end=2483
 # @@protoc_insertion_point(module_scope)

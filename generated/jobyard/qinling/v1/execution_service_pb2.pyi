@@ -6,9 +6,8 @@ The service that executes functions."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from jobyard.qinling.v1 import execution_pb2 as _execution_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,129 +18,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _ExecutionStatus:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ExecutionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExecutionStatus.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    EXECUTION_STATUS_UNSPECIFIED: _ExecutionStatus.ValueType  # 0
-    """Not a status; never sent."""
-    EXECUTION_STATUS_RUNNING: _ExecutionStatus.ValueType  # 1
-    """It waits for a worker, or is at work."""
-    EXECUTION_STATUS_SUCCESS: _ExecutionStatus.ValueType  # 2
-    """The function returned."""
-    EXECUTION_STATUS_FAILED: _ExecutionStatus.ValueType  # 3
-    """The function raised an exception, took too long or used too much."""
-    EXECUTION_STATUS_ERROR: _ExecutionStatus.ValueType  # 4
-    """The function could not be executed."""
-    EXECUTION_STATUS_CANCELLED: _ExecutionStatus.ValueType  # 5
-    """Somebody ended it by jobyard.jobs.v1."""
-
-class ExecutionStatus(_ExecutionStatus, metaclass=_ExecutionStatusEnumTypeWrapper):
-    """Where an execution stands."""
-
-EXECUTION_STATUS_UNSPECIFIED: ExecutionStatus.ValueType  # 0
-"""Not a status; never sent."""
-EXECUTION_STATUS_RUNNING: ExecutionStatus.ValueType  # 1
-"""It waits for a worker, or is at work."""
-EXECUTION_STATUS_SUCCESS: ExecutionStatus.ValueType  # 2
-"""The function returned."""
-EXECUTION_STATUS_FAILED: ExecutionStatus.ValueType  # 3
-"""The function raised an exception, took too long or used too much."""
-EXECUTION_STATUS_ERROR: ExecutionStatus.ValueType  # 4
-"""The function could not be executed."""
-EXECUTION_STATUS_CANCELLED: ExecutionStatus.ValueType  # 5
-"""Somebody ended it by jobyard.jobs.v1."""
-Global___ExecutionStatus: _TypeAlias = ExecutionStatus  # noqa: Y015
-
-@_typing.final
-class Execution(_message.Message):
-    """An Execution is one call of a function: for a job, for a webhook, or because somebody asked for it. In
-    jobyard.jobs.v1 it is a Job with MODE_ONCE.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    FUNCTION_ID_FIELD_NUMBER: _builtins.int
-    FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
-    FUNCTION_ALIAS_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    SYNC_FIELD_NUMBER: _builtins.int
-    INPUT_FIELD_NUMBER: _builtins.int
-    RESULT_FIELD_NUMBER: _builtins.int
-    PROJECT_ID_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    UPDATED_AT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """Output only. Identifier: a UUID in lower case."""
-    function_id: _builtins.str
-    """Output only. Identifier of the function."""
-    function_version: _builtins.int
-    """Output only. Version of the function; 0 is the one that can still change."""
-    function_alias: _builtins.str
-    """Output only. The alias it was asked for by."""
-    description: _builtins.str
-    """Why it is there: `Created by Job <id>` for one of a job."""
-    status: Global___ExecutionStatus.ValueType
-    """Output only. Where it stands."""
-    sync: _builtins.bool
-    """Whether whoever asked for it waited for its end."""
-    input: _builtins.str
-    """What the function was given, as text."""
-    result: _builtins.str
-    """Output only. What came of it, as the text of a JSON object: `{"duration": 0.032, "output": "Hello, bar"}`."""
-    project_id: _builtins.str
-    """Output only. The project that the execution belongs to."""
-    @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the execution was asked for."""
-
-    @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the execution changed last; null before the first change."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.str = ...,
-        function_id: _builtins.str = ...,
-        function_version: _builtins.int = ...,
-        function_alias: _builtins.str | None = ...,
-        description: _builtins.str | None = ...,
-        status: Global___ExecutionStatus.ValueType = ...,
-        sync: _builtins.bool = ...,
-        input: _builtins.str | None = ...,
-        result: _builtins.str | None = ...,
-        project_id: _builtins.str = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
-        updated_at: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_input", b"_input", "_result", b"_result", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "input", b"input", "result", b"result", "updated_at", b"updated_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_input", b"_input", "_result", b"_result", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "input", b"input", "project_id", b"project_id", "result", b"result", "status", b"status", "sync", b"sync", "updated_at", b"updated_at"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
-    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
-    _WhichOneofReturnType__function_alias: _TypeAlias = _typing.Literal["function_alias"]  # noqa: Y015
-    _WhichOneofArgType__function_alias: _TypeAlias = _typing.Literal["_function_alias", b"_function_alias"]  # noqa: Y015
-    _WhichOneofReturnType__input: _TypeAlias = _typing.Literal["input"]  # noqa: Y015
-    _WhichOneofArgType__input: _TypeAlias = _typing.Literal["_input", b"_input"]  # noqa: Y015
-    _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
-    _WhichOneofArgType__result: _TypeAlias = _typing.Literal["_result", b"_result"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__function_alias) -> _WhichOneofReturnType__function_alias | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__input) -> _WhichOneofReturnType__input | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
-
-Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
 @_typing.final
 class CreateExecutionRequest(_message.Message):
@@ -155,6 +31,12 @@ class CreateExecutionRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     SYNC_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     function_id: _builtins.str
     """Identifier of the function."""
     function_alias: _builtins.str
@@ -167,6 +49,18 @@ class CreateExecutionRequest(_message.Message):
     """Whether the answer waits for the end; true unless given."""
     description: _builtins.str
     """Words for people."""
+    id: _builtins.str
+    """Ignored, once it is a UUID: the server makes it."""
+    status: _builtins.str
+    """Refused."""
+    result: _builtins.str
+    """Refused."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -176,11 +70,19 @@ class CreateExecutionRequest(_message.Message):
         input: _builtins.str | None = ...,
         sync: _builtins.bool | None = ...,
         description: _builtins.str | None = ...,
+        id: _builtins.str | None = ...,
+        status: _builtins.str | None = ...,
+        result: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_input", b"_input", "_sync", b"_sync", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "input", b"input", "sync", b"sync"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_input", b"_input", "_project_id", b"_project_id", "_result", b"_result", "_status", b"_status", "_sync", b"_sync", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "input", b"input", "project_id", b"project_id", "result", b"result", "status", b"status", "sync", b"sync", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_input", b"_input", "_sync", b"_sync", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "input", b"input", "sync", b"sync"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_input", b"_input", "_project_id", b"_project_id", "_result", b"_result", "_status", b"_status", "_sync", b"_sync", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "input", b"input", "project_id", b"project_id", "result", b"result", "status", b"status", "sync", b"sync", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__function_alias: _TypeAlias = _typing.Literal["function_alias"]  # noqa: Y015
@@ -189,10 +91,22 @@ class CreateExecutionRequest(_message.Message):
     _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
     _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
     _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
     _WhichOneofReturnType__input: _TypeAlias = _typing.Literal["input"]  # noqa: Y015
     _WhichOneofArgType__input: _TypeAlias = _typing.Literal["_input", b"_input"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
+    _WhichOneofArgType__result: _TypeAlias = _typing.Literal["_result", b"_result"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
     _WhichOneofReturnType__sync: _TypeAlias = _typing.Literal["sync"]  # noqa: Y015
     _WhichOneofArgType__sync: _TypeAlias = _typing.Literal["_sync", b"_sync"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -202,9 +116,19 @@ class CreateExecutionRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__input) -> _WhichOneofReturnType__input | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sync) -> _WhichOneofReturnType__sync | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___CreateExecutionRequest: _TypeAlias = CreateExecutionRequest  # noqa: Y015
 
@@ -216,13 +140,13 @@ class CreateExecutionResponse(_message.Message):
 
     EXECUTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def execution(self) -> Global___Execution:
+    def execution(self) -> _execution_pb2.Execution:
         """The execution."""
 
     def __init__(
         self,
         *,
-        execution: Global___Execution | None = ...,
+        execution: _execution_pb2.Execution | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -293,13 +217,13 @@ class ListExecutionsResponse(_message.Message):
 
     EXECUTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Execution]:
+    def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
         """The executions, the oldest first."""
 
     def __init__(
         self,
         *,
-        executions: _abc.Iterable[Global___Execution] | None = ...,
+        executions: _abc.Iterable[_execution_pb2.Execution] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -339,13 +263,13 @@ class GetExecutionResponse(_message.Message):
 
     EXECUTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def execution(self) -> Global___Execution:
+    def execution(self) -> _execution_pb2.Execution:
         """The execution."""
 
     def __init__(
         self,
         *,
-        execution: Global___Execution | None = ...,
+        execution: _execution_pb2.Execution | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

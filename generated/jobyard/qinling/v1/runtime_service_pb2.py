@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/runtime_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa2\x02\n\x07Runtime\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05image\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tis_public\x18\x05 \x01(\x08\x12\x0f\n\x07trusted\x18\x06 \x01(\x08\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x12\n\nproject_id\x18\x08 \x01(\t\x12\x36\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x07\n\x05_nameB\x0e\n\x0c_description\"\x8f\x02\n\x14\x43reateRuntimeRequest\x12;\n\x05image\x18\x01 \x01(\tB\'\xbaH$r\"\x18\x64\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$H\x00\x88\x01\x01\x12\x1b\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x02\x88\x01\x01\x12\x1e\n\tis_public\x18\x04 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x03\x88\x01\x01\x12\x1c\n\x07trusted\x18\x05 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x04\x88\x01\x01\x42\x08\n\x06_imageB\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x0c\n\n_is_publicB\n\n\x08_trusted\"E\n\x15\x43reateRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\x15\n\x13ListRuntimesRequest\"E\n\x14ListRuntimesResponse\x12-\n\x08runtimes\x18\x01 \x03(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\x1f\n\x11GetRuntimeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x12GetRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\xcb\x01\n\x14UpdateRuntimeRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x1b\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12;\n\x05image\x18\x04 \x01(\tB\'\xbaH$r\"\x18\x64\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$H\x02\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x08\n\x06_image\"E\n\x15UpdateRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\"\n\x14\x44\x65leteRuntimeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteRuntimeResponse2\xcc\x08\n\x0eRuntimeService\x12\xaf\x02\n\rCreateRuntime\x12(.jobyard.qinling.v1.CreateRuntimeRequest\x1a).jobyard.qinling.v1.CreateRuntimeResponse\"\xc8\x01\xe2\xf4\x18\x0c\x08\xc9\x01\x1a\x07runtime\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"runtime\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument runtime: {field}\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/runtimes:\x01*\x12\x8b\x01\n\x0cListRuntimes\x12\'.jobyard.qinling.v1.ListRuntimesRequest\x1a(.jobyard.qinling.v1.ListRuntimesResponse\"(\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/runtimes\x12\x97\x01\n\nGetRuntime\x12%.jobyard.qinling.v1.GetRuntimeRequest\x1a&.jobyard.qinling.v1.GetRuntimeResponse\":\x90\x02\x01\xe2\xf4\x18\t\x1a\x07runtime\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/runtimes/{id}\x12\xb1\x02\n\rUpdateRuntime\x12(.jobyard.qinling.v1.UpdateRuntimeRequest\x1a).jobyard.qinling.v1.UpdateRuntimeResponse\"\xca\x01\xe2\xf4\x18\t\x1a\x07runtime\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"runtime\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument runtime: {field}\x82\xd3\xe4\x93\x02\x16\x1a\x11/v1/runtimes/{id}:\x01*\x12\x9e\x01\n\rDeleteRuntime\x12(.jobyard.qinling.v1.DeleteRuntimeRequest\x1a).jobyard.qinling.v1.DeleteRuntimeResponse\"8\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x82\xd3\xe4\x93\x02\x13*\x11/v1/runtimes/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/runtime_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xa2\x02\n\x07Runtime\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05image\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tis_public\x18\x05 \x01(\x08\x12\x0f\n\x07trusted\x18\x06 \x01(\x08\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x12\n\nproject_id\x18\x08 \x01(\t\x12\x36\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x07\n\x05_nameB\x0e\n\x0c_description\"\xc7\x03\n\x14\x43reateRuntimeRequest\x12;\n\x05image\x18\x01 \x01(\tB\'\xbaH$r\"\x18\x64\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$H\x00\x88\x01\x01\x12\x1b\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x02\x88\x01\x01\x12\x1e\n\tis_public\x18\x04 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x03\x88\x01\x01\x12\x1c\n\x07trusted\x18\x05 \x01(\x08\x42\x06\xd2\xf6\x18\x02P\x01H\x04\x88\x01\x01\x12\x1b\n\x06status\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x12\x1f\n\nproject_id\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x06\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x07\x88\x01\x01\x12\x1f\n\nupdated_at\x18\t \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x08\x88\x01\x01\x42\x08\n\x06_imageB\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x0c\n\n_is_publicB\n\n\x08_trustedB\t\n\x07_statusB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"E\n\x15\x43reateRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\x15\n\x13ListRuntimesRequest\"E\n\x14ListRuntimesResponse\x12-\n\x08runtimes\x18\x01 \x03(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\x1f\n\x11GetRuntimeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x12GetRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\x83\x03\n\x14UpdateRuntimeRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x1b\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12;\n\x05image\x18\x04 \x01(\tB\'\xbaH$r\"\x18\x64\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$H\x02\x88\x01\x01\x12\x1b\n\x06status\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x03\x88\x01\x01\x12\x1f\n\nproject_id\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x04\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x06\x88\x01\x01\x42\x07\n\x05_nameB\x0e\n\x0c_descriptionB\x08\n\x06_imageB\t\n\x07_statusB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"E\n\x15UpdateRuntimeResponse\x12,\n\x07runtime\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Runtime\"\"\n\x14\x44\x65leteRuntimeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteRuntimeResponse2\xcc\x08\n\x0eRuntimeService\x12\xaf\x02\n\rCreateRuntime\x12(.jobyard.qinling.v1.CreateRuntimeRequest\x1a).jobyard.qinling.v1.CreateRuntimeResponse\"\xc8\x01\xe2\xf4\x18\x0c\x08\xc9\x01\x1a\x07runtime\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"runtime\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument runtime: {field}\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/runtimes:\x01*\x12\x8b\x01\n\x0cListRuntimes\x12\'.jobyard.qinling.v1.ListRuntimesRequest\x1a(.jobyard.qinling.v1.ListRuntimesResponse\"(\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/runtimes\x12\x97\x01\n\nGetRuntime\x12%.jobyard.qinling.v1.GetRuntimeRequest\x1a&.jobyard.qinling.v1.GetRuntimeResponse\":\x90\x02\x01\xe2\xf4\x18\t\x1a\x07runtime\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/runtimes/{id}\x12\xb1\x02\n\rUpdateRuntime\x12(.jobyard.qinling.v1.UpdateRuntimeRequest\x1a).jobyard.qinling.v1.UpdateRuntimeResponse\"\xca\x01\xe2\xf4\x18\t\x1a\x07runtime\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"runtime\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument runtime: {field}\x82\xd3\xe4\x93\x02\x16\x1a\x11/v1/runtimes/{id}:\x01*\x12\x9e\x01\n\rDeleteRuntime\x12(.jobyard.qinling.v1.DeleteRuntimeRequest\x1a).jobyard.qinling.v1.DeleteRuntimeResponse\"8\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\x12\n\x10qinling.runtimes\x82\xd3\xe4\x93\x02\x13*\x11/v1/runtimes/{id}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATERUNTIMEREQUEST'].fields_by_name['is_public']._serialized_options = b'\322\366\030\002P\001'
   _globals['_CREATERUNTIMEREQUEST'].fields_by_name['trusted']._loaded_options = None
   _globals['_CREATERUNTIMEREQUEST'].fields_by_name['trusted']._serialized_options = b'\322\366\030\002P\001'
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_CREATERUNTIMEREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['id']._serialized_options = b'\322\366\030\0028\002'
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['name']._loaded_options = None
@@ -57,6 +65,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['image']._loaded_options = None
   _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['image']._serialized_options = b'\272H$r\"\030d2\036^[A-Za-z0-9][A-Za-z0-9._:/-]*$'
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_UPDATERUNTIMEREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_RUNTIMESERVICE']._loaded_options = None
   _globals['_RUNTIMESERVICE']._serialized_options = b'\222\364\030\007qinling'
   _globals['_RUNTIMESERVICE'].methods_by_name['CreateRuntime']._loaded_options = None
@@ -72,25 +88,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNTIME']._serialized_start=192
   _globals['_RUNTIME']._serialized_end=482
   _globals['_CREATERUNTIMEREQUEST']._serialized_start=485
-  _globals['_CREATERUNTIMEREQUEST']._serialized_end=756
-  _globals['_CREATERUNTIMERESPONSE']._serialized_start=758
-  _globals['_CREATERUNTIMERESPONSE']._serialized_end=827
-  _globals['_LISTRUNTIMESREQUEST']._serialized_start=829
-  _globals['_LISTRUNTIMESREQUEST']._serialized_end=850
-  _globals['_LISTRUNTIMESRESPONSE']._serialized_start=852
-  _globals['_LISTRUNTIMESRESPONSE']._serialized_end=921
-  _globals['_GETRUNTIMEREQUEST']._serialized_start=923
-  _globals['_GETRUNTIMEREQUEST']._serialized_end=954
-  _globals['_GETRUNTIMERESPONSE']._serialized_start=956
-  _globals['_GETRUNTIMERESPONSE']._serialized_end=1022
-  _globals['_UPDATERUNTIMEREQUEST']._serialized_start=1025
-  _globals['_UPDATERUNTIMEREQUEST']._serialized_end=1228
-  _globals['_UPDATERUNTIMERESPONSE']._serialized_start=1230
-  _globals['_UPDATERUNTIMERESPONSE']._serialized_end=1299
-  _globals['_DELETERUNTIMEREQUEST']._serialized_start=1301
-  _globals['_DELETERUNTIMEREQUEST']._serialized_end=1335
-  _globals['_DELETERUNTIMERESPONSE']._serialized_start=1337
-  _globals['_DELETERUNTIMERESPONSE']._serialized_end=1360
-  _globals['_RUNTIMESERVICE']._serialized_start=1363
-  _globals['_RUNTIMESERVICE']._serialized_end=2463
+  _globals['_CREATERUNTIMEREQUEST']._serialized_end=940
+  _globals['_CREATERUNTIMERESPONSE']._serialized_start=942
+  _globals['_CREATERUNTIMERESPONSE']._serialized_end=1011
+  _globals['_LISTRUNTIMESREQUEST']._serialized_start=1013
+  _globals['_LISTRUNTIMESREQUEST']._serialized_end=1034
+  _globals['_LISTRUNTIMESRESPONSE']._serialized_start=1036
+  _globals['_LISTRUNTIMESRESPONSE']._serialized_end=1105
+  _globals['_GETRUNTIMEREQUEST']._serialized_start=1107
+  _globals['_GETRUNTIMEREQUEST']._serialized_end=1138
+  _globals['_GETRUNTIMERESPONSE']._serialized_start=1140
+  _globals['_GETRUNTIMERESPONSE']._serialized_end=1206
+  _globals['_UPDATERUNTIMEREQUEST']._serialized_start=1209
+  _globals['_UPDATERUNTIMEREQUEST']._serialized_end=1596
+  _globals['_UPDATERUNTIMERESPONSE']._serialized_start=1598
+  _globals['_UPDATERUNTIMERESPONSE']._serialized_end=1667
+  _globals['_DELETERUNTIMEREQUEST']._serialized_start=1669
+  _globals['_DELETERUNTIMEREQUEST']._serialized_end=1703
+  _globals['_DELETERUNTIMERESPONSE']._serialized_start=1705
+  _globals['_DELETERUNTIMERESPONSE']._serialized_end=1728
+  _globals['_RUNTIMESERVICE']._serialized_start=1731
+  _globals['_RUNTIMESERVICE']._serialized_end=2831
 # @@protoc_insertion_point(module_scope)

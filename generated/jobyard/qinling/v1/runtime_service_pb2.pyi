@@ -101,6 +101,10 @@ class CreateRuntimeRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     IS_PUBLIC_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Required. The name of the queue, without `qinling/` in front."""
     name: _builtins.str
@@ -111,6 +115,14 @@ class CreateRuntimeRequest(_message.Message):
     """Whether all projects may use it; true unless given."""
     trusted: _builtins.bool
     """Kept as it is given; true unless given."""
+    status: _builtins.str
+    """Refused."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -119,11 +131,17 @@ class CreateRuntimeRequest(_message.Message):
         description: _builtins.str | None = ...,
         is_public: _builtins.bool | None = ...,
         trusted: _builtins.bool | None = ...,
+        status: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image", b"_image", "_is_public", b"_is_public", "_name", b"_name", "_trusted", b"_trusted", "description", b"description", "image", b"image", "is_public", b"is_public", "name", b"name", "trusted", b"trusted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_image", b"_image", "_is_public", b"_is_public", "_name", b"_name", "_project_id", b"_project_id", "_status", b"_status", "_trusted", b"_trusted", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "image", b"image", "is_public", b"is_public", "name", b"name", "project_id", b"project_id", "status", b"status", "trusted", b"trusted", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image", b"_image", "_is_public", b"_is_public", "_name", b"_name", "_trusted", b"_trusted", "description", b"description", "image", b"image", "is_public", b"is_public", "name", b"name", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_image", b"_image", "_is_public", b"_is_public", "_name", b"_name", "_project_id", b"_project_id", "_status", b"_status", "_trusted", b"_trusted", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "image", b"image", "is_public", b"is_public", "name", b"name", "project_id", b"project_id", "status", b"status", "trusted", b"trusted", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
@@ -132,8 +150,16 @@ class CreateRuntimeRequest(_message.Message):
     _WhichOneofArgType__is_public: _TypeAlias = _typing.Literal["_is_public", b"_is_public"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
     _WhichOneofReturnType__trusted: _TypeAlias = _typing.Literal["trusted"]  # noqa: Y015
     _WhichOneofArgType__trusted: _TypeAlias = _typing.Literal["_trusted", b"_trusted"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -143,7 +169,13 @@ class CreateRuntimeRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trusted) -> _WhichOneofReturnType__trusted | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___CreateRuntimeRequest: _TypeAlias = CreateRuntimeRequest  # noqa: Y015
 
@@ -268,6 +300,10 @@ class UpdateRuntimeRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required. Identifier of the runtime."""
     name: _builtins.str
@@ -276,6 +312,14 @@ class UpdateRuntimeRequest(_message.Message):
     """Words for people."""
     image: _builtins.str
     """Another queue, without `qinling/` in front."""
+    status: _builtins.str
+    """Refused."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -283,23 +327,43 @@ class UpdateRuntimeRequest(_message.Message):
         name: _builtins.str | None = ...,
         description: _builtins.str | None = ...,
         image: _builtins.str | None = ...,
+        status: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image", b"_image", "_name", b"_name", "description", b"description", "image", b"image", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_image", b"_image", "_name", b"_name", "_project_id", b"_project_id", "_status", b"_status", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "image", b"image", "name", b"name", "project_id", b"project_id", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image", b"_image", "_name", b"_name", "description", b"description", "id", b"id", "image", b"image", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_image", b"_image", "_name", b"_name", "_project_id", b"_project_id", "_status", b"_status", "_updated_at", b"_updated_at", "created_at", b"created_at", "description", b"description", "id", b"id", "image", b"image", "name", b"name", "project_id", b"project_id", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
     _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image) -> _WhichOneofReturnType__image | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
 
 Global___UpdateRuntimeRequest: _TypeAlias = UpdateRuntimeRequest  # noqa: Y015
 

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/version_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\x87\x02\n\x0f\x46unctionVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\x12\n\nproject_id\x18\x06 \x01(\t\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x0e\n\x0c_description\"o\n\x1c\x43reateFunctionVersionRequest\x12\x1b\n\x0b\x66unction_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_description\"^\n\x1d\x43reateFunctionVersionResponse\x12=\n\x10\x66unction_version\x18\x01 \x01(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\"2\n\x1bListFunctionVersionsRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\"^\n\x1cListFunctionVersionsResponse\x12>\n\x11\x66unction_versions\x18\x01 \x03(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\"b\n\x19GetFunctionVersionRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x05\x12\x18\n\x08\x64ownload\x18\x03 \x01(\x08\x42\x06\xe2\xf6\x18\x02(\x01\"\x95\x01\n\x1aGetFunctionVersionResponse\x12=\n\x10\x66unction_version\x18\x01 \x01(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\x12%\n\x07package\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x11\n\tfile_name\x18\x03 \x01(\t\"K\n\x1c\x44\x65leteFunctionVersionRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x05\"\x1f\n\x1d\x44\x65leteFunctionVersionResponse2\xad\t\n\x16\x46unctionVersionService\x12\xdd\x02\n\x15\x43reateFunctionVersion\x12\x30.jobyard.qinling.v1.CreateFunctionVersionRequest\x1a\x31.jobyard.qinling.v1.CreateFunctionVersionResponse\"\xde\x01\xe2\xf4\x18\x15\x08\xc9\x01\x1a\x10\x66unction_version\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02)\"$/v1/functions/{function_id}/versions:\x01*\x12\xbb\x01\n\x14ListFunctionVersions\x12/.jobyard.qinling.v1.ListFunctionVersionsRequest\x1a\x30.jobyard.qinling.v1.ListFunctionVersionsResponse\"@\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02&\x12$/v1/functions/{function_id}/versions\x12\x8f\x03\n\x12GetFunctionVersion\x12-.jobyard.qinling.v1.GetFunctionVersionRequest\x1a..jobyard.qinling.v1.GetFunctionVersionResponse\"\x99\x02\x90\x02\x01\xe2\xf4\x18^\x12\x07package\x1a\x07packageB\x0f\x61pplication/zipJ9\n\x13\x43ontent-Disposition\x12\"attachment; filename=\"{file_name}\"\xe2\xf4\x18\x12\x1a\x10\x66unction_version\xf2\xf4\x18#\n\x10\x61pplication/json\x1a\x0f\x61pplication/zip\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02\x37\x12\x35/v1/functions/{function_id}/versions/{version_number}\x12\xd5\x01\n\x15\x44\x65leteFunctionVersion\x12\x30.jobyard.qinling.v1.DeleteFunctionVersionRequest\x1a\x31.jobyard.qinling.v1.DeleteFunctionVersionResponse\"W\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x37*5/v1/functions/{function_id}/versions/{version_number}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/version_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\x87\x02\n\x0f\x46unctionVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66unction_id\x18\x02 \x01(\t\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\x12\n\nproject_id\x18\x06 \x01(\t\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x12\x36\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x01\x42\x0e\n\x0c_description\"\xdd\x02\n\x1c\x43reateFunctionVersionRequest\x12\x1b\n\x0b\x66unction_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\"\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x00\x88\x01\x01\x12#\n\x0eversion_number\x18\x03 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x01\x88\x01\x01\x12\x1a\n\x05\x63ount\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x02\x88\x01\x01\x12\x1f\n\nproject_id\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x03\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x04\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x42\x0e\n\x0c_descriptionB\x11\n\x0f_version_numberB\x08\n\x06_countB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_at\"^\n\x1d\x43reateFunctionVersionResponse\x12=\n\x10\x66unction_version\x18\x01 \x01(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\"2\n\x1bListFunctionVersionsRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\"^\n\x1cListFunctionVersionsResponse\x12>\n\x11\x66unction_versions\x18\x01 \x03(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\"b\n\x19GetFunctionVersionRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x05\x12\x18\n\x08\x64ownload\x18\x03 \x01(\x08\x42\x06\xe2\xf6\x18\x02(\x01\"\x95\x01\n\x1aGetFunctionVersionResponse\x12=\n\x10\x66unction_version\x18\x01 \x01(\x0b\x32#.jobyard.qinling.v1.FunctionVersion\x12%\n\x07package\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x11\n\tfile_name\x18\x03 \x01(\t\"K\n\x1c\x44\x65leteFunctionVersionRequest\x12\x13\n\x0b\x66unction_id\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x05\"\x1f\n\x1d\x44\x65leteFunctionVersionResponse2\xad\t\n\x16\x46unctionVersionService\x12\xdd\x02\n\x15\x43reateFunctionVersion\x12\x30.jobyard.qinling.v1.CreateFunctionVersionRequest\x1a\x31.jobyard.qinling.v1.CreateFunctionVersionResponse\"\xde\x01\xe2\xf4\x18\x15\x08\xc9\x01\x1a\x10\x66unction_version\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18i\x12(\n\x0c\x42ODY_MISSING*\x18Missing argument: \"body\"\x12=\n\rFIELD_UNKNOWN*,Unknown attribute for argument body: {field}\x82\xd3\xe4\x93\x02)\"$/v1/functions/{function_id}/versions:\x01*\x12\xbb\x01\n\x14ListFunctionVersions\x12/.jobyard.qinling.v1.ListFunctionVersionsRequest\x1a\x30.jobyard.qinling.v1.ListFunctionVersionsResponse\"@\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02&\x12$/v1/functions/{function_id}/versions\x12\x8f\x03\n\x12GetFunctionVersion\x12-.jobyard.qinling.v1.GetFunctionVersionRequest\x1a..jobyard.qinling.v1.GetFunctionVersionResponse\"\x99\x02\x90\x02\x01\xe2\xf4\x18^\x12\x07package\x1a\x07packageB\x0f\x61pplication/zipJ9\n\x13\x43ontent-Disposition\x12\"attachment; filename=\"{file_name}\"\xe2\xf4\x18\x12\x1a\x10\x66unction_version\xf2\xf4\x18#\n\x10\x61pplication/json\x1a\x0f\x61pplication/zip\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02\x37\x12\x35/v1/functions/{function_id}/versions/{version_number}\x12\xd5\x01\n\x15\x44\x65leteFunctionVersion\x12\x30.jobyard.qinling.v1.DeleteFunctionVersionRequest\x1a\x31.jobyard.qinling.v1.DeleteFunctionVersionResponse\"W\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x37*5/v1/functions/{function_id}/versions/{version_number}\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['function_id']._serialized_options = b'\322\366\030\0028\002'
   _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['version_number']._loaded_options = None
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['version_number']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['count']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_CREATEFUNCTIONVERSIONREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
   _globals['_GETFUNCTIONVERSIONREQUEST'].fields_by_name['download']._loaded_options = None
   _globals['_GETFUNCTIONVERSIONREQUEST'].fields_by_name['download']._serialized_options = b'\342\366\030\002(\001'
   _globals['_FUNCTIONVERSIONSERVICE']._loaded_options = None
@@ -58,22 +68,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FUNCTIONVERSIONSERVICE'].methods_by_name['DeleteFunctionVersion']._serialized_options = b'\342\364\030\005\010\314\001 \001\202\365\030\r\n\013qinling.use\202\323\344\223\0027*5/v1/functions/{function_id}/versions/{version_number}'
   _globals['_FUNCTIONVERSION']._serialized_start=219
   _globals['_FUNCTIONVERSION']._serialized_end=482
-  _globals['_CREATEFUNCTIONVERSIONREQUEST']._serialized_start=484
-  _globals['_CREATEFUNCTIONVERSIONREQUEST']._serialized_end=595
-  _globals['_CREATEFUNCTIONVERSIONRESPONSE']._serialized_start=597
-  _globals['_CREATEFUNCTIONVERSIONRESPONSE']._serialized_end=691
-  _globals['_LISTFUNCTIONVERSIONSREQUEST']._serialized_start=693
-  _globals['_LISTFUNCTIONVERSIONSREQUEST']._serialized_end=743
-  _globals['_LISTFUNCTIONVERSIONSRESPONSE']._serialized_start=745
-  _globals['_LISTFUNCTIONVERSIONSRESPONSE']._serialized_end=839
-  _globals['_GETFUNCTIONVERSIONREQUEST']._serialized_start=841
-  _globals['_GETFUNCTIONVERSIONREQUEST']._serialized_end=939
-  _globals['_GETFUNCTIONVERSIONRESPONSE']._serialized_start=942
-  _globals['_GETFUNCTIONVERSIONRESPONSE']._serialized_end=1091
-  _globals['_DELETEFUNCTIONVERSIONREQUEST']._serialized_start=1093
-  _globals['_DELETEFUNCTIONVERSIONREQUEST']._serialized_end=1168
-  _globals['_DELETEFUNCTIONVERSIONRESPONSE']._serialized_start=1170
-  _globals['_DELETEFUNCTIONVERSIONRESPONSE']._serialized_end=1201
-  _globals['_FUNCTIONVERSIONSERVICE']._serialized_start=1204
-  _globals['_FUNCTIONVERSIONSERVICE']._serialized_end=2401
+  _globals['_CREATEFUNCTIONVERSIONREQUEST']._serialized_start=485
+  _globals['_CREATEFUNCTIONVERSIONREQUEST']._serialized_end=834
+  _globals['_CREATEFUNCTIONVERSIONRESPONSE']._serialized_start=836
+  _globals['_CREATEFUNCTIONVERSIONRESPONSE']._serialized_end=930
+  _globals['_LISTFUNCTIONVERSIONSREQUEST']._serialized_start=932
+  _globals['_LISTFUNCTIONVERSIONSREQUEST']._serialized_end=982
+  _globals['_LISTFUNCTIONVERSIONSRESPONSE']._serialized_start=984
+  _globals['_LISTFUNCTIONVERSIONSRESPONSE']._serialized_end=1078
+  _globals['_GETFUNCTIONVERSIONREQUEST']._serialized_start=1080
+  _globals['_GETFUNCTIONVERSIONREQUEST']._serialized_end=1178
+  _globals['_GETFUNCTIONVERSIONRESPONSE']._serialized_start=1181
+  _globals['_GETFUNCTIONVERSIONRESPONSE']._serialized_end=1330
+  _globals['_DELETEFUNCTIONVERSIONREQUEST']._serialized_start=1332
+  _globals['_DELETEFUNCTIONVERSIONREQUEST']._serialized_end=1407
+  _globals['_DELETEFUNCTIONVERSIONRESPONSE']._serialized_start=1409
+  _globals['_DELETEFUNCTIONVERSIONRESPONSE']._serialized_end=1440
+  _globals['_FUNCTIONVERSIONSERVICE']._serialized_start=1443
+  _globals['_FUNCTIONVERSIONSERVICE']._serialized_end=2640
 # @@protoc_insertion_point(module_scope)

@@ -84,23 +84,64 @@ class CreateFunctionVersionRequest(_message.Message):
 
     FUNCTION_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    VERSION_NUMBER_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
     function_id: _builtins.str
     """Required. Identifier of the function."""
     description: _builtins.str
     """Words for people."""
+    version_number: _builtins.str
+    """Refused."""
+    count: _builtins.str
+    """Refused."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
         function_id: _builtins.str = ...,
         description: _builtins.str | None = ...,
+        version_number: _builtins.str | None = ...,
+        count: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "_created_at", b"_created_at", "_description", b"_description", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_version_number", b"_version_number", "count", b"count", "created_at", b"created_at", "description", b"description", "project_id", b"project_id", "updated_at", b"updated_at", "version_number", b"version_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "function_id", b"function_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "_created_at", b"_created_at", "_description", b"_description", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_version_number", b"_version_number", "count", b"count", "created_at", b"created_at", "description", b"description", "function_id", b"function_id", "project_id", b"project_id", "updated_at", b"updated_at", "version_number", b"version_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
+    _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    _WhichOneofReturnType__version_number: _TypeAlias = _typing.Literal["version_number"]  # noqa: Y015
+    _WhichOneofArgType__version_number: _TypeAlias = _typing.Literal["_version_number", b"_version_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version_number) -> _WhichOneofReturnType__version_number | None: ...
 
 Global___CreateFunctionVersionRequest: _TypeAlias = CreateFunctionVersionRequest  # noqa: Y015
 

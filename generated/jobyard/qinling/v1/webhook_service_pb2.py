@@ -28,7 +28,7 @@ from jobyard.qinling.v1 import webhook_pb2 as jobyard_dot_qinling_dot_v1_dot_web
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/webhook_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a jobyard/qinling/v1/webhook.proto\x1a!jobyard/rest/v1/annotations.proto\"\xf1\x01\n\x14\x43reateWebhookRequest\x12\x18\n\x0b\x66unction_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x0e\n\x0c_description\"E\n\x15\x43reateWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"g\n\x13ListWebhooksRequest\x12\x1e\n\x0c\x61ll_projects\x18\x01 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x42\r\n\x0b_project_id\"E\n\x14ListWebhooksResponse\x12-\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\x1f\n\x11GetWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x12GetWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\x85\x02\n\x14UpdateWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x04 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x0e\n\x0c_description\"E\n\x15UpdateWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"B\n\x14InvokeWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1e\n\x05input\x18\x02 \x01(\tB\x0f\xbaH\x06r\x04(\x80\x80\x04\xd2\xf6\x18\x02 \x02\"-\n\x15InvokeWebhookResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t2\x9d\n\n\x0eWebhookService\x12\xaa\x02\n\rCreateWebhook\x12(.jobyard.qinling.v1.CreateWebhookRequest\x1a).jobyard.qinling.v1.CreateWebhookResponse\"\xc3\x01\xe2\xf4\x18\x0c\x08\xc9\x01\x1a\x07webhook\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"webhook\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument webhook: {field}\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/webhooks:\x01*\x12\x8b\x01\n\x0cListWebhooks\x12\'.jobyard.qinling.v1.ListWebhooksRequest\x1a(.jobyard.qinling.v1.ListWebhooksResponse\"(\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/webhooks\x12\x97\x01\n\nGetWebhook\x12%.jobyard.qinling.v1.GetWebhookRequest\x1a&.jobyard.qinling.v1.GetWebhookResponse\":\x90\x02\x01\xe2\xf4\x18\t\x1a\x07webhook\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/webhooks/{id}\x12\xac\x02\n\rUpdateWebhook\x12(.jobyard.qinling.v1.UpdateWebhookRequest\x1a).jobyard.qinling.v1.UpdateWebhookResponse\"\xc5\x01\xe2\xf4\x18\t\x1a\x07webhook\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"webhook\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument webhook: {field}\x82\xd3\xe4\x93\x02\x16\x1a\x11/v1/webhooks/{id}:\x01*\x12\x99\x01\n\rDeleteWebhook\x12(.jobyard.qinling.v1.DeleteWebhookRequest\x1a).jobyard.qinling.v1.DeleteWebhookResponse\"3\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13*\x11/v1/webhooks/{id}\x12\xdd\x01\n\rInvokeWebhook\x12(.jobyard.qinling.v1.InvokeWebhookRequest\x1a).jobyard.qinling.v1.InvokeWebhookResponse\"w\xe2\xf4\x18\x03\x08\xca\x01\xea\xf4\x18\x16\n\x10\x61pplication/json \x80\x80\x04\x82\xf5\x18\x02\x10\x01\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02!\"\x18/v1/webhooks/{id}/invoke:\x05input\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(jobyard/qinling/v1/webhook_service.proto\x12\x12jobyard.qinling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a jobyard/qinling/v1/webhook.proto\x1a!jobyard/rest/v1/annotations.proto\"\xcb\x03\n\x14\x43reateWebhookRequest\x12\x18\n\x0b\x66unction_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x03 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x12\x0f\n\x02id\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x1f\n\nproject_id\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x06\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x07\x88\x01\x01\x12 \n\x0bwebhook_url\x18\t \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x08\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x0e\n\x0c_descriptionB\x05\n\x03_idB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_atB\x0e\n\x0c_webhook_url\"E\n\x15\x43reateWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"g\n\x13ListWebhooksRequest\x12\x1e\n\x0c\x61ll_projects\x18\x01 \x01(\x08\x42\x08\xe2\xf6\x18\x04 \x02(\x01\x12!\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 H\x00\x88\x01\x01\x42\r\n\x0b_project_id\"E\n\x14ListWebhooksResponse\x12-\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\x1f\n\x11GetWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x12GetWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\xc7\x03\n\x14UpdateWebhookRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x18\n\x0b\x66unction_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12%\n\x0e\x66unction_alias\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x01\x88\x01\x01\x12,\n\x10\x66unction_version\x18\x04 \x01(\x05\x42\r\xbaH\x04\x1a\x02(\x00\xd2\xf6\x18\x02P\x01H\x02\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01H\x03\x88\x01\x01\x12\x1f\n\nproject_id\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x04\x88\x01\x01\x12\x1f\n\ncreated_at\x18\x07 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x05\x88\x01\x01\x12\x1f\n\nupdated_at\x18\x08 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x06\x88\x01\x01\x12 \n\x0bwebhook_url\x18\t \x01(\tB\x06\xd2\xf6\x18\x02\x38\x01H\x07\x88\x01\x01\x42\x0e\n\x0c_function_idB\x11\n\x0f_function_aliasB\x13\n\x11_function_versionB\x0e\n\x0c_descriptionB\r\n\x0b_project_idB\r\n\x0b_created_atB\r\n\x0b_updated_atB\x0e\n\x0c_webhook_url\"E\n\x15UpdateWebhookResponse\x12,\n\x07webhook\x18\x01 \x01(\x0b\x32\x1b.jobyard.qinling.v1.Webhook\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\"B\n\x14InvokeWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1e\n\x05input\x18\x02 \x01(\tB\x0f\xbaH\x06r\x04(\x80\x80\x04\xd2\xf6\x18\x02 \x02\"-\n\x15InvokeWebhookResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t2\x9d\n\n\x0eWebhookService\x12\xaa\x02\n\rCreateWebhook\x12(.jobyard.qinling.v1.CreateWebhookRequest\x1a).jobyard.qinling.v1.CreateWebhookResponse\"\xc3\x01\xe2\xf4\x18\x0c\x08\xc9\x01\x1a\x07webhook\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"webhook\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument webhook: {field}\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/webhooks:\x01*\x12\x8b\x01\n\x0cListWebhooks\x12\'.jobyard.qinling.v1.ListWebhooksRequest\x1a(.jobyard.qinling.v1.ListWebhooksResponse\"(\x90\x02\x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/webhooks\x12\x97\x01\n\nGetWebhook\x12%.jobyard.qinling.v1.GetWebhookRequest\x1a&.jobyard.qinling.v1.GetWebhookResponse\":\x90\x02\x01\xe2\xf4\x18\t\x1a\x07webhook\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/webhooks/{id}\x12\xac\x02\n\rUpdateWebhook\x12(.jobyard.qinling.v1.UpdateWebhookRequest\x1a).jobyard.qinling.v1.UpdateWebhookResponse\"\xc5\x01\xe2\xf4\x18\t\x1a\x07webhook\xea\xf4\x18\x14\n\x10\x61pplication/json\x18\x01\x82\xf5\x18\r\n\x0bqinling.use\x92\xf5\x18o\x12+\n\x0c\x42ODY_MISSING*\x1bMissing argument: \"webhook\"\x12@\n\rFIELD_UNKNOWN*/Unknown attribute for argument webhook: {field}\x82\xd3\xe4\x93\x02\x16\x1a\x11/v1/webhooks/{id}:\x01*\x12\x99\x01\n\rDeleteWebhook\x12(.jobyard.qinling.v1.DeleteWebhookRequest\x1a).jobyard.qinling.v1.DeleteWebhookResponse\"3\xe2\xf4\x18\x05\x08\xcc\x01 \x01\x82\xf5\x18\r\n\x0bqinling.use\x82\xd3\xe4\x93\x02\x13*\x11/v1/webhooks/{id}\x12\xdd\x01\n\rInvokeWebhook\x12(.jobyard.qinling.v1.InvokeWebhookRequest\x1a).jobyard.qinling.v1.InvokeWebhookResponse\"w\xe2\xf4\x18\x03\x08\xca\x01\xea\xf4\x18\x16\n\x10\x61pplication/json \x80\x80\x04\x82\xf5\x18\x02\x10\x01\x92\xf5\x18%\n#\n\x1djobyard.qinling.v1.PlainFault2\x02\x03\x05\x82\xd3\xe4\x93\x02!\"\x18/v1/webhooks/{id}/invoke:\x05input\x1a\x0b\x92\xf4\x18\x07qinlingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['function_version']._serialized_options = b'\272H\004\032\002(\000\322\366\030\002P\001'
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['webhook_url']._loaded_options = None
+  _globals['_CREATEWEBHOOKREQUEST'].fields_by_name['webhook_url']._serialized_options = b'\322\366\030\0028\001'
   _globals['_LISTWEBHOOKSREQUEST'].fields_by_name['all_projects']._loaded_options = None
   _globals['_LISTWEBHOOKSREQUEST'].fields_by_name['all_projects']._serialized_options = b'\342\366\030\004 \002(\001'
   _globals['_LISTWEBHOOKSREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -53,6 +61,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['function_version']._serialized_options = b'\272H\004\032\002(\000\322\366\030\002P\001'
   _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['project_id']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['created_at']._loaded_options = None
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['created_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['updated_at']._loaded_options = None
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\0028\001'
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['webhook_url']._loaded_options = None
+  _globals['_UPDATEWEBHOOKREQUEST'].fields_by_name['webhook_url']._serialized_options = b'\322\366\030\0028\001'
   _globals['_INVOKEWEBHOOKREQUEST'].fields_by_name['input']._loaded_options = None
   _globals['_INVOKEWEBHOOKREQUEST'].fields_by_name['input']._serialized_options = b'\272H\006r\004(\200\200\004\322\366\030\002 \002'
   _globals['_WEBHOOKSERVICE']._loaded_options = None
@@ -70,29 +86,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKSERVICE'].methods_by_name['InvokeWebhook']._loaded_options = None
   _globals['_WEBHOOKSERVICE'].methods_by_name['InvokeWebhook']._serialized_options = b'\342\364\030\003\010\312\001\352\364\030\026\n\020application/json \200\200\004\202\365\030\002\020\001\222\365\030%\n#\n\035jobyard.qinling.v1.PlainFault2\002\003\005\202\323\344\223\002!\"\030/v1/webhooks/{id}/invoke:\005input'
   _globals['_CREATEWEBHOOKREQUEST']._serialized_start=193
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=434
-  _globals['_CREATEWEBHOOKRESPONSE']._serialized_start=436
-  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=505
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=507
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=610
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=612
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=681
-  _globals['_GETWEBHOOKREQUEST']._serialized_start=683
-  _globals['_GETWEBHOOKREQUEST']._serialized_end=714
-  _globals['_GETWEBHOOKRESPONSE']._serialized_start=716
-  _globals['_GETWEBHOOKRESPONSE']._serialized_end=782
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=785
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1046
-  _globals['_UPDATEWEBHOOKRESPONSE']._serialized_start=1048
-  _globals['_UPDATEWEBHOOKRESPONSE']._serialized_end=1117
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1119
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1153
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1155
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1178
-  _globals['_INVOKEWEBHOOKREQUEST']._serialized_start=1180
-  _globals['_INVOKEWEBHOOKREQUEST']._serialized_end=1246
-  _globals['_INVOKEWEBHOOKRESPONSE']._serialized_start=1248
-  _globals['_INVOKEWEBHOOKRESPONSE']._serialized_end=1293
-  _globals['_WEBHOOKSERVICE']._serialized_start=1296
-  _globals['_WEBHOOKSERVICE']._serialized_end=2605
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=652
+  _globals['_CREATEWEBHOOKRESPONSE']._serialized_start=654
+  _globals['_CREATEWEBHOOKRESPONSE']._serialized_end=723
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=725
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=828
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=830
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=899
+  _globals['_GETWEBHOOKREQUEST']._serialized_start=901
+  _globals['_GETWEBHOOKREQUEST']._serialized_end=932
+  _globals['_GETWEBHOOKRESPONSE']._serialized_start=934
+  _globals['_GETWEBHOOKRESPONSE']._serialized_end=1000
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=1003
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1458
+  _globals['_UPDATEWEBHOOKRESPONSE']._serialized_start=1460
+  _globals['_UPDATEWEBHOOKRESPONSE']._serialized_end=1529
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1531
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1565
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1567
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1590
+  _globals['_INVOKEWEBHOOKREQUEST']._serialized_start=1592
+  _globals['_INVOKEWEBHOOKREQUEST']._serialized_end=1658
+  _globals['_INVOKEWEBHOOKRESPONSE']._serialized_start=1660
+  _globals['_INVOKEWEBHOOKRESPONSE']._serialized_end=1705
+  _globals['_WEBHOOKSERVICE']._serialized_start=1708
+  _globals['_WEBHOOKSERVICE']._serialized_end=3017
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,11 @@ class CreateWebhookRequest(_message.Message):
     FUNCTION_ALIAS_FIELD_NUMBER: _builtins.int
     FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     function_id: _builtins.str
     """Identifier of the function."""
     function_alias: _builtins.str
@@ -37,6 +42,16 @@ class CreateWebhookRequest(_message.Message):
     """Version of the function; 0 unless given."""
     description: _builtins.str
     """Words for people."""
+    id: _builtins.str
+    """Ignored, once it is a UUID: the server makes it."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
+    webhook_url: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -44,11 +59,18 @@ class CreateWebhookRequest(_message.Message):
         function_alias: _builtins.str | None = ...,
         function_version: _builtins.int | None = ...,
         description: _builtins.str | None = ...,
+        id: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
+        webhook_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_webhook_url", b"_webhook_url", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "project_id", b"project_id", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_id", b"_id", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_webhook_url", b"_webhook_url", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "project_id", b"project_id", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__function_alias: _TypeAlias = _typing.Literal["function_alias"]  # noqa: Y015
@@ -57,6 +79,16 @@ class CreateWebhookRequest(_message.Message):
     _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
     _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
     _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+    _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -65,6 +97,14 @@ class CreateWebhookRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_id) -> _WhichOneofReturnType__function_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___CreateWebhookRequest: _TypeAlias = CreateWebhookRequest  # noqa: Y015
 
@@ -201,6 +241,10 @@ class UpdateWebhookRequest(_message.Message):
     FUNCTION_ALIAS_FIELD_NUMBER: _builtins.int
     FUNCTION_VERSION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required. Identifier of the webhook."""
     function_id: _builtins.str
@@ -211,6 +255,14 @@ class UpdateWebhookRequest(_message.Message):
     """Another version of the function."""
     description: _builtins.str
     """Words for people."""
+    project_id: _builtins.str
+    """Refused."""
+    created_at: _builtins.str
+    """Refused."""
+    updated_at: _builtins.str
+    """Refused."""
+    webhook_url: _builtins.str
+    """Refused."""
     def __init__(
         self,
         *,
@@ -219,11 +271,17 @@ class UpdateWebhookRequest(_message.Message):
         function_alias: _builtins.str | None = ...,
         function_version: _builtins.int | None = ...,
         description: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        created_at: _builtins.str | None = ...,
+        updated_at: _builtins.str | None = ...,
+        webhook_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_webhook_url", b"_webhook_url", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "project_id", b"project_id", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "_description", b"_description", "_function_alias", b"_function_alias", "_function_id", b"_function_id", "_function_version", b"_function_version", "_project_id", b"_project_id", "_updated_at", b"_updated_at", "_webhook_url", b"_webhook_url", "created_at", b"created_at", "description", b"description", "function_alias", b"function_alias", "function_id", b"function_id", "function_version", b"function_version", "id", b"id", "project_id", b"project_id", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__function_alias: _TypeAlias = _typing.Literal["function_alias"]  # noqa: Y015
@@ -232,6 +290,14 @@ class UpdateWebhookRequest(_message.Message):
     _WhichOneofArgType__function_id: _TypeAlias = _typing.Literal["_function_id", b"_function_id"]  # noqa: Y015
     _WhichOneofReturnType__function_version: _TypeAlias = _typing.Literal["function_version"]  # noqa: Y015
     _WhichOneofArgType__function_version: _TypeAlias = _typing.Literal["_function_version", b"_function_version"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+    _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
@@ -240,6 +306,12 @@ class UpdateWebhookRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_id) -> _WhichOneofReturnType__function_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__function_version) -> _WhichOneofReturnType__function_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___UpdateWebhookRequest: _TypeAlias = UpdateWebhookRequest  # noqa: Y015
 

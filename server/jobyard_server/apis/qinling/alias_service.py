@@ -27,9 +27,9 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
         self, request: alias_service_pb2.CreateFunctionAliasRequest, context: object
     ) -> alias_service_pb2.CreateFunctionAliasResponse:
         call = scope.current_call()
+        names.check_uuids(request)
         if not (request.name and request.function_id):
             raise refusals.wrong("name", "Required param is missing. Required: {'function_id', 'name'}")
-        names.read_uuid(request.function_id)
         spec = AliasSpec(
             uid=names.new_id(),
             description=request.description if request.HasField("description") else None,
@@ -40,7 +40,7 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
 
         def create(tx: Tx) -> Record:
             if tx.record(names.API, call.tenant, names.ALIAS, request.name) is not None:
-                raise _duplicate("name", "project_id")
+                raise _duplicate("project_id", "name")
             return tx.put_record(names.API, call.tenant, names.ALIAS, request.name, spec.text(), by=call.user)
 
         record = await self._store.run(create)
@@ -68,10 +68,12 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
         self, request: alias_service_pb2.UpdateFunctionAliasRequest, context: object
     ) -> alias_service_pb2.UpdateFunctionAliasResponse:
         call = scope.current_call()
+        if request.HasField("function_id"):
+            names.read_uuid(request.function_id)
         before = AliasSpec.of((await find_alias(self._store.read, call.tenant, request.name)).body)
         spec = before
         if request.HasField("function_id"):
-            spec = dataclasses.replace(spec, function_id=names.read_uuid(request.function_id))
+            spec = dataclasses.replace(spec, function_id=request.function_id)
         if request.HasField("function_version"):
             spec = dataclasses.replace(spec, function_version=request.function_version)
         if request.HasField("description"):
@@ -104,7 +106,7 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
             other = AliasSpec.of(each.body)
             same = (other.function_id, other.function_version) == (spec.function_id, spec.function_version)
             if same and each.id != name:
-                raise _duplicate("function_id", "function_version", "project_id")
+                raise _duplicate("project_id", "function_id", "function_version")
 
 
 def _duplicate(*columns: str) -> refusals.Refused:

@@ -8,7 +8,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from jobyard.qinling.v1 import execution_service_pb2, execution_service_pb2_grpc
+from jobyard.qinling.v1 import execution_pb2, execution_service_pb2, execution_service_pb2_grpc
 from jobyard_server.apis.qinling import mapping, names, refusals, scope
 from jobyard_server.apis.qinling.executions import new_execution
 from jobyard_server.apis.qinling.functions import find_target
@@ -39,8 +39,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         self, request: execution_service_pb2.CreateExecutionRequest, context: object
     ) -> execution_service_pb2.CreateExecutionResponse:
         call = scope.current_call()
-        if request.function_id:
-            names.read_uuid(request.function_id)
+        names.check_uuids(request)
         if not (request.function_alias or request.function_id):
             raise refusals.wrong("function_id", "Either function_alias or function_id must be provided.")
         target = await find_target(
@@ -105,7 +104,8 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
     async def GetExecutionLog(
         self, request: execution_service_pb2.GetExecutionLogRequest, context: object
     ) -> execution_service_pb2.GetExecutionLogResponse:
-        job = await self._find(request.id)
+        # Qinling looks for whatever it is given here.
+        job = await self._found(request.id)
         piece = (await self._store.read.first_subjobs([job.number]))[job.number]
         log = bytearray()
         at = 0
@@ -134,13 +134,15 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         return execution_service_pb2.DeleteExecutionResponse()
 
     async def _find(self, id_: str) -> Job:
-        names.path_id(id_)
+        return await self._found(names.path_id(id_))
+
+    async def _found(self, id_: str) -> Job:
         tenant = scope.seen_tenant(scope.current_call())
         job = await self._store.read.job(id_, api=names.API, tenant=tenant)
         if job is None or job.mode is not Mode.ONCE or job.external_id != id_:
             raise refusals.job_unknown(id_, "Execution")
         return job
 
-    async def _message(self, job: Job) -> execution_service_pb2.Execution:
+    async def _message(self, job: Job) -> execution_pb2.Execution:
         pieces = await self._store.read.first_subjobs([job.number])
         return mapping.execution_message(job, pieces[job.number])

@@ -56,6 +56,12 @@ class FunctionService(function_service_pb2_grpc.FunctionServiceServicer):
             raise refusals.wrong("runtime_id", '"runtime_id" must be specified.')
         runtime = await runtimes.find(self._store.read, call, request.runtime_id)
         code = said.pop("code")
+        if code.get("source") not in SOURCES:
+            raise refusals.wrong(
+                "code", f"Invalid code source specified, available sources: {', '.join(SOURCES)}"
+            )  # fmt: skip
+        if code["source"] != "package":
+            raise refusals.wrong("code", f"Functions of {code['source']} type are not supported here; use a package.")
         package = await asyncio.to_thread(registry.examined, request.package, str(code.get("md5sum", "")))
         spec = FunctionSpec(
             **{"name": None, **said},
@@ -204,9 +210,4 @@ def _code(text: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise refusals.wrong("code", "Invalid input, code is not a JSON object.")
-    source = found.get("source", "package")
-    if source not in SOURCES:
-        raise refusals.wrong("code", f"Invalid code source specified, available sources: {', '.join(SOURCES)}")
-    if source != "package":
-        raise refusals.wrong("code", f"Functions of {source} type are not supported here; use a package.")
     return found

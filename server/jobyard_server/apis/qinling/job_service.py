@@ -41,7 +41,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         call, read = scope.current_call(), self._store.read
         if request.job:
             raise refusals.no_job(request.job)
-        _check_uuids(request)
+        names.check_uuids(request)
         if not (request.function_alias or request.function_id):
             raise refusals.wrong("function_id", "Either function_alias or function_id must be provided.")
         count = request.count if request.HasField("count") else None
@@ -100,7 +100,8 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         self, request: job_calls_pb2.UpdateJobRequest, context: object
     ) -> job_calls_pb2.UpdateJobResponse:
         id_, call = names.path_id(request.id), scope.current_call()
-        _check_uuids(request)
+        if request.HasField("function_id"):
+            names.read_uuid(request.function_id)
         pattern = request.pattern if request.HasField("pattern") else None
         wish, said = Wish(request.status, pattern, request.next_execution_time), _said(request)
 
@@ -156,14 +157,6 @@ def _updated(
     )
     changed = tx.refold(changed, by=call.user, request_id=call.request_id)
     return changed, tx.schedule(changed.number) or kept
-
-
-def _check_uuids(request: job_calls_pb2.CreateJobRequest | job_calls_pb2.UpdateJobRequest) -> None:
-    """Refuse what is no UUID; the identifier of an update has been looked at."""
-    if isinstance(request, job_calls_pb2.CreateJobRequest) and request.HasField("id"):
-        names.read_uuid(request.id)
-    if request.HasField("function_id"):
-        names.read_uuid(request.function_id)
 
 
 def _controlled(control: Control, status: str) -> Control:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jobyard.qinling.v1 import (
     alias_service_pb2,
-    execution_service_pb2,
+    execution_pb2,
     function_pb2,
     job_pb2,
     runtime_service_pb2,
@@ -58,12 +58,12 @@ FAILURE: Final = json.dumps({"output": "Function execution failed."})
 
 RUNNING: Final = frozenset({State.PENDING, State.RUNNING, State.SUSPENDED, State.CANCELLING})
 
-EXECUTION_WORDS: Final[Mapping[execution_service_pb2.ExecutionStatus.ValueType, str]] = {
-    execution_service_pb2.EXECUTION_STATUS_RUNNING: "running",
-    execution_service_pb2.EXECUTION_STATUS_SUCCESS: "success",
-    execution_service_pb2.EXECUTION_STATUS_FAILED: "failed",
-    execution_service_pb2.EXECUTION_STATUS_ERROR: "error",
-    execution_service_pb2.EXECUTION_STATUS_CANCELLED: "cancelled",
+EXECUTION_WORDS: Final[Mapping[execution_pb2.ExecutionStatus.ValueType, str]] = {
+    execution_pb2.EXECUTION_STATUS_RUNNING: "running",
+    execution_pb2.EXECUTION_STATUS_SUCCESS: "success",
+    execution_pb2.EXECUTION_STATUS_FAILED: "failed",
+    execution_pb2.EXECUTION_STATUS_ERROR: "error",
+    execution_pb2.EXECUTION_STATUS_CANCELLED: "cancelled",
 }
 
 
@@ -90,10 +90,10 @@ def job_message(job: Job, kept: KeptSchedule) -> job_pb2.Job:
     )
 
 
-def execution_message(job: Job, subjob: Subjob) -> execution_service_pb2.Execution:
+def execution_message(job: Job, subjob: Subjob) -> execution_pb2.Execution:
     """An execution from the domain."""
     spec = json.loads(job.spec)
-    return execution_service_pb2.Execution(
+    return execution_pb2.Execution(
         id=job.external_id or job.uid,
         function_id=_text(job.attributes.get("function_id")),
         function_version=_number(job.attributes.get("function_version")),
@@ -109,17 +109,17 @@ def execution_message(job: Job, subjob: Subjob) -> execution_service_pb2.Executi
     )
 
 
-def execution_status(job: Job, subjob: Subjob) -> execution_service_pb2.ExecutionStatus.ValueType:
+def execution_status(job: Job, subjob: Subjob) -> execution_pb2.ExecutionStatus.ValueType:
     """How an execution stands: a function that failed has said so in its result, an execution that failed has none."""
     if job.state in RUNNING:
-        return execution_service_pb2.EXECUTION_STATUS_RUNNING
+        return execution_pb2.EXECUTION_STATUS_RUNNING
     if job.state is State.SUCCEEDED:
-        return execution_service_pb2.EXECUTION_STATUS_SUCCESS
+        return execution_pb2.EXECUTION_STATUS_SUCCESS
     if job.state is State.CANCELLED:
-        return execution_service_pb2.EXECUTION_STATUS_CANCELLED
+        return execution_pb2.EXECUTION_STATUS_CANCELLED
     if _said(subjob):
-        return execution_service_pb2.EXECUTION_STATUS_FAILED
-    return execution_service_pb2.EXECUTION_STATUS_ERROR
+        return execution_pb2.EXECUTION_STATUS_FAILED
+    return execution_pb2.EXECUTION_STATUS_ERROR
 
 
 def _result(job: Job, subjob: Subjob) -> str | None:

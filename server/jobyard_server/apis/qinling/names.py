@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from jobyard_server.apis.qinling import refusals
@@ -44,6 +44,23 @@ def read_uuid(text: str) -> str:
     except ValueError:
         pass
     raise refusals.no_uuid(text)
+
+
+class Naming(Protocol):
+    """A request that may name a function, and what it wants its thing to be called."""
+
+    id: str
+    function_id: str
+
+    def HasField(self, field_name: Any) -> bool:  # noqa: N802 - protobuf's name
+        """Whether a field is there."""
+
+
+def check_uuids(request: Naming) -> None:
+    """Refuse what is no UUID in a request that creates something."""
+    for name in ("id", "function_id"):
+        if request.HasField(name):
+            read_uuid(getattr(request, name))
 
 
 def path_id(text: str, field: str = "id") -> str:

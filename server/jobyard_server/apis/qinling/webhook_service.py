@@ -28,11 +28,13 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         self, request: webhook_service_pb2.CreateWebhookRequest, context: object
     ) -> webhook_service_pb2.CreateWebhookResponse:
         call = scope.current_call()
+        names.check_uuids(request)
         if not (request.function_alias or request.function_id):
             raise refusals.wrong("function_id", "Either function_alias or function_id must be provided.")
         text = request.description if request.HasField("description") else None
         spec = AliasSpec(description=text)
-        spec = _pointed(spec, request.function_alias, request.function_id, request.function_version)
+        version = request.function_version if request.HasField("function_version") else None
+        spec = _pointed(spec, request.function_alias, request.function_id, version)
         await self._check(call.tenant, spec)
         id_ = names.new_id()
 
@@ -65,11 +67,13 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         self, request: webhook_service_pb2.UpdateWebhookRequest, context: object
     ) -> webhook_service_pb2.UpdateWebhookResponse:
         call, id_ = scope.current_call(), names.path_id(request.id)
+        if request.HasField("function_id"):
+            names.read_uuid(request.function_id)
         spec = AliasSpec.of((await self._find(call.tenant, id_)).body)
         if request.HasField("description"):
             spec = dataclasses.replace(spec, description=request.description)
         if request.function_alias or request.HasField("function_id") or request.HasField("function_version"):
-            version = request.function_version if request.HasField("function_version") else spec.function_version or 0
+            version = request.function_version if request.HasField("function_version") else spec.function_version
             spec = _pointed(spec, request.function_alias, request.function_id or spec.function_id or "", version)
             await self._check(call.tenant, spec)
 
@@ -141,10 +145,8 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         )
 
 
-def _pointed(spec: AliasSpec, alias: str, function: str, version: int) -> AliasSpec:
+def _pointed(spec: AliasSpec, alias: str, function: str, version: int | None) -> AliasSpec:
     """A webhook that leads to an alias, else to a function."""
     if alias:
         return dataclasses.replace(spec, function_alias=alias, function_id=None, function_version=None)
-    return dataclasses.replace(
-        spec, function_alias=None, function_id=names.read_uuid(function), function_version=version
-    )
+    return dataclasses.replace(spec, function_alias=None, function_id=function or None, function_version=version)
