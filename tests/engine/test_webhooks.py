@@ -63,6 +63,16 @@ async def test_every_event_is_told_once_and_in_order(store, teller):
     assert lanes == {f"w/{job.number}" for job in jobs}
 
 
+async def test_more_webhooks_than_one_page_of_them_are_told(store, monkeypatch):
+    monkeypatch.setattr(tell_webhooks, "PAGE", 2)
+    for number in range(9):
+        await hook(store, f"w{number}", (ANN, BOB)[number % 2])
+    jobs = {tenant: (await store.submit(new_job(tenant=tenant))).job.number for tenant in ("acme", "other")}
+    await all_told(WebhookTeller(store, period=0.01))
+    expected = [(f"w{number}", jobs[("acme", "other")[number % 2]], 1) for number in range(9)]
+    assert sorted(await told(store)) == expected
+
+
 async def test_what_happened_before_it_was_there_is_not_told(store, teller):
     await store.submit(new_job())
     await hook(store)

@@ -9,6 +9,7 @@ from jobyard_server.domain.catalog import Queue, QueueOrder, QueueStatus, TimeSl
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.state import State
+from jobyard_server.store import fair
 from support.storing import Hand, new_job, pieces
 
 
@@ -118,6 +119,17 @@ async def test_fair_turns_serve_every_key_alike(store, limit):
     while leases := await hand.take(limit=limit):
         served += [lease.job.fair_key for lease in leases]
     assert served == [f"k{i:03}" for i in range(150)] * 2
+
+
+async def test_a_tenant_is_found_behind_more_keys_of_others_than_are_looked_at(store, hand, monkeypatch):
+    monkeypatch.setattr(fair, "MAX_KEYS", 4)
+    await put(store, name="default", order=QueueOrder.FAIR)
+    await store.submit_many([new_job(tenant="other", fair_key=f"a{i}", priority=i % 3) for i in range(30)])
+    await submit(store, "ours", "ours too", fair_key="z")
+    await submit(store, "ours first", fair_key="y", priority=1)
+    await submit(store, "ours urgent", fair_key="a1", priority=7)
+    found = [taken(await hand.take(tenant="acme", limit=3)), taken(await hand.take(tenant="acme", limit=3))]
+    assert found == [["ours urgent", "ours first", "ours"], ["ours too"]]
 
 
 async def test_a_capped_queue_is_never_over_its_cap(store):

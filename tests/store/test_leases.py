@@ -145,7 +145,7 @@ async def test_failure_with_attempts_left_waits_and_runs_again(store, hand):
 
 
 async def test_some_reasons_are_not_tried_again(store, hand):
-    policy = RetryPolicy(max_attempts=0, non_retryable=frozenset({"BAD_INPUT"}))
+    policy = RetryPolicy(max_attempts=100, non_retryable=frozenset({"BAD_INPUT"}))
     lease = await leased(store, hand, retry=policy)
     assert (await hand.end(lease.token, Outcome.FAILED, reason="BAD_INPUT")).job_state is State.FAILED
 

@@ -69,6 +69,22 @@ async def filled(store):
             ],
         ),
         (JobQuery(None, "acme", after=(9,)), ["ix_jobs_tenant (tenant=? AND number<?)"]),
+        (
+            JobQuery(None, "acme", order=(Order("created_at", descending=True),), at_most_number=40),
+            ["ix_jobs_created_at (tenant=?)"],
+        ),
+        (
+            JobQuery(None, "acme", order=(Order("created_at"),), after=(7, 9)),
+            [
+                "ix_jobs_created_at (tenant=? AND created_at=? AND number>?)",
+                "ix_jobs_created_at (tenant=? AND created_at>?)",
+            ],
+        ),
+        (JobQuery(None, "acme", Comparison("parent", Op.EQ, 7)), ["ix_jobs_parent (parent=?)"]),
+        (
+            JobQuery("jobs", None, Comparison("parent", Op.EQ, 7), after=(9,)),
+            ["ix_jobs_parent (parent=? AND number<?)"],
+        ),
     ],
 )
 async def test_a_page_is_a_seek(filled, query, steps):

@@ -43,7 +43,7 @@ class RetryPolicy:
     """
 
     max_attempts: int = 1
-    """Attempts in all; 0 means without limit. Attempts given back, or lost with their worker, do not count."""
+    """Attempts in all, at least 1. Attempts given back, or lost with their worker, do not count."""
     initial_backoff: float = 10.0
     multiplier: float = 2.0
     max_backoff: float = 600.0

@@ -73,13 +73,20 @@ class Conditions:
         if not _fits(found, value):
             return self._beyond(found, op, value)
         if op is Op.EQ:
-            return self._with_value(found, f"{found.sql} = ?", value, needed=value == found.missing)
+            return self._equals(found, value)
         if op in _ORDER:
             needed = op in (Op.LT, Op.LE) or value == found.missing
             return self._with_value(found, f"{found.sql} {_ORDER[op]} ?", value, needed=needed)
         if found.number:
             return _FALSE
         return self._with_value(found, self._text(found.sql, op, value), None, needed=True)
+
+    def _equals(self, found: Term, value: Any) -> str:
+        if found.source is not None and found.source.isidentifier():
+            # Spelled so, an index that holds only rows with a value serves it.
+            self.parameters.append(_bound(value))
+            return f"({found.source} IS NOT NULL AND {found.source} = ?)"
+        return self._with_value(found, f"{found.sql} = ?", value, needed=value == found.missing)
 
     def _beyond(self, found: Term, op: Op, value: Any) -> str:
         """The comparison with what the field cannot hold: an integer beyond 64 bits is above or below all others."""

@@ -23,6 +23,11 @@ _LEVEL: Final = (
     "SELECT max(priority) FROM subjobs "  # noqa: S608 - our own names
     f"WHERE queue = ? AND {READY} AND priority < ?"
 )
+_LEVEL_OF_TENANT: Final = _LEVEL + " AND tenant = ?"
+_OF_TENANT: Final = (
+    "SELECT priority, job, id, fair_key FROM subjobs "  # noqa: S608 - our own names
+    f"WHERE queue = ? AND {READY} AND priority = ? AND tenant = ? ORDER BY job, id LIMIT ?"
+)
 _NEXT_KEY: Final = (
     "SELECT min(fair_key) FROM subjobs "  # noqa: S608 - our own names
     f"WHERE queue = ? AND {READY} AND priority = ? AND fair_key"
@@ -46,14 +51,24 @@ def fair_turns(sets: Sets, queue: str, tenant: str | None, last_served: str, dem
     turns: list[Found] = []
     priority = _ABOVE_ALL
     while len(turns) < demand:
-        ((level,),) = sets.all(_LEVEL, (queue, priority))
+        ((level,),) = (
+            sets.all(_LEVEL, (queue, priority))
+            if tenant is None
+            else sets.all(_LEVEL_OF_TENANT, (queue, priority, tenant))
+        )
         if level is None:
             break
         priority = level
         missing = demand - len(turns)
         # Keys of other tenants wait among them, and are found to have nothing for this one.
         keys = _keys(sets, queue, priority, last_served, missing if tenant is None else MAX_KEYS)
-        turns += _rotate(_waiting(sets, queue, priority, keys, tenant, missing), missing)
+        found = _rotate(_waiting(sets, queue, priority, keys, tenant, missing), missing)
+        if tenant is not None and len(found) < missing and len(keys) == MAX_KEYS:
+            # So many keys of others wait that its own were not all seen: what is left goes by age.
+            oldest = [tuple(row) for row in sets.all(_OF_TENANT, (queue, priority, tenant, missing))]
+            seen = set(found)
+            found += [turn for turn in oldest if turn not in seen][: missing - len(found)]
+        turns += found
     return turns
 
 

@@ -109,7 +109,7 @@ def _end(unit: Unit, found: list[Held], *, in_all: bool) -> None:
 def _after_attempt(unit: Unit, entry: Entry, lease: Held) -> tuple[State, Micros | None]:
     """Where a subjob goes whose attempt took too long: to another one if there is one left."""
     policy = retry_policy(entry.retry)
-    exhausted = 0 < policy.max_attempts <= max(1, lease.attempts)
+    exhausted = policy.max_attempts <= max(1, lease.attempts)
     if exhausted or ATTEMPT_TIMED_OUT in policy.non_retryable:
         return State.FAILED, None
     if entry.suspended:

@@ -104,7 +104,7 @@ def _after(unit: Unit, entry: Entry, lease: Held, command: Settle, policy: Retry
     if command.outcome is Outcome.RELEASED:
         return (State.CANCELLED if cancelling else waits), None
     if command.outcome is Outcome.FAILED and not cancelling and not _ran_out(unit, lease, command):
-        exhausted = 0 < policy.max_attempts <= lease.attempts
+        exhausted = policy.max_attempts <= lease.attempts
         if not exhausted and command.reason not in policy.non_retryable:
             wait = backoff(policy, lease.attempts)
             return waits, unit.now + wait if wait and waits is State.PENDING else None

@@ -68,6 +68,8 @@ class JobRow(Row, table=True):
         ),
         Index("uq_jobs_uid", "uid", unique=True),
         Index("ix_jobs_tenant", "tenant", "number"),
+        Index("ix_jobs_created_at", "tenant", "created_at", "number"),
+        partial("ix_jobs_parent", "parent", "number", where="parent IS NOT NULL"),
         partial("ix_jobs_expires_at", "expires_at", where="expires_at IS NOT NULL"),
         partial("ix_jobs_live_children", "parent", where=LIVE_CHILD),
         {"sqlite_autoincrement": True},

@@ -68,6 +68,8 @@ class WebhookTeller:
         self._written = -1
         """The position as it was last seen in the store; -1 before it was."""
         self._position = 0
+        self._room = PAGE
+        """More webhooks than there are."""
 
     async def step(self) -> int:
         """Go through what happened, or wait a little for something to happen; how many events it was."""
@@ -83,8 +85,12 @@ class WebhookTeller:
         return seen
 
     async def _listeners(self) -> list[_Listener]:
+        records = await self._store.read.records(API, None, KIND, after=None, limit=self._room)
+        while len(records) == self._room:
+            self._room *= 4
+            records = await self._store.read.records(API, None, KIND, after=None, limit=self._room)
         found: list[_Listener] = []
-        for record in await self._store.read.records(API, None, KIND, after=None, limit=PAGE):
+        for record in records:
             webhook = webhook_of(record)
             if not webhook.disabled:
                 found.append(_Listener(webhook, conditions(webhook.filter, None, JOB_FIELDS)))

@@ -116,8 +116,10 @@ def upgrade() -> None:
         key="number",
         sqlite_autoincrement=True,
     )
+    index("ix_jobs_created_at", "jobs", "tenant, created_at, number")
     index("ix_jobs_expires_at", "jobs", "expires_at", where="expires_at IS NOT NULL")
     index("ix_jobs_live_children", "jobs", "parent", where="parent IS NOT NULL AND finished_at IS NULL")
+    index("ix_jobs_parent", "jobs", "parent, number", where="parent IS NOT NULL")
     index("ix_jobs_tenant", "jobs", "tenant, number")
     index("uq_jobs_external_id", "jobs", "api, tenant, external_id", unique=True, where="external_id IS NOT NULL")
     index("uq_jobs_uid", "jobs", "uid", unique=True)
