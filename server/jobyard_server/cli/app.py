@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from jobyard_server.cli import control, token
+from jobyard_server.cli import control, databases, token
 from jobyard_server.cli.connecting import with_session
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.form import Form
@@ -33,6 +33,7 @@ app = typer.Typer(
 
 app.add_typer(control.app)
 app.add_typer(token.app)
+app.add_typer(databases.app)
 
 Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="Number or uid of a job.")]
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from jobyard_server.store import tables, tables_catalog, tables_deliveries, tables_engine
 from jobyard_server.store.columns import METADATA
-
-# Importing them is what puts the tables into the metadata.
-assert all((tables, tables_catalog, tables_deliveries, tables_engine))
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,108 @@
+"""Looks whether a database is whole: its schema, its file, and whether its rows fit together. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from jobyard_server.store.dialect import POSTGRESQL
+from jobyard_server.store.schema import TABLES, newest_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobyard_server.store.database import Database
+    from jobyard_server.store.sets import Sets
+
+MOST: Final = 10
+"""So many rows of a kind of damage are named."""
+
+_OWNED: Final = (
+    ("subjobs", "id", "job", "jobs", "number"),
+    ("attempts", "subjob", "subjob", "subjobs", "id"),
+    ("log_chunks", "subjob", "subjob", "subjobs", "id"),
+    ("request_keys", "key", "job", "jobs", "number"),
+    ("schedules", "job", "job", "jobs", "number"),
+    ("fires", "job", "job", "jobs", "number"),
+    ("blob_chunks", "blob", "blob", "blobs", "id"),
+)
+"""(table, what its rows are named by, its column, the table and the column that column points to)."""
+
+_LIVE: Final = ("pending", "running", "suspended", "cancelling")
+"""States whose subjobs are all kept, so that the counters of their job must be right."""
+
+_GAPS: Final = (
+    "SELECT job FROM events GROUP BY job HAVING max(job_seq) - min(job_seq) + 1 <> count(*) "  # noqa: S608 - our own
+    f"ORDER BY job LIMIT {MOST}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a database is."""
+
+    revision: str
+    """Of its schema; empty where it has none."""
+    newest: str
+    """The revision this program works with."""
+    rows: Mapping[str, int]
+    """By table."""
+    damage: Sequence[str]
+    """What does not fit together, one sentence each."""
+
+
+def check(database: Database) -> Report:
+    """Look at everything; servers may go on meanwhile, for all is read at one moment."""
+    return database.read(_check)
+
+
+def _check(sets: Sets) -> Report:
+    if sets.dialect is POSTGRESQL:
+        # All rows are read, which no request would be given the time for.
+        sets.run("SET LOCAL statement_timeout = 0")
+    newest = newest_revision()
+    revision = _revision(sets)
+    if revision != newest:
+        return Report(revision, newest, {}, ())
+    rows = {name: int(sets.all(f"SELECT count(*) FROM {name}")[0][0]) for name in sorted(TABLES)}  # noqa: S608
+    return Report(revision, newest, rows, [*_file(sets), *_orphans(sets), *_miscounted(sets), *_gaps(sets)])
+
+
+def _revision(sets: Sets) -> str:
+    catalog = "pg_tables WHERE tablename" if sets.dialect is POSTGRESQL else "sqlite_master WHERE name"
+    if not sets.all(f"SELECT 1 FROM {catalog} = 'alembic_version'"):  # noqa: S608 - our own names
+        return ""
+    found = sets.all("SELECT version_num FROM alembic_version")
+    return str(found[0][0]) if found else ""
+
+
+def _file(sets: Sets) -> list[str]:
+    if sets.dialect is POSTGRESQL:
+        return []
+    said = [str(row[0]) for row in sets.all(f"PRAGMA quick_check({MOST:d})")]
+    return [] if said == ["ok"] else [f"the file is damaged: {word}" for word in said]
+
+
+def _orphans(sets: Sets) -> list[str]:
+    found = []
+    for table, name, column, owner, key in _OWNED:
+        lost = sets.all(
+            f"SELECT DISTINCT o.{name} FROM {table} AS o LEFT JOIN {owner} AS w ON w.{key} = o.{column} "  # noqa: S608
+            f"WHERE w.{key} IS NULL ORDER BY 1 LIMIT {MOST}"
+        )
+        found += [f"{table}: what belongs to {name} {row[0]} has no row in {owner}" for row in lost]
+    return found
+
+
+def _miscounted(sets: Sets) -> list[str]:
+    counts = ", ".join(f"count(CASE WHEN state = '{state.upper()}' THEN 1 END) AS {state}" for state in _LIVE)
+    wrong = " OR ".join(f"j.n_{state} <> coalesce(c.{state}, 0)" for state in _LIVE)
+    lost = sets.all(
+        f"SELECT j.number FROM jobs AS j LEFT JOIN (SELECT job, {counts} FROM subjobs GROUP BY job) AS c "  # noqa: S608
+        f"ON c.job = j.number WHERE {wrong} ORDER BY j.number LIMIT {MOST}"
+    )
+    return [f"jobs: the counters of job {row[0]} are not those of its subjobs" for row in lost]
+
+
+def _gaps(sets: Sets) -> list[str]:
+    return [f"events: some of job {row[0]} are missing between others" for row in sets.all(_GAPS)]
