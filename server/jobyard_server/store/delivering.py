@@ -121,6 +121,7 @@ def settle_deliveries(unit: Unit, results: Sequence[DeliveryResult]) -> list[Del
     claimed = {row[0]: delivery(row) for row in rows}
     answers: list[Delivery | None] = []
     settled: list[tuple[Delivery, DeliveryResult]] = []
+    credentials = {row.number: row.credential for row in claimed.values()}
     for result in results:
         # Taken out of the books, so that the same result sent twice in one batch counts once.
         found = claimed.pop(result.number, None)
@@ -135,7 +136,8 @@ def settle_deliveries(unit: Unit, results: Sequence[DeliveryResult]) -> list[Del
     for after, result in settled:
         if after.state in {DeliveryState.DELIVERED, DeliveryState.DEAD} and result.settled is not nothing_follows:
             transaction = Transaction(unit)
-            result.settled(transaction, after, result.answer)
+            # What follows may owe a call that shows the same credential.
+            result.settled(transaction, replace(after, credential=credentials[after.number]), result.answer)
             transaction.finish()
     ended = [after for after, _ in settled if after.state is not DeliveryState.READY]
     promote(unit, {(one.api, kept(one.tenant), kept(one.lane), one.destination) for one in ended})

@@ -1,6 +1,7 @@
 """A server that plays NCMP and two DMI services, for the tests of this folder."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -20,12 +21,15 @@ def other_dmi() -> Iterator[Dmi]:
         yield found
 
 
-@pytest.fixture
-def yard(tmp_path) -> Iterator[Yard]:
-    """A server of its own."""
-    found = Yard(tmp_path)
-    found.server.start()
-    try:
+@pytest.fixture(scope="package")
+def running_yard(tmp_path_factory) -> Iterator[Yard]:
+    found = Yard(tmp_path_factory.mktemp("ncmp"))
+    with found.server:
         yield found
-    finally:
-        found.server.stop()
+
+
+@pytest.fixture
+def yard(running_yard) -> Yard:
+    """A server that plays NCMP and knows no targets."""
+    running_yard.begin(uuid4().hex[:8])
+    return running_yard

@@ -68,7 +68,7 @@ class Dmi:
             def log_message(self, *_: object) -> None:  # quiet
                 pass
 
-        for method in ("GET", "POST"):
+        for method in ("DELETE", "GET", "POST"):
             setattr(Handler, f"do_{method}", Handler.answer)
 
         class Server(ThreadingHTTPServer):
@@ -101,6 +101,8 @@ class Dmi:
             self.calls.append(heard)
         if heard.method == "POST":
             return self.created(heard)
+        if heard.method == "DELETE":
+            return 404, b""
         return self.status(heard) if heard.path.endswith("/status") else self.result(heard)
 
     def number(self, _: Heard) -> Answered:

@@ -37,10 +37,23 @@ class Answer:
 
 
 class Yard:
-    """One server."""
+    """One server. Jobs have other names in every test, and targets are removed behind each."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.server = Server(folder, **(SETTINGS | settings))
+        self.mark = ""
+        self.targets: set[str] = set()
+
+    def name(self, job: str) -> str:
+        """What a job of this test is called."""
+        return f"{job}{self.mark}"
+
+    def begin(self, mark: str) -> None:
+        """Begin a test."""
+        self.mark = mark
+        if self.targets:
+            assert self.ask("POST", "/ncmpInventory/v1/ch", {"removedCmHandles": sorted(self.targets)}).status == 200
+            self.targets.clear()
 
     def ask(
         self,
@@ -66,16 +79,19 @@ class Yard:
 
     def register(self, dmi: str, *targets: Mapping[str, Any], **fields: Any) -> Answer:
         """Register targets of a DMI service."""
-        return self.ask("POST", "/ncmpInventory/v1/ch", {"dmiPlugin": dmi, "createdCmHandles": targets, **fields})
+        answer = self.ask("POST", "/ncmpInventory/v1/ch", {"dmiPlugin": dmi, "createdCmHandles": targets, **fields})
+        if answer.status == 200:
+            self.targets.update(one["cmHandle"] for one in targets)
+        return answer
 
     def write(self, name: str, *operations: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
         """Hand a write job in."""
         body = {"dataJobMetadata": METADATA, "dataJobWriteRequest": {"data": operations}}
-        return self.ask("POST", f"/do-not-use/dataJobs/{name}/write", body, headers=headers)
+        return self.ask("POST", f"/do-not-use/dataJobs/{self.name(name)}/write", body, headers=headers)
 
     def job(self, name: str) -> Any:
         """A job, as rApps see it."""
-        answer = self.ask("GET", f"/ranoam/cm/v1/dataJob/{name}")
+        answer = self.ask("GET", f"/ranoam/cm/v1/dataJob/{self.name(name)}")
         assert answer.status == 200, answer
         return answer.json
 

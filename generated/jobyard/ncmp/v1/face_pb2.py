@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/ncmp/v1/face.proto\x12\x0fjobyard.ncmp.v1\x1a!jobyard/rest/v1/annotations.proto\"k\n\tNcmpError\x12\x16\n\x06status\x18\x01 \x01(\tB\x06\xea\xf6\x18\x02\x08\x01\x12\x17\n\x07message\x18\x02 \x01(\tB\x06\xea\xf6\x18\x02\x08\x06\x12-\n\x07\x64\x65tails\x18\x03 \x01(\tB\x1c\xea\xf6\x18\x18\x12\x16{details}{description}\"e\n\nDmiTrouble\x12\x17\n\x07message\x18\x01 \x01(\tB\x06\xea\xf6\x18\x02\x08\x06\x12>\n\x0c\x64mi_response\x18\x02 \x01(\x0b\x32\x1a.jobyard.ncmp.v1.DmiAnswerR\x0c\x64mi-response\"X\n\tDmiAnswer\x12/\n\thttp_code\x18\x01 \x01(\x05\x42\x11\xea\xf6\x18\r\x12\x0b{http_code}R\thttp-code\x12\x1a\n\x04\x62ody\x18\x02 \x01(\tB\x0c\xea\xf6\x18\x08\x12\x06{body}B\xff\x07\xc2\xf3\x18\x93\x02\n\tncmp-rapp\x12\x13\x44\x61ta jobs for rApps\x1aMRead and write jobs on the configuration of a network, as rApps ask for them.\"\x03\x31.0*\r/ranoam/cm/v10\x01\x38\x02@\x02j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr\x1b\n\x19jobyard.ncmp.v1.NcmpError\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\xc2\xf3\x18\xac\x03\n\x04ncmp\x12\x0eNCMP data jobs\x1a_Data jobs split by data producer and handed to DMI services, and the targets they are split by.\"\x03\x31.0*\x14/do-not-use/dataJobs*\x11/ncmpInventory/v10\x01\x38\x02@\x02j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr(\n\x1ajobyard.ncmp.v1.DmiTrouble*\nDMI_FAILEDr\x1b\n\x19jobyard.ncmp.v1.NcmpErrorzK\n\x18TARGET_REFERENCE_UNKNOWN*/No matching cm handle found using alternate ids\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\xc2\xf3\x18\xb1\x02\n\x08ncmp-dmi\x12\rDMI data jobs\x1a\x44\x44\x61ta jobs of one data producer, as NCMP hands them to a DMI service.\"\x05\x31.7.0*\x07/dmi/v10\x01\x38\x02@\x02j)\n\rAuthorization\x12\x05\x42\x61sic\x1a\x11\x42\x61sic realm=\"dmi\"j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr\x05\x32\x01\x0c@\x01r\x1b\n\x19jobyard.ncmp.v1.NcmpError\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/ncmp/v1/face.proto\x12\x0fjobyard.ncmp.v1\x1a!jobyard/rest/v1/annotations.proto\"^\n\tNcmpError\x12\x16\n\x06status\x18\x01 \x01(\tB\x06\xea\xf6\x18\x02\x08\x01\x12\x17\n\x07message\x18\x02 \x01(\tB\x06\xea\xf6\x18\x02\x08\x06\x12 \n\x07\x64\x65tails\x18\x03 \x01(\tB\x0f\xea\xf6\x18\x0b\x12\t{details}\"e\n\nDmiTrouble\x12\x17\n\x07message\x18\x01 \x01(\tB\x06\xea\xf6\x18\x02\x08\x06\x12>\n\x0c\x64mi_response\x18\x02 \x01(\x0b\x32\x1a.jobyard.ncmp.v1.DmiAnswerR\x0c\x64mi-response\"X\n\tDmiAnswer\x12/\n\thttp_code\x18\x01 \x01(\x05\x42\x11\xea\xf6\x18\r\x12\x0b{http_code}R\thttp-code\x12\x1a\n\x04\x62ody\x18\x02 \x01(\tB\x0c\xea\xf6\x18\x08\x12\x06{body}B\xff\x07\xc2\xf3\x18\x93\x02\n\tncmp-rapp\x12\x13\x44\x61ta jobs for rApps\x1aMRead and write jobs on the configuration of a network, as rApps ask for them.\"\x03\x31.0*\r/ranoam/cm/v10\x01\x38\x02@\x02j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr\x1b\n\x19jobyard.ncmp.v1.NcmpError\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\xc2\xf3\x18\xac\x03\n\x04ncmp\x12\x0eNCMP data jobs\x1a_Data jobs split by data producer and handed to DMI services, and the targets they are split by.\"\x03\x31.0*\x14/do-not-use/dataJobs*\x11/ncmpInventory/v10\x01\x38\x02@\x02j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr(\n\x1ajobyard.ncmp.v1.DmiTrouble*\nDMI_FAILEDr\x1b\n\x19jobyard.ncmp.v1.NcmpErrorzK\n\x18TARGET_REFERENCE_UNKNOWN*/No matching cm handle found using alternate ids\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\xc2\xf3\x18\xb1\x02\n\x08ncmp-dmi\x12\rDMI data jobs\x1a\x44\x44\x61ta jobs of one data producer, as NCMP hands them to a DMI service.\"\x05\x31.7.0*\x07/dmi/v10\x01\x38\x02@\x02j)\n\rAuthorization\x12\x05\x42\x61sic\x1a\x11\x42\x61sic realm=\"dmi\"j\x1f\n\rAuthorization\x12\x06\x42\x65\x61rer\x1a\x06\x42\x65\x61rerr\x05\x32\x01\x0c@\x01r\x1b\n\x19jobyard.ncmp.v1.NcmpError\x82\x01\x10\x61pplication/json\x8a\x01\x10\x61pplication/json\x8a\x01 application/3gpp-json-patch+json\xb8\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NCMPERROR'].fields_by_name['message']._loaded_options = None
   _globals['_NCMPERROR'].fields_by_name['message']._serialized_options = b'\352\366\030\002\010\006'
   _globals['_NCMPERROR'].fields_by_name['details']._loaded_options = None
-  _globals['_NCMPERROR'].fields_by_name['details']._serialized_options = b'\352\366\030\030\022\026{details}{description}'
+  _globals['_NCMPERROR'].fields_by_name['details']._serialized_options = b'\352\366\030\013\022\t{details}'
   _globals['_DMITROUBLE'].fields_by_name['message']._loaded_options = None
   _globals['_DMITROUBLE'].fields_by_name['message']._serialized_options = b'\352\366\030\002\010\006'
   _globals['_DMIANSWER'].fields_by_name['http_code']._loaded_options = None
@@ -46,9 +46,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DMIANSWER'].fields_by_name['body']._loaded_options = None
   _globals['_DMIANSWER'].fields_by_name['body']._serialized_options = b'\352\366\030\010\022\006{body}'
   _globals['_NCMPERROR']._serialized_start=82
-  _globals['_NCMPERROR']._serialized_end=189
-  _globals['_DMITROUBLE']._serialized_start=191
-  _globals['_DMITROUBLE']._serialized_end=292
-  _globals['_DMIANSWER']._serialized_start=294
-  _globals['_DMIANSWER']._serialized_end=382
+  _globals['_NCMPERROR']._serialized_end=176
+  _globals['_DMITROUBLE']._serialized_start=178
+  _globals['_DMITROUBLE']._serialized_end=279
+  _globals['_DMIANSWER']._serialized_start=281
+  _globals['_DMIANSWER']._serialized_end=369
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ class NcmpError(_message.Message):
     message: _builtins.str
     """What went wrong, for people."""
     details: _builtins.str
-    """More about it: the path that no target covers, the first field that breaks a rule."""
+    """More about it, where there is more: the path that no target covers."""
     def __init__(
         self,
         *,

@@ -84,8 +84,9 @@ class RappDataJobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelDataJob(self, request, context):
-        """Cancels a data job: what has not been handed to a DMI service ends at once, what has is not followed any longer,
-        for DMI services cannot be told. A job that has ended stays as it is. Inferred.
+        """Cancels a data job: it ends at once, and its parts are not followed any longer. DMI services are asked to end what
+        they were handed by a call that no document knows of, so only another Jobyard does. A job that has ended stays as
+        it is. Inferred.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,9 @@ class RappDataJobServiceStub:
     ListDataJobs: _grpc.UnaryUnaryMultiCallable[_rapp_service_pb2.ListDataJobsRequest, _rapp_service_pb2.ListDataJobsResponse]
     """Lists data jobs, the newest first. Inferred."""
     CancelDataJob: _grpc.UnaryUnaryMultiCallable[_rapp_service_pb2.CancelDataJobRequest, _rapp_service_pb2.CancelDataJobResponse]
-    """Cancels a data job: what has not been handed to a DMI service ends at once, what has is not followed any longer,
-    for DMI services cannot be told. A job that has ended stays as it is. Inferred.
+    """Cancels a data job: it ends at once, and its parts are not followed any longer. DMI services are asked to end what
+    they were handed by a call that no document knows of, so only another Jobyard does. A job that has ended stays as
+    it is. Inferred.
     """
 
 @_typing.type_check_only
@@ -62,8 +63,9 @@ class RappDataJobServiceAsyncStub(RappDataJobServiceStub):
     ListDataJobs: _aio.UnaryUnaryMultiCallable[_rapp_service_pb2.ListDataJobsRequest, _rapp_service_pb2.ListDataJobsResponse]  # type: ignore[assignment]
     """Lists data jobs, the newest first. Inferred."""
     CancelDataJob: _aio.UnaryUnaryMultiCallable[_rapp_service_pb2.CancelDataJobRequest, _rapp_service_pb2.CancelDataJobResponse]  # type: ignore[assignment]
-    """Cancels a data job: what has not been handed to a DMI service ends at once, what has is not followed any longer,
-    for DMI services cannot be told. A job that has ended stays as it is. Inferred.
+    """Cancels a data job: it ends at once, and its parts are not followed any longer. DMI services are asked to end what
+    they were handed by a call that no document knows of, so only another Jobyard does. A job that has ended stays as
+    it is. Inferred.
     """
 
 class RappDataJobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,8 +103,9 @@ class RappDataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rapp_service_pb2.CancelDataJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rapp_service_pb2.CancelDataJobResponse, _abc.Awaitable[_rapp_service_pb2.CancelDataJobResponse]]:
-        """Cancels a data job: what has not been handed to a DMI service ends at once, what has is not followed any longer,
-        for DMI services cannot be told. A job that has ended stays as it is. Inferred.
+        """Cancels a data job: it ends at once, and its parts are not followed any longer. DMI services are asked to end what
+        they were handed by a call that no document knows of, so only another Jobyard does. A job that has ended stays as
+        it is. Inferred.
         """
 
 def add_RappDataJobServiceServicer_to_server(servicer: RappDataJobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -16,7 +16,7 @@ from jobyard.ncmp.v1 import (
     result_service_pb2,
     result_service_pb2_grpc,
 )
-from jobyard_server.apis.ncmp import dmi_jobs, dmi_results, nouns
+from jobyard_server.apis.ncmp import dmi_jobs, dmi_results, ending, nouns
 from jobyard_server.apis.ncmp.data_job_service import DataJobService
 from jobyard_server.apis.ncmp.deliveries import kinds
 from jobyard_server.apis.ncmp.dmi_service import DmiJobService
@@ -26,12 +26,19 @@ from jobyard_server.apis.ncmp.result_service import ResultService
 from jobyard_server.apis.ncmp.starting import close_queue
 from jobyard_server.apis.ncmp.targets import check_no_reference, check_target, follow
 from jobyard_server.apis.registration import Api, Service
+from jobyard_server.domain.job import Job
+from jobyard_server.usecases.ports import Tx
 
 PACKAGE: Final = "jobyard.ncmp.v1"
 
 
 def _service(name: str, register: Callable[..., None], build: Callable[..., object]) -> Service:
     return Service(f"{PACKAGE}.{name}", register, build)
+
+
+def _ended(tx: Tx, job: Job) -> None:
+    ending.ended(tx, job)
+    dmi_results.ended(tx, job)
 
 
 API = Api(
@@ -69,6 +76,6 @@ API = Api(
         "ncmp": frozenset({"ncmp.dmi"}),
     },
     make_deliveries=lambda options: {**kinds(options), **dmi_results.kinds(options)},
-    ended=dmi_results.ended,
+    ended=_ended,
     started=close_queue,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Final
 
 import msgspec
 from google.api import httpbody_pb2
@@ -15,7 +14,7 @@ from jobyard.ncmp.v1 import data_job_service_pb2_grpc
 from jobyard_server.apis.ncmp import mapping
 from jobyard_server.apis.ncmp.asking import Asking
 from jobyard_server.apis.ncmp.calling import current_call
-from jobyard_server.apis.ncmp.jobs import DataJobs, Wanted, refused_by_all
+from jobyard_server.apis.ncmp.jobs import NCMP, DataJobs, Wanted, refused_by_all
 from jobyard_server.apis.ncmp.parts import job_facts, news_of
 from jobyard_server.apis.ncmp.reading import classify
 from jobyard_server.apis.ncmp.refusals import dmi_failed
@@ -23,8 +22,6 @@ from jobyard_server.apis.ncmp.requests import DATA, Gathered, Metadata, write_jo
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.ports import Store
-
-ROLE: Final = "ncmp"
 
 
 class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
@@ -103,7 +100,8 @@ async def _wanted(requests: AsyncIterator[pb.WriteDataJobRequest]) -> Wanted:
         operations=found,
         digest=digest.hexdigest(),
         field=DATA if body else "operations",
-        role=ROLE,
+        role=NCMP,
+        wait=True,
         authorization=first.authorization,
     )
 

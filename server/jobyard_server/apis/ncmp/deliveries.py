@@ -17,7 +17,7 @@ from jobyard_server.apis.ncmp.dmi_calls import (
     sub_job_id,
 )
 from jobyard_server.apis.ncmp.nouns import API, NOT_STARTED
-from jobyard_server.apis.ncmp.owing import CREATE, STATUS, not_handed_over, owe_status
+from jobyard_server.apis.ncmp.owing import CANCEL, CREATE, STATUS, not_handed_over, owe_cancel, owe_status
 from jobyard_server.apis.ncmp.parts import PartNews, facts_of, news_of, unheard
 from jobyard_server.apis.registration import DmiRules, Options
 from jobyard_server.domain.delivery import Answer, Delivery, DeliveryPolicy, DeliveryState, HttpCall, Problem, Verdict
@@ -47,6 +47,11 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
             judge=judge_creation,
             settled=calls.created,
             policies={"": DeliveryPolicy(attempts=6, first_wait=0.5, max_wait=8.0, timeout=60.0)},
+            keep_dead=False,
+        ),
+        CANCEL: DeliveryKind(
+            render=calls.cancel,
+            policies={"": DeliveryPolicy(attempts=3, max_wait=8.0, timeout=30.0)},
             keep_dead=False,
         ),
         STATUS: DeliveryKind(
@@ -91,7 +96,9 @@ class _Calls:
         subjob = tx.subjobs(job.number)[_ordinal(delivery)]
         if delivery.state is DeliveryState.DELIVERED:
             subjob = tx.note_subjob(subjob, result=PartNews(sub_job_id(answer), NOT_STARTED).result)
-            if not subjob.state.terminal:
+            if subjob.state.terminal:
+                owe_cancel(tx, job, subjob, delivery.credential)
+            else:
                 pause = self._rules.poll_seconds
                 owe_status(tx, job, subjob, delivery.credential, wait=pause, pause=pause)
         elif subjob.state is State.PENDING:
@@ -105,6 +112,10 @@ class _Calls:
                 message=failure.text,
                 result=news.result,
             )
+
+    async def cancel(self, delivery: Delivery, context: Rendering) -> HttpCall | None:
+        """A DELETE; everything about it is in its address."""
+        return HttpCall("DELETE", delivery.address, headers=self._shown(delivery, context))
 
     async def ask(self, delivery: Delivery, context: Rendering) -> HttpCall | None:
         """A GET; nothing for a part that has ended."""

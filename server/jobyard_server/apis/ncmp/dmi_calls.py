@@ -71,8 +71,13 @@ def result_url(name: SubjobName, destination: str | None) -> str:
     return _url(name.dmi, _path(name, "result"), destination=destination)
 
 
-def _path(name: SubjobName, last: str) -> tuple[str, ...]:
-    return ("cmwriteJob", "dataProducer", name.producer, "dataProducerJob", name.id, last)
+def cancel_url(name: SubjobName) -> str:
+    """Where a part is deleted, at a DMI service that knows of this."""
+    return _url(name.dmi, _path(name))
+
+
+def _path(name: SubjobName, *last: str) -> tuple[str, ...]:
+    return ("cmwriteJob", "dataProducer", name.producer, "dataProducerJob", name.id, *last)
 
 
 def _old_path(name: SubjobName, last: str) -> tuple[str, ...]:

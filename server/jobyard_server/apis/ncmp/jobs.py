@@ -31,6 +31,10 @@ CREDENTIAL_SECONDS: Final = 3600
 """For so long a token of a caller is shown to DMI services."""
 MOST_SAME: Final = 1000
 """Jobs of one name."""
+RAPP: Final = "rapp"
+NCMP: Final = "ncmp"
+ROLES: Final = frozenset({RAPP, NCMP})
+"""Whose jobs are split; those of DMI services are others."""
 _AGAIN: Final = frozenset({State.FAILED, State.CANCELLED})
 _WAITING: Final = 8 * 1024 * 1024
 """What a transaction counts for at the most while it waits: a single job is never too large."""
@@ -49,6 +53,8 @@ class Wanted:
     """What clients call the operations."""
     role: str
     read: bool = False
+    wait: bool = False
+    """Whether :meth:`DataJobs.hand_over` follows at once."""
     authorization: str = ""
 
 
@@ -88,7 +94,7 @@ class DataJobs:
     async def find(self, call: Call, name: str) -> Job:
         """One job."""
         job = await self._store.read.job(name, api=API, tenant=call.tenant)
-        if job is None or job.external_id != name:
+        if job is None or job.external_id != name or job.attributes.get("role") not in ROLES:
             raise job_unknown(name)
         return job
 
@@ -113,7 +119,9 @@ class DataJobs:
             return Accepted(job, [])
         for part in prepared:
             part.keep(tx, job.number)
-        return Accepted(job, [owe_part(tx, job, piece, credential, claimed=True) for piece in tx.subjobs(job.number)])
+        pieces = tx.subjobs(job.number)
+        # Those that nobody waits for leave in the background.
+        return Accepted(job, [owe_part(tx, job, piece, credential, claimed=wanted.wait) for piece in pieces])
 
     def _submit(self, tx: Tx, call: Call, wanted: Wanted, prepared: Sequence[Prepared]) -> Submitted:
         """Submit under the name of the job, or, as names need not be the only ones, under the next that is free."""

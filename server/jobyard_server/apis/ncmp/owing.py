@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from jobyard_server.apis.ncmp.dmi_calls import create_url, status_url
+from jobyard_server.apis.ncmp.dmi_calls import cancel_url, create_url, status_url
 from jobyard_server.apis.ncmp.nouns import API
 from jobyard_server.apis.ncmp.parts import facts_of, job_facts, name_of
 from jobyard_server.domain.delivery import Delivery, NewDelivery
@@ -16,6 +16,7 @@ from jobyard_server.usecases.ports import Tx
 
 CREATE: Final = "create"
 STATUS: Final = "status"
+CANCEL: Final = "cancel"
 
 
 def owe_part(tx: Tx, job: Job, subjob: Subjob, credential: str, *, claimed: bool = False) -> Delivery:
@@ -58,6 +59,24 @@ def owe_status(tx: Tx, job: Job, subjob: Subjob, credential: str, *, wait: float
             credential=credential,
         )
     )
+
+
+def owe_cancel(tx: Tx, job: Job, subjob: Subjob, credential: str = "") -> None:
+    """Ask a DMI service to end a part, if it was handed over. Those that know of no such call go on."""
+    name = name_of(job, subjob)
+    if name is not None:
+        tx.deliver(
+            NewDelivery(
+                api=API,
+                tenant=job.tenant,
+                kind=CANCEL,
+                address=cancel_url(name),
+                facts=orjson.dumps({"part": subjob.ordinal}).decode(),
+                job=job.number,
+                lane=f"{job.number}/{subjob.ordinal}",
+                credential=credential,
+            )
+        )
 
 
 def not_handed_over(subjob: Subjob) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
 from uuid import uuid4
 
 from typing_extensions import override
@@ -12,15 +11,13 @@ from jobyard.ncmp.v1 import rapp_service_pb2 as pb
 from jobyard.ncmp.v1 import rapp_service_pb2_grpc
 from jobyard_server.apis.ncmp import mapping
 from jobyard_server.apis.ncmp.calling import current_call
-from jobyard_server.apis.ncmp.jobs import DataJobs, Wanted, pieces_of
+from jobyard_server.apis.ncmp.jobs import RAPP, DataJobs, Wanted, pieces_of
 from jobyard_server.apis.ncmp.requests import Metadata, all_read, operations_of
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.filter import Comparison, Op
 from jobyard_server.usecases.cancel_job import cancel_job
 from jobyard_server.usecases.list_jobs import JobList, list_jobs
 from jobyard_server.usecases.ports import Store
-
-ROLE: Final = "rapp"
 
 
 class RappDataJobService(rapp_service_pb2_grpc.RappDataJobServiceServicer):
@@ -46,7 +43,7 @@ class RappDataJobService(rapp_service_pb2_grpc.RappDataJobServiceServicer):
         page = await list_jobs(
             self._store,
             current_call(),
-            JobList(where=Comparison("role", Op.EQ, ROLE), page_size=request.page_size, page_token=request.page_token),
+            JobList(where=Comparison("role", Op.EQ, RAPP), page_size=request.page_size, page_token=request.page_token),
         )
         return pb.ListDataJobsResponse(data_jobs=map(mapping.rapp_job, page.jobs), next_page_token=page.next_page_token)
 
@@ -67,7 +64,7 @@ def _wanted(request: pb.CreateDataJobRequest) -> Wanted:
         operations=operations,
         digest=blake2b(request.data, digest_size=16).hexdigest(),
         field="data",
-        role=ROLE,
+        role=RAPP,
         read=all_read(operations, "data"),
         authorization=request.authorization,
     )

@@ -52,7 +52,8 @@ Judge: TypeAlias = Callable[[Answer], Verdict]
 
 Settled: TypeAlias = "Callable[[Tx, Delivery, Answer], None]"
 """Runs in the transaction that ends a delivery, whose ``state`` is DELIVERED or DEAD by then. It may change jobs and
-records, owe further deliveries, and must not fail for what a peer answered."""
+records, owe further deliveries, and must not fail for what a peer answered. The credential of the delivery is still
+there, sealed, for a further one that shows it."""
 
 
 RoutingKey: TypeAlias = "Callable[[Job, Event], str]"
