@@ -49,7 +49,7 @@ def test_the_first_time_of_a_job(pattern, first, due):
 def test_a_job_overlaps_itself_and_makes_up_for_the_newest_time():
     for draft in (planned("* * * * *", None, 4, NOW), planned(None, "2099", 1, NOW)):
         assert (draft.schedule.overlap, draft.schedule.catch_up) == (Overlap.ALLOW, CatchUp.NEWEST)
-    assert planned(None, "2099", None, NOW).remaining == 1
+    assert planned(None, "2099", None, NOW).remaining == planned(None, "2099", 0, NOW).remaining == 1
     assert planned("* * * * *", None, None, NOW).remaining is None
 
 
@@ -60,6 +60,7 @@ def test_a_job_overlaps_itself_and_makes_up_for_the_newest_time():
         ("", "", None, "pattern or first_execution_time must be specified."),
         ("* * * * *", None, 0, "count must be at least 1."),
         ("* * * * *", None, -1, "count must be at least 1."),
+        (None, "2099", -1, "count must be at least 1."),
         (None, "2099", 2, "pattern must be provided if count is greater than 1."),
         ("@hourly", None, None, "The specified pattern is not valid: @hourly"),
         ("1 2 3 4 5 6 7", None, None, "The specified pattern is not valid: 1 2 3 4 5 6 7"),

@@ -25,7 +25,8 @@ def planned(pattern: str | None, first: str | None, count: int | None, now: Micr
     """The schedule of a new job; its first time is ``next_due``."""
     if not (first or pattern):
         raise refusals.wrong("pattern", "pattern or first_execution_time must be specified.")
-    if count is not None and count < 1:
+    # Without a pattern there is one time anyway, and clients say 0 for it.
+    if count is not None and count < (1 if pattern else 0):
         raise refusals.wrong("count", "count must be at least 1.")
     at = future_time(first, "first_execution_time", now) if first else None
     if pattern:
