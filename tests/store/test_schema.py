@@ -3,13 +3,16 @@
 import asyncio
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 
+from jobyard_server.domain.state import State
 from jobyard_server.store import tables, tables_catalog, tables_deliveries, tables_engine
 from jobyard_server.store.columns import METADATA
 from jobyard_server.store.database import open_database
-from support.storing import new_job
+from jobyard_server.store.schema import SchemaError, newest_revision
+from support.storing import Hand, new_job
 
 DECLARED = (tables, tables_catalog, tables_deliveries, tables_engine)
 
@@ -65,3 +68,61 @@ async def test_readers_cannot_write(store):
 def test_what_cannot_be_a_store_is_refused(wrong):
     with pytest.raises(ValueError, match=r"needs a file|no database of this kind"):
         open_database(wrong)
+
+
+# --- one release beside the next -----------------------------------------------------------------------------------
+
+TOMORROW = (
+    "ALTER TABLE jobs ADD COLUMN tomorrow TEXT DEFAULT 'unknown' NOT NULL",
+    "ALTER TABLE subjobs ADD COLUMN tomorrow BIGINT",
+    "ALTER TABLE events ADD COLUMN tomorrow TEXT",
+    "CREATE TABLE of_tomorrow (id BIGINT PRIMARY KEY)",
+    "CREATE INDEX ix_of_tomorrow ON jobs (tomorrow, number)",
+    "UPDATE alembic_version SET version_num = '9999'",
+)
+"""What the next release may do to the schema while servers of this one work on it."""
+
+
+def expand(url, *, oldest):
+    """Migrate to the schema of the next release."""
+    database = open_database(url)
+    with database.preparing() as (_, sets):
+        for statement in TOMORROW:
+            sets.run(statement)
+        sets.run("UPDATE meta SET value = ? WHERE name = 'oldest_revision'", (oldest,))
+    database.close()
+
+
+async def lives(store, queue):
+    """A job comes, runs and ends."""
+    job = (await store.submit(new_job(queue=queue))).job
+    hand = Hand(store, session=queue)
+    (lease,) = await hand.take(queue)
+    await hand.end(lease.token)
+    assert (await store.read.job(job.number, api=None, tenant=None)).state is State.SUCCEEDED
+    events = await store.read.events(after=0, limit=100, job=job.number)
+    assert [event.job_seq for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_a_server_goes_on_while_the_next_release_changes_the_schema_and_may_start_again(open_store, url):
+    async with open_store() as before:
+        await lives(before, "a")
+        expand(url, oldest=newest_revision())
+        await lives(before, "b")
+        async with open_store() as after:
+            await asyncio.gather(lives(after, "c"), lives(before, "d"))
+
+
+async def test_a_schema_that_needs_a_newer_program_is_left_alone(open_store, url):
+    async with open_store():
+        pass
+    expand(url, oldest="9998")
+    with pytest.raises(SchemaError, match="at revision 9999, for programs that know 9998; this one knows 0"):
+        await open_store().start()
+
+
+def test_every_migration_says_which_programs_it_leaves_behind():
+    """No release may leave the one before it behind."""
+    for path in sorted((Path(tables.__file__).parent / "migrations" / "versions").glob("0*.py")):
+        words = dict(re.findall(r'(?m)^(revision|down_revision|oldest) = "?(\w+)"?', path.read_text()))
+        assert words["oldest"] <= (words["revision"] if words["down_revision"] == "None" else words["down_revision"])

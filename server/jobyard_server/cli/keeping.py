@@ -33,6 +33,10 @@ def check(url: str) -> None:
         report = look(database)
     if not report.revision:
         raise CommandError("there is no schema of Jobyard in it", "make it with: jobyard db upgrade")
+    if report.revision > report.newest:
+        raise CommandError(
+            f"the schema is at revision {report.revision}, and this program knows {report.newest}", "use a newer one"
+        )
     if report.revision != report.newest:
         raise CommandError(
             f"the schema is at revision {report.revision}, and this program works with {report.newest}",

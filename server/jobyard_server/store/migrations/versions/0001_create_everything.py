@@ -11,6 +11,7 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+oldest = "0001"
 
 TYPES: dict[str, Any] = {
     # Compared byte by byte, in every database alike.
