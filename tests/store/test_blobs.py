@@ -51,3 +51,29 @@ async def test_bytes_of_a_job_go_with_it(store):
     await store.run(lambda tx: tx.delete_job(job, by="ann"))
     assert await store.read.blob("sample/a") is None
     assert await store.read.blob("sample/b") == b"x"
+
+
+async def test_bytes_that_come_in_pieces_count_once_they_are_whole(store):
+    job = (await store.submit(new_job())).job
+    for pieces in (["lost"], ["a", "b"]):
+        await store.run(lambda tx, pieces=pieces: tx.append_blob("up/1", 0, [piece.encode() for piece in pieces]))
+    await store.run(lambda tx: tx.append_blob("up/1", 2, [b"c"]))
+    assert await store.read.blob("up/1") is None
+    assert await store.read.blob_size("up/1") is None
+    assert await store.run(lambda tx: tx.finish_blob("up/1", 3, "digest", job=job.number))
+    assert not await store.run(lambda tx: tx.finish_blob("up/1", 3, "digest"))
+    assert await store.read.blob("up/1") == b"abc"
+    assert await store.read.blob_size("up/1") == 3
+    assert [await store.read.blob_piece("up/1", number) for number in range(4)] == [b"a", b"b", b"c", None]
+    await store.run(lambda tx: tx.delete_job(tx.job(job.number, api=None, tenant=None), by="ann"))
+    assert await store.read.blob_piece("up/1", 0) is None
+
+
+async def test_what_never_came_whole_is_forgotten(store):
+    await store.run(lambda tx: tx.append_blob("up/1", 0, [b"a"]))
+    await store.run(lambda tx: tx.put_blob("whole", b"b"))
+    assert await store.forget_uploads(3600) == 0
+    assert await store.forget_uploads(0) == 1
+    assert await store.forget_uploads(0) == 0
+    assert await store.read.blob_piece("up/1", 0) is None
+    assert await store.read.blob("whole") == b"b"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.state import State
+from jobyard_server.store.following import follow
 from jobyard_server.store.lines import capped
 from jobyard_server.store.rows import after, time_limits
 
@@ -64,6 +65,7 @@ def end_all(unit: Unit, ledger: Ledger, ends: Sequence[End]) -> None:
     unit.sets.update("attempts", ("subjob", "number"), ENDED, ended)
     unit.sets.update("subjobs", ("id",), MOVED, moved)
     ledger.close()
+    follow(unit, ledger)
     # A place is free again where places are limited.
     unit.woken |= capped(unit, (one.lease.queue for one in ends))
 

@@ -169,6 +169,8 @@ class Ledger:
         self._unit = unit
         self._events: list[tuple[object, ...]] = []
         self.entries: dict[int, Entry] = {}
+        self.ended: list[int] = []
+        """Jobs that came to an end, in their order."""
 
     def load(self, numbers: Iterable[int]) -> None:
         """Read the hot part of jobs, in the order of their numbers."""
@@ -248,6 +250,7 @@ class Ledger:
         if state is State.RUNNING and entry.started_at is None:
             entry.started_at = now
         if state.terminal:
+            self.ended.append(entry.number)
             entry.finished_at = now
             entry.expires_at = self._unit.keep.until(entry.api, now, entry.expires_after)
         else:

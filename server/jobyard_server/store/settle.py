@@ -10,6 +10,7 @@ from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.ending import ENDED, MOVED, start_limit
+from jobyard_server.store.following import follow
 from jobyard_server.store.leases import Leases
 from jobyard_server.store.ledger import Ledger
 from jobyard_server.store.lines import capped
@@ -57,6 +58,7 @@ def settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
     unit.sets.update("attempts", ("subjob", "number"), ENDED, attempts)
     unit.sets.update("subjobs", ("id",), MOVED, subjobs)
     ledger.close()
+    follow(unit, ledger)
     # A place is free again where places are limited.
     unit.woken |= capped(unit, (lease.queue for lease in held if lease is not None))
     return answers
