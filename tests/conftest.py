@@ -55,6 +55,7 @@ COST = {
     "domain": "pure",
     "e2e": "process",
     "engine": "store",
+    "faults": "process",
     "observe": "pure",
     "outbound": "rpc",
     "rpc": "rpc",

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -91,16 +90,15 @@ async def check_nothing_lost(server: Server, told: Acknowledged) -> None:
 
 def check_rows(server: Server, told: Acknowledged) -> None:
     """No job without its subjobs, its first event and its key; the file is whole."""
-    with sqlite3.connect(server.database) as rows:
-        assert rows.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert rows.execute("SELECT count(*) FROM jobs").fetchone() == (len(told.jobs),)
-        torn = """
-            SELECT count(*) FROM jobs AS j WHERE
-                (SELECT count(*) FROM subjobs AS s WHERE s.job = j.number) <> j.n_pending
-                OR (SELECT count(*) FROM events AS e WHERE e.job = j.number) <> 1
-                OR (SELECT count(*) FROM request_keys AS k WHERE k.job = j.number) <> 1
-        """
-        assert rows.execute(torn).fetchone() == (0,)
+    assert server.whole()
+    assert server.rows("SELECT count(*) FROM jobs") == [(len(told.jobs),)]
+    torn = """
+        SELECT count(*) FROM jobs AS j WHERE
+            (SELECT count(*) FROM subjobs AS s WHERE s.job = j.number) <> j.n_pending
+            OR (SELECT count(*) FROM events AS e WHERE e.job = j.number) <> 1
+            OR (SELECT count(*) FROM request_keys AS k WHERE k.job = j.number) <> 1
+    """
+    assert server.rows(torn) == [(0,)]
 
 
 @pytest.mark.timeout(300)

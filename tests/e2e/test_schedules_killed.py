@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import sqlite3
 from collections import Counter
-from contextlib import closing
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -42,14 +40,12 @@ async def submit_schedules(server: Server, queue: str) -> None:
 
 def check(server: Server) -> int:
     """Every due time from the first to the last has one job, which the record of the due time names; how many."""
-    with closing(sqlite3.connect(server.database)) as connection:
-        made = connection.execute("SELECT parent, due_at, number FROM jobs WHERE parent IS NOT NULL").fetchall()
-        fires = connection.execute("SELECT job, due_at, child FROM fires WHERE fate = 'MADE'").fetchall()
-        others = connection.execute("SELECT fate, reason FROM fires WHERE fate <> 'MADE'").fetchall()
-        schedules = connection.execute("SELECT job, next_due, last_due FROM schedules").fetchall()
-        subjobs = connection.execute("SELECT job FROM subjobs").fetchall()
-        (whole,) = connection.execute("PRAGMA integrity_check").fetchone()
-    assert whole == "ok"
+    made = server.rows("SELECT parent, due_at, number FROM jobs WHERE parent IS NOT NULL")
+    fires = server.rows("SELECT job, due_at, child FROM fires WHERE fate = 'MADE'")
+    others = server.rows("SELECT fate, reason FROM fires WHERE fate <> 'MADE'")
+    schedules = server.rows("SELECT job, next_due, last_due FROM schedules")
+    subjobs = server.rows("SELECT job FROM subjobs")
+    assert server.whole()
     assert others == []
     assert sorted(made) == sorted(fires)
     assert set(Counter((parent, due) for parent, due, _ in made).values()) == {1}

@@ -44,7 +44,7 @@ def test_the_database_is_gone_for_a_while(tmp_path):
         job = jobs.SubmitJob(job_submit_pb2.SubmitJobRequest(queue="nobody")).job
         assert (ready(server)[0], told()) == (200, {SERVING})
         # Somebody else keeps the file to himself: longer than a writer waits for its turn.
-        with closing(sqlite3.connect(server.database, isolation_level=None)) as other:
+        with closing(sqlite3.connect(server.database.removeprefix("sqlite:///"), isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             _, text = until(lambda: (found := ready(server))[0] == 503 and found)
             assert "store: unreachable" in text

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.databases import new_database, rows_of
+
 JOBYARD = str(Path(sys.executable).with_name("jobyard"))
 READY_SECONDS = 30.0
 
@@ -97,20 +99,33 @@ class Program:
 
 
 class Server(Program):
-    """A server on a database file in `folder`, on ports of its own that stay the same over restarts."""
+    """A server on a database of its own, on ports of its own that stay the same over restarts.
 
-    def __init__(self, folder: Path, *arguments: str, name: str = "server", **settings: str) -> None:
+    The database is a file in `folder`, or what `database` names: a replica shares the one of another server.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, name: str = "server", database: str | None = None, **settings: str
+    ) -> None:
         self.folder = folder
-        self.database = folder / "jobyard.db"
+        self.database = database or new_database(folder / "jobyard.db")
         self.grpc = f"127.0.0.1:{free_port()}"
         self.rest = f"127.0.0.1:{free_port()}"
-        serve = ("serve", "--database", f"sqlite:///{self.database}", "--grpc", self.grpc, "--rest", self.rest)
+        serve = ("serve", "--database", self.database, "--grpc", self.grpc, "--rest", self.rest)
         super().__init__(folder, name, *serve, *arguments, **settings)
 
     @property
     def url(self) -> str:
         """Where REST is served."""
         return f"http://{self.rest}"
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What a query finds in the database."""
+        return rows_of(self.database, sql)
+
+    def whole(self) -> bool:
+        """Whether the database finds nothing wrong with itself."""
+        return not self.database.startswith("sqlite") or self.rows("PRAGMA integrity_check") == [("ok",)]
 
     def start(self) -> Self:
         """Start it and return when it is ready."""

@@ -20,10 +20,11 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _KNOWN: Final = "SELECT value FROM meta WHERE name = ?"
 _KEEP: Final = "INSERT INTO meta(name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _SHIFTS: Final = (
-    "UPDATE sessions SET seen_at = seen_at + ?1, expires_at = expires_at + ?1",
-    f"UPDATE subjobs SET limit_at = limit_at + ?1 WHERE {LIMITED}",  # noqa: S608 - our own names
-    f"UPDATE subjobs SET silence_at = silence_at + ?1 WHERE {HEARD}",  # noqa: S608
-    f"UPDATE subjobs SET total_at = total_at + ?1 WHERE {LIMITED_IN_ALL}",  # noqa: S608
+    "UPDATE sessions SET seen_at = seen_at + ?",
+    "UPDATE sessions SET expires_at = expires_at + ?",
+    f"UPDATE subjobs SET limit_at = limit_at + ? WHERE {LIMITED}",  # noqa: S608 - our own names
+    f"UPDATE subjobs SET silence_at = silence_at + ? WHERE {HEARD}",  # noqa: S608
+    f"UPDATE subjobs SET total_at = total_at + ? WHERE {LIMITED_IN_ALL}",  # noqa: S608
 )
 
 

@@ -203,7 +203,7 @@ class Writer:
             make_timetables(unit)
             unit.write_events()
             desk.commit()
-        except AGAIN:
+        except (*AGAIN, *TOO_LONG):
             desk.rollback()
             if tries == 1:
                 raise

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,10 +135,7 @@ class Yard:
 
     def _idle(self) -> None:
         """Nothing is owed any more."""
-        with closing(sqlite3.connect(self.server.database)) as database:
-            ((owed,),) = database.execute(
-                "SELECT count(*) FROM deliveries WHERE state IN ('WAITING', 'READY', 'SENDING')"
-            ).fetchall()
+        ((owed,),) = self.server.rows("SELECT count(*) FROM deliveries WHERE state IN ('WAITING', 'READY', 'SENDING')")
         assert owed == 0, owed
 
     def restart(self, **settings: str) -> None:

@@ -68,7 +68,7 @@ class Field:
         self.worker.start()
         planter = Path(__file__).with_name("planter.py")
         self.planter = subprocess.Popen(
-            [sys.executable, str(planter), f"sqlite:///{self.server.database}"],
+            [sys.executable, str(planter), self.server.database],
             env=environment(**self.clock.settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
