@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,39 +13,16 @@ from nats.js import JetStreamContext
 from jobyard_server.domain.delivery import MessageCall, Problem
 from jobyard_server.outbound.brokers.nats import Nats
 from jobyard_server.result_settings import BrokerSettings
-from support.running import free_port
+from support.places import Broker
 
 pytestmark = pytest.mark.timeout(60)
 EVENT = {"specversion": "1.0", "type": "test", "source": "dmi.j", "destination": "results.one"}
 
 
-class Broker:
-    """A real broker on a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"nats://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = shutil.which("nats-server", path=str(Path(sys.executable).parent))
-        assert program is not None
-        arguments = [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder)]
-        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    found = Broker(tmp_path)
-    found.start()
-    yield found
-    found.stop()
+    with Broker(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

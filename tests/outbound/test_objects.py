@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 from pydantic import SecretStr, ValidationError
 
@@ -14,6 +13,7 @@ from jobyard_server.domain.delivery import ObjectCall, Problem
 from jobyard_server.domain.reason import Reason, Refused
 from jobyard_server.outbound.objects import Objects
 from jobyard_server.result_settings import BrokerSettings, ObjectSettings
+from support.places import s3_with
 
 KEYS = {"access_key_id": "jobyard", "secret_access_key": SecretStr("hidden")}
 LARGE = b"0123456789abcdef" * (1024 * 1024)
@@ -22,23 +22,8 @@ LARGE = b"0123456789abcdef" * (1024 * 1024)
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-async def bucket(s3: str) -> str:
-    """A bucket that is there."""
-    import boto3  # noqa: PLC0415 - its session is slow to make, and only these tests need one
-
-    client = boto3.client(
-        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    client.create_bucket(Bucket="results")
-    return "results"
+    with s3_with("results") as url:
+        yield url
 
 
 def pieces(data: bytes, size: int = 300_000):
@@ -67,7 +52,8 @@ async def check(objects: Objects, bucket: str) -> None:
 
 
 @pytest.mark.timeout(60)
-async def test_s3(s3: str, bucket: str) -> None:
+async def test_s3(s3: str) -> None:
+    bucket = "results"
     settings = ObjectSettings(buckets=frozenset({bucket}), endpoint=s3, region="us-east-1", **KEYS)
     objects = Objects(settings)
     assert objects.serves(bucket)

@@ -73,7 +73,10 @@ class Yard:
         try:
             connection.request(method, target, sent, said)
             found = connection.getresponse()
-            return Answer(found.status, {name.lower(): value for name, value in found.getheaders()}, found.read())
+            names = {name.lower() for name, _ in found.getheaders()}
+            return Answer(
+                found.status, {name: ", ".join(found.headers.get_all(name, ())) for name in names}, found.read()
+            )
         finally:
             connection.close()
 

@@ -101,7 +101,7 @@ async def _message(options: Options, read: Reader, job: Job, subjob: Subjob, des
     attributes = {
         "specversion": "1.0",
         "type": EVENT,
-        "source": f"dmi.{said['data_job']}",
+        "source": f"dmi.{quote(said['data_job'], safe='')}",
         "dataschema": f"urn:cps:{EVENT}:1.0.0",
         "datacontenttype": "application/json",
         "correlationid": said["data_job"],
