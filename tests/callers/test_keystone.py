@@ -1,10 +1,7 @@
 """Tokens of Keystone: whose they are, how often it is asked, and what happens while it is away."""
 
 import asyncio
-import json
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,6 +14,7 @@ from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refused
 from jobyard_server.main import build
 from jobyard_server.settings import SettingsError, load
+from support.simulated_keystone import simulation
 
 ROLES = Roles({"member": frozenset({"use"}), "qinling-admin": frozenset({"use", "see"})}, frozenset({"use", "see"}))
 NOW = datetime(2026, 5, 1, tzinfo=UTC).timestamp()
@@ -151,54 +149,17 @@ async def test_no_more_is_remembered_or_asked_than_said(world, verifier, monkeyp
     assert "good" not in repr(verifier._remembered), "only digests are kept"
 
 
-class Simulated(BaseHTTPRequestHandler):
-    """As much of Keystone's third version as the question needs."""
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status, body, **headers):
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_POST(self):
-        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        password = said["auth"]["identity"].get("password", {}).get("user", {}).get("password")
-        if password != PASSWORD:
-            self.answer(401, {"error": {"message": "no", "code": 401}})
-            return
-        token = {**GOOD, "expires_at": "2099-01-01T00:00:00Z", "methods": ["password"], "catalog": []}
-        self.answer(201, {"token": token}, X_Subject_Token="service")
-
-    def do_GET(self):
-        token = self.headers.get("X-Subject-Token")
-        if token is None:
-            where = f"http://localhost:{self.server.server_port}/v3/"
-            version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": where}]}
-            self.answer(200, {"version": version})
-        elif self.headers.get("X-Auth-Token") != "service":
-            self.answer(401, {})
-        else:
-            self.answer(*self.server.answers.get(token, (404, {})))
-
-
 @pytest.fixture(scope="module")
 def simulated():
-    with ThreadingHTTPServer(("localhost", 0), Simulated) as server:
-        server.answers = {
-            "good": (200, {"token": GOOD}),
-            "down": (500, {}),
-            "odd": (200, ["no token"]),
-            "odder": (200, {"token": 7}),
-            "moved": (302, {}),
-        }
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}/v3"
-        server.shutdown()
+    answers = {
+        "good": (200, {"token": GOOD}),
+        "down": (500, {}),
+        "odd": (200, ["no token"]),
+        "odder": (200, {"token": 7}),
+        "moved": (302, {}),
+    }
+    with simulation(PASSWORD, answers) as url:
+        yield url
 
 
 def test_the_question_is_asked_as_the_service_user(simulated):
