@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jobyard_server.apis.viya import names
 from jobyard_server.apis.viya.filtering import read as read_filter
-from jobyard_server.apis.viya.heartbeats import last_beat
+from jobyard_server.apis.viya.heartbeats import last_beats
 from jobyard_server.apis.viya.mapping import Sight
 from jobyard_server.apis.viya.members import Table
 from jobyard_server.apis.viya.pages import Window
@@ -48,14 +48,15 @@ def there(where: Expression | None, now: Micros) -> Expression:
 
 async def sights(read: Reader, jobs: Sequence[Job]) -> list[Sight]:
     """What has to be known of jobs beside their rows, in their order."""
-    numbers = [job.number for job in jobs]
-    subjobs = await read.first_subjobs(numbers)
-    heard = await read.heard([job.number for job in jobs if not job.terminal])
+    subjobs = await read.first_subjobs([job.number for job in jobs])
+    going = [job for job in jobs if not job.terminal]
+    heard = await read.heard([job.number for job in going])
+    beats = await last_beats(read, going)
     now = await read.now()
     return [
         Sight(
             subjob=subjobs.get(job.number),
-            beat_at=None if job.terminal else await last_beat(read, job),
+            beat_at=beats.get(job.uid),
             heard_at=heard.get(job.number),
             now=now,
         )

@@ -7,6 +7,7 @@ job was heard of meanwhile, ends it if not, and else owes itself again. What a w
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from jobyard_server.apis.viya import names
@@ -59,10 +60,16 @@ def ended(tx: Tx, job: Job) -> None:
     tx.delete_record(job.api, job.tenant, names.HEARTBEAT, job.uid)
 
 
-async def last_beat(read: Reader, job: Job) -> Micros | None:
-    """When a job was last heard of over REST."""
-    record = await read.record(job.api, job.tenant, names.HEARTBEAT, job.uid)
-    return None if record is None else int(record.body)
+async def last_beats(read: Reader, jobs: Iterable[Job]) -> Mapping[str, Micros]:
+    """When jobs were last heard of over REST, by uid; those that never were are left out."""
+    by_tenant: dict[str, list[str]] = {}
+    for job in jobs:
+        by_tenant.setdefault(job.tenant, []).append(job.uid)
+    found: dict[str, Micros] = {}
+    for tenant, uids in by_tenant.items():
+        bodies = await read.record_bodies(names.API, tenant, names.HEARTBEAT, uids)
+        found.update((uid, int(body)) for uid, body in bodies.items())
+    return found
 
 
 def last_beat_locked(tx: Tx, job: Job) -> Micros | None:
