@@ -69,7 +69,8 @@ class JobServiceServicer:
     """
 
     def CreateJob(self, request, context):
-        """Creates a job, which is running at once. It is on disk when the answer leaves.
+        """Creates a job, which is running at once. It is on disk when the answer leaves. Where a path names the job this is
+        refused: the server makes identifiers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,14 +91,15 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateJob(self, request, context):
-        """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed.
+        """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed. Without an
+        identifier in the path this is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJob(self, request, context):
-        """Removes a job, whatever its status. Its executions stay.
+        """Removes a job, whatever its status. Its executions stay. Without an identifier in the path this is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

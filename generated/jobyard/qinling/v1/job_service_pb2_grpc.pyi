@@ -36,15 +36,19 @@ class JobServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     CreateJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.CreateJobRequest, _job_calls_pb2.CreateJobResponse]
-    """Creates a job, which is running at once. It is on disk when the answer leaves."""
+    """Creates a job, which is running at once. It is on disk when the answer leaves. Where a path names the job this is
+    refused: the server makes identifiers.
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.ListJobsRequest, _job_calls_pb2.ListJobsResponse]
     """Returns the jobs of the caller's project, the oldest first."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.GetJobRequest, _job_calls_pb2.GetJobResponse]
     """Returns a job."""
     UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.UpdateJobRequest, _job_calls_pb2.UpdateJobResponse]
-    """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
+    """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed. Without an
+    identifier in the path this is refused.
+    """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_calls_pb2.DeleteJobRequest, _job_calls_pb2.DeleteJobResponse]
-    """Removes a job, whatever its status. Its executions stay."""
+    """Removes a job, whatever its status. Its executions stay. Without an identifier in the path this is refused."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -54,15 +58,19 @@ class JobServiceAsyncStub(JobServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.CreateJobRequest, _job_calls_pb2.CreateJobResponse]  # type: ignore[assignment]
-    """Creates a job, which is running at once. It is on disk when the answer leaves."""
+    """Creates a job, which is running at once. It is on disk when the answer leaves. Where a path names the job this is
+    refused: the server makes identifiers.
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.ListJobsRequest, _job_calls_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns the jobs of the caller's project, the oldest first."""
     GetJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.GetJobRequest, _job_calls_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job."""
     UpdateJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.UpdateJobRequest, _job_calls_pb2.UpdateJobResponse]  # type: ignore[assignment]
-    """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
+    """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed. Without an
+    identifier in the path this is refused.
+    """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_calls_pb2.DeleteJobRequest, _job_calls_pb2.DeleteJobResponse]  # type: ignore[assignment]
-    """Removes a job, whatever its status. Its executions stay."""
+    """Removes a job, whatever its status. Its executions stay. Without an identifier in the path this is refused."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """JobService keeps cron jobs over functions. What was executed for a job is found with ExecutionService, by the
@@ -75,7 +83,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_calls_pb2.CreateJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_calls_pb2.CreateJobResponse, _abc.Awaitable[_job_calls_pb2.CreateJobResponse]]:
-        """Creates a job, which is running at once. It is on disk when the answer leaves."""
+        """Creates a job, which is running at once. It is on disk when the answer leaves. Where a path names the job this is
+        refused: the server makes identifiers.
+        """
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -99,7 +109,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_calls_pb2.UpdateJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_calls_pb2.UpdateJobResponse, _abc.Awaitable[_job_calls_pb2.UpdateJobResponse]]:
-        """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed."""
+        """Changes a job: what is null or absent stays as it is. A job that is done or cancelled cannot be changed. Without an
+        identifier in the path this is refused.
+        """
 
     @_abc_1.abstractmethod
     def DeleteJob(
@@ -107,6 +119,6 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_calls_pb2.DeleteJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_calls_pb2.DeleteJobResponse, _abc.Awaitable[_job_calls_pb2.DeleteJobResponse]]:
-        """Removes a job, whatever its status. Its executions stay."""
+        """Removes a job, whatever its status. Its executions stay. Without an identifier in the path this is refused."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
