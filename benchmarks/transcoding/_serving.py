@@ -52,7 +52,7 @@ class Handlers:
 
     async def unary(self, call: Call, decode: Decode) -> tuple[Message, ResponseMetadata]:
         """Be the backend of the transcoder."""
-        return self.answer(call.method, decode()), NO_METADATA
+        return self.answer(call.method, await decode()), NO_METADATA
 
     def stream(self, call: Call, decode: Decode) -> AsyncIterator[Message]:
         """Stream nothing: the service has no streams."""

@@ -356,7 +356,7 @@ def _application(settings: Settings, rpc: Rpc, edge: Edge, own: Pages) -> Applic
     files = [file for api in APIS for file in api.files]
     transcoder = Transcoder(services, rpc.backend, declared, files=files, budget=edge.budget)
     application = with_pages(transcoder, {**own, **docs.pages()})
-    return application if settings.guarded else for_own_machine(application)
+    return application if settings.guarded else for_own_machine(application, transcoder.forbid)
 
 
 def _periods(settings: Settings) -> Periods:

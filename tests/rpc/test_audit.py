@@ -56,13 +56,13 @@ async def call(rpc, path, shown, request=None):
     metadata = (("x-request-id", name), *((("authorization", f"Bearer {shown}"),) if shown else ()))
     sent = Call(path, metadata, None, "ipv4:10.0.0.9:1")
 
-    def decode():
+    async def decode():
         if request is None:
             raise RequestRefused("BODY_MALFORMED", "no message")
         return request
 
     async def each():
-        yield decode()
+        yield await decode()
 
     try:
         if method.client_streaming:

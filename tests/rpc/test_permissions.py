@@ -87,7 +87,7 @@ async def over_grpc(channel, path, method, metadata):
 
 
 async def in_process(backend, path, method, metadata):
-    def decode():
+    async def decode():
         raise RequestRefused("BODY_MALFORMED", "no message")
 
     call = Call(path, metadata, None, "ipv4:127.0.0.1:1")

@@ -171,7 +171,7 @@ def test_what_is_declared_has_to_be_offered():
 async def test_what_the_transcoder_refuses_passes_through_untouched(rpc):
     refusal = RequestRefused("FIELD_UNKNOWN", "no such field")
 
-    def decode():
+    async def decode():
         raise refusal
 
     call = Call(SAY, tuple(SAYER.items()), None, "ipv4:127.0.0.1:1")

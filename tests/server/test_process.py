@@ -177,6 +177,22 @@ def test_an_open_server_answers_its_own_machine_only(server, headers, status):
     assert get(server, "/jobyard/v1/jobs", **headers)[0] == status
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/jobyard/v1/jobs", lambda body: body["error"]["message"]),
+        ("/ghibli-rest/v2/job-manager/jobs", lambda body: body["error"]["message"]),
+        ("/v1/jobs", lambda body: body["faultstring"]),
+        ("/data-consumer/v1/info-jobs", lambda body: body["error"]),
+        ("/jobExecution/jobs", lambda body: body["message"]),
+        ("/nowhere", lambda body: body["message"]),
+    ],
+)
+def test_strangers_are_told_in_the_form_of_each_api(server, path, told):
+    status, _, body = get(server, path, Host="rebound.example.com")
+    assert (status, "no authentication" in told(json.loads(body))) == (403, True)
+
+
 # --- callers -----------------------------------------------------------------------------------------------------
 
 

@@ -81,17 +81,21 @@ class InProcessDoor:
         call = Call(f"/{probing.SERVICE}/{method}", given, deadline, "ipv4:127.0.0.1:1")
         responses: list[Any] = []
         trailing: Mapping[str, Any] = {}
+
+        async def decode() -> Message:
+            return request
+
         try:
             match method:
                 case "Count":
-                    await _take(self._backend.stream(call, lambda: request), responses)
+                    await _take(self._backend.stream(call, decode), responses)
                 case "Chat":
                     await _take(self._backend.duplex(call, iter_of(request)), responses)
                 case "Collect":
                     response, said = await self._backend.client_stream(call, iter_of(request))
                     responses.append(response)
                 case _:
-                    response, said = await self._backend.unary(call, lambda: request)
+                    response, said = await self._backend.unary(call, decode)
                     responses.append(response)
                     trailing = dict(said.trailing)
         except RpcFailure as failure:

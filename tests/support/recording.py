@@ -32,7 +32,7 @@ class Recording:
 
     async def unary(self, call: Call, decode: Decode) -> tuple[Message, ResponseMetadata]:
         self._admit(call)
-        request = decode()
+        request = await decode()
         self.requests.append(request)
         try:
             response = self._handler(call)(request)
@@ -43,7 +43,7 @@ class Recording:
 
     async def stream(self, call: Call, decode: Decode) -> AsyncIterator[Message]:
         self._admit(call)
-        request = decode()
+        request = await decode()
         self.requests.append(request)
         try:
             async for response in self._handler(call)(request):

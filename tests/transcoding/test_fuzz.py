@@ -43,11 +43,11 @@ class Agreeable:
     """Decodes every request and answers with an empty message."""
 
     async def unary(self, call, decode):
-        decode()
+        await decode()
         return RESPONSES[call.method](), NO_METADATA
 
     async def stream(self, call, decode):
-        decode()
+        await decode()
         yield RESPONSES[call.method]()
 
     async def client_stream(self, call, requests):

@@ -148,6 +148,20 @@ async def test_exact_bytes_that_break_off_break_the_connection(base: str, sessio
             await answer.read()
 
 
+async def test_no_body_is_read_of_a_caller_who_is_not_let_in(base: str, backend: Recording) -> None:
+    backend.refuse = failure(16, "who are you?")
+    host, port = base.removeprefix("http://").split(":")
+    for length in (100_000, 4_000_000_000):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = "POST /v1/shelves/1/books/a:seal HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        await writer.wait_closed()
+    assert backend.requests == []
+
+
 async def test_talking_both_ways(base: str, session, backend: Recording) -> None:
     backend.handlers["Chat"] = lambda request: make("rules.Book", name=request.name.upper())
     heard = asyncio.Event()

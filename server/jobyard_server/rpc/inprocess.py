@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -15,8 +15,12 @@ from jobyard_server.rpc.edge import Edge, checked
 from jobyard_server.rpc.methods import Method
 from jobyard_server.rpc.recording import Recording
 from jobyard_server.transcoding.backend import Call, Decode, RequestRefused, ResponseMetadata, RpcFailure
+from jobyard_server.transcoding.disconnects import ClientGone
 
 DOOR: Final = "rest"
+
+Source = Decode | AsyncIterator[Message]
+"""What the handler is called with comes from: one message that is to be decoded, or all that the caller sends."""
 
 
 class InProcessBackend:
@@ -30,26 +34,26 @@ class InProcessBackend:
 
     async def unary(self, call: Call, decode: Decode) -> tuple[Message, ResponseMetadata]:
         """Answer one request with one response."""
-        return await self._one(call, lambda: checked(decode()))
+        return await self._one(call, decode)
 
     async def client_stream(self, call: Call, requests: AsyncIterator[Message]) -> tuple[Message, ResponseMetadata]:
         """Answer a stream of requests with one response."""
-        return await self._one(call, lambda: _each(requests))
+        return await self._one(call, requests)
 
     def stream(self, call: Call, decode: Decode) -> AsyncGenerator[Message, None]:
         """Answer one request with a stream."""
-        return self._many(call, lambda: checked(decode()))
+        return self._many(call, decode)
 
     def duplex(self, call: Call, requests: AsyncIterator[Message]) -> AsyncGenerator[Message, None]:
         """Answer a stream of requests with a stream of responses."""
-        return self._many(call, lambda: _each(requests))
+        return self._many(call, requests)
 
-    async def _one(self, call: Call, take: Callable[[], Any]) -> tuple[Message, ResponseMetadata]:
+    async def _one(self, call: Call, source: Source) -> tuple[Message, ResponseMetadata]:
         context = InProcessContext(call)
         passing = self._open(call)
         try:
             await passing.admit()
-            request = take()
+            request = checked(await source()) if callable(source) else _each(source)
             async with passing.unary_limit():
                 response = await self._unary[call.method](request, context)
             _settle(response, context)
@@ -60,12 +64,13 @@ class InProcessBackend:
         passing.succeeded()
         return response, context.said()
 
-    async def _many(self, call: Call, take: Callable[[], Any]) -> AsyncGenerator[Message, None]:
+    async def _many(self, call: Call, source: Source) -> AsyncGenerator[Message, None]:
         context = InProcessContext(call)
         passing = self._open(call)
         try:
             await passing.admit()
-            responses = self._streaming[call.method](take(), context)
+            request = checked(await source()) if callable(source) else _each(source)
+            responses = self._streaming[call.method](request, context)
             async with aclosing(_timed(passing, responses)) as timed:
                 async for response in timed:
                     yield response
@@ -118,6 +123,8 @@ def _told(passing: EdgeCall, problem: BaseException) -> BaseException:
     """End the call, and say how in the words of the transcoder."""
     if isinstance(problem, Aborted):
         passing.ended_otherwise(code_pb2.Code.Name(problem.code))
+    elif isinstance(problem, ClientGone):
+        passing.ended_otherwise("CANCELLED")
     elif isinstance(problem, RequestRefused):
         passing.ended_otherwise("INVALID_ARGUMENT", problem.reason)
     elif (failure := passing.failed(problem)) is not None:

@@ -12,7 +12,7 @@ from jobyard_server.transcoding.backend import Backend, Call, RequestRefused, Re
 from jobyard_server.transcoding.budget import Budget
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
-from jobyard_server.transcoding.failures import of_refusal
+from jobyard_server.transcoding.failures import forbidden, of_refusal
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.plan import Plan, compile_plan
 from jobyard_server.transcoding.printing import Exchange
@@ -79,6 +79,11 @@ class Transcoder:
         else:
             await self._fallback(scope, receive, send)
 
+    async def forbid(self, scope: Scope, send: Send, why: str) -> None:
+        """Tell a client that it may not ask at all, in the form of the face that it asked; its body is not read."""
+        request = Request(scope, self._settings.public_url)
+        await self._sender.reply(self._errors_at(request).reply(forbidden(why), request.scene()), request, send)
+
     async def _serve(self, request: Request, found: Found[Operation], receive: Receive, send: Send) -> None:
         """Serve a request that found its method, whatever comes of it."""
         operation = found.routes[0].target
@@ -125,8 +130,7 @@ class Transcoder:
             items = requests(visit, presence, self._limits.line_bytes)
             message, said = await self._backend.client_stream(visit.call, items)
         else:
-            content = await visit.content(presence)
-            message, said = await self._backend.unary(visit.call, visit.decoder(content))
+            message, said = await self._backend.unary(visit.call, visit.decoder(presence))
         headers = visit.request.headers
         reply = operation.answers.reply(message, visit.exchange, visit.offer, headers, safe=operation.safe)
         reply.headers += operation.headers
@@ -140,8 +144,7 @@ class Transcoder:
             items = requests(visit, presence, self._limits.line_bytes)
             await responses.run(self._backend.duplex(visit.call, items))
             return
-        content = await visit.content(presence)
-        await responses.run(self._backend.stream(visit.call, visit.decoder(content)))
+        await responses.run(self._backend.stream(visit.call, visit.decoder(presence)))
 
     def _missed(self, request: Request, missed: Missed) -> Reply:
         """Answer a request that has no route: OPTIONS, a wrong verb, or an unknown path."""

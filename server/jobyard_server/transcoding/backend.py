@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -88,8 +88,11 @@ class RequestRefused(Exception):  # noqa: N818 - the request is at fault, not th
         """Further words for the text templates of a face."""
 
 
-Decode = Callable[[], Message]
-"""Makes the request message; raises RequestRefused. Called once, after the caller was admitted."""
+Decode = Callable[[], Awaitable[Message]]
+"""Reads the body and makes the request message; raises RequestRefused, and ClientGone when there is nobody any more.
+
+Called once, after the caller was admitted: of a caller who is not, no body is read.
+"""
 
 
 class Backend(Protocol):

@@ -117,6 +117,13 @@ INTERNAL = Failure(
 """What a client learns of a bug."""
 
 
+def forbidden(message: str) -> Failure:
+    """Refuse a client before it is known what it asks for."""
+    return Failure(
+        code=code_pb2.PERMISSION_DENIED, status=403, reason="", title=phrase(403), message=message, layer=True
+    )
+
+
 def phrase(status: int) -> str:
     """Give the phrase of a status: Not Found."""
     try:

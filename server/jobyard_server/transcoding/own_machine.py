@@ -7,31 +7,29 @@ the name they asked for (a rebound DNS name), by the origin they come from, or b
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-import orjson
-
-from jobyard_server.transcoding.pages import JSON, Application, Receive, Scope, Send
-from jobyard_server.transcoding.reply import content_type, header
+from jobyard_server.transcoding.pages import Application, Receive, Scope, Send
 
 _NEAR: Final = frozenset({b"same-origin", b"same-site", b"none"})
 
 
-def for_own_machine(application: Application) -> Application:
+Refuse = Callable[[Scope, Send, str], Awaitable[None]]
+"""Tells a client why it may not ask, in the form that errors have where it asked."""
+
+
+def for_own_machine(application: Application, refuse: Refuse) -> Application:
     """Refuse requests that a page from elsewhere has sent."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        problem = _problem(scope["headers"]) if scope["type"] in {"http", "websocket"} else None
+        problem = _problem(scope["headers"]) if scope["type"] == "http" else None
         if problem is None:
             await application(scope, receive, send)
-            return
-        body = orjson.dumps({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": problem}})
-        headers = [content_type(JSON), header("Content-Length", str(len(body)))]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        else:
+            await refuse(scope, send, problem)
 
     return serve
 

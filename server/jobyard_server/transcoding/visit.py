@@ -31,11 +31,15 @@ class Visit:
     exchange: Exchange
     call: Call
 
-    def decoder(self, content: Content) -> Decode:
-        """Make what binds the request, once the caller is admitted."""
+    def decoder(self, presence: Presence) -> Decode:
+        """Make what reads the body and binds the request, once the caller is admitted."""
 
-        def decode() -> Message:
+        async def decode() -> Message:
             request = self.request
+            content = NO_CONTENT
+            if request.verb not in _BODILESS and may_have_body(request.headers):
+                content = await self._content(presence)
+            presence.body_over = True
             message = self.operation.binder.bind(self.segments, request.query, request.headers, content)
             self.finish(message)
             return message
@@ -51,18 +55,14 @@ class Visit:
                 setter(message)
         self.exchange.request = message
 
-    async def content(self, presence: Presence) -> Content:
+    async def _content(self, presence: Presence) -> Content:
         """Read the body; raises RequestRefused and ClientGone."""
-        request, intake = self.request, self.operation.intake
-        content = NO_CONTENT
-        if request.verb not in _BODILESS and may_have_body(request.headers):
-            if not intake.takes:
-                await self._drain(presence)
-            else:
-                form, media_type = self.form()
-                content = Content(await read(presence, request.headers, intake.most), form, media_type)
-        presence.body_over = True
-        return content
+        intake = self.operation.intake
+        if not intake.takes:
+            await self._drain(presence)
+            return NO_CONTENT
+        form, media_type = self.form()
+        return Content(await read(presence, self.request.headers, intake.most), form, media_type)
 
     def form(self) -> tuple[Form, str]:
         """Say how the body is read; raises RequestRefused for a media type that the method cannot read."""
