@@ -202,3 +202,13 @@ def test_functions_are_packages(yard, code, words):
     changed = yard.form("PUT", f"/v1/functions/{function}", {"code": '{"source": "swift"}'})
     assert (changed.status, changed.fault) == (400, "The function code type can not be changed.")
     assert yard.form("PUT", f"/v1/functions/{NOBODY}", {"code": '{"source": "swift"}'}).status == 404
+
+
+def test_updates_of_nothing_leave_everything_as_it_is(yard):
+    function = yard.function()
+    alias = yard.ok("POST", "/v1/aliases", {"name": "still", "function_id": function["id"]})
+    webhook = yard.ok("POST", "/v1/webhooks", {"function_id": function["id"]})
+    assert yard.ok("PUT", "/v1/aliases/still", {"function_version": 0}) == alias
+    assert yard.ok("PUT", f"/v1/webhooks/{webhook['id']}", {"description": None}) == webhook
+    assert yard.form("PUT", f"/v1/functions/{function['id']}", {"timeout": "5"}).json == function
+    assert yard.ok("PUT", "/v1/aliases/still", {"description": "d"})["updated_at"] is not None

@@ -70,8 +70,8 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
         call = scope.current_call()
         if request.HasField("function_id"):
             names.read_uuid(request.function_id)
-        before = AliasSpec.of((await find_alias(self._store.read, call.tenant, request.name)).body)
-        spec = before
+        found = await find_alias(self._store.read, call.tenant, request.name)
+        spec = before = AliasSpec.of(found.body)
         if request.HasField("function_id"):
             spec = dataclasses.replace(spec, function_id=request.function_id)
         if request.HasField("function_version"):
@@ -84,6 +84,8 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
         def update(tx: Tx) -> Record:
             if tx.record(names.API, call.tenant, names.ALIAS, request.name) is None:
                 raise refusals.alias_unknown(request.name)
+            if spec == before:
+                return found
             return tx.put_record(names.API, call.tenant, names.ALIAS, request.name, spec.text(), by=call.user)
 
         record = await self._store.run(update)

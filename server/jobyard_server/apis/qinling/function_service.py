@@ -121,11 +121,14 @@ class FunctionService(function_service_pb2_grpc.FunctionServiceServicer):
 
         def update(tx: Tx) -> Definition:
             definition = registry.locked_function(tx, call.tenant, request.id)
-            spec = dataclasses.replace(FunctionSpec.of(definition.spec), **said)
+            before = FunctionSpec.of(definition.spec)
+            spec = dataclasses.replace(before, **said)
             if package is not None:
                 token = registry.keep_package(tx, self._store.signer, call.tenant, request.id, 0, package)
                 code = {"source": "package", "md5sum": package.md5sum}
                 spec = dataclasses.replace(spec, package=token, sha256=package.sha256, code=code)
+            if spec == before:
+                return definition
             return registry.put_function(tx, definition, spec, definition.queue, call.user)
 
         definition = await self._store.run(update)

@@ -69,7 +69,8 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         call, id_ = scope.current_call(), names.path_id(request.id)
         if request.HasField("function_id"):
             names.read_uuid(request.function_id)
-        spec = AliasSpec.of((await self._find(call.tenant, id_)).body)
+        found = await self._find(call.tenant, id_)
+        spec = before = AliasSpec.of(found.body)
         if request.HasField("description"):
             spec = dataclasses.replace(spec, description=request.description)
         if request.function_alias or request.HasField("function_id") or request.HasField("function_version"):
@@ -80,6 +81,8 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         def update(tx: Tx) -> Record:
             if tx.record(names.API, call.tenant, names.WEBHOOK, id_) is None:
                 raise refusals.webhook_unknown(id_)
+            if spec == before:
+                return found
             return tx.put_record(names.API, call.tenant, names.WEBHOOK, id_, spec.text(), by=call.user)
 
         record = await self._store.run(update)
