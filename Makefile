@@ -47,6 +47,15 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
 	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile $(TESTS)
 
+.PHONY: test-postgresql
+test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
+	POSTGRES_BIN=$$(scripts/find_postgres.sh) DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
+		--numprocesses=logical --dist=loadfile tests/store tests/engine tests/faults tests/apis tests/e2e
+
+.PHONY: fault
+fault: setup ## Crash, cut and cross PostgreSQL for minutes; `make test` does it for seconds
+	LONG=1 $(BIN)/python -m pytest --timeout 600 tests/faults
+
 .PHONY: frozen
 frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime
 	FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/apis/qinling/frozen tests/e2e/frozen
