@@ -207,3 +207,17 @@ async def test_a_closed_client_calls_nobody():
     closed = HttpClient(AddressPolicy(LOOPBACK), TokenFile(None))
     assert isinstance(await post(closed, "http://127.0.0.1:1/"), Answer)
     assert (await post(closed, "http://127.0.0.1:1/")).problem is Problem.BROKEN
+
+
+async def test_a_large_body_is_sent_piece_by_piece(client):
+    async def pieces():
+        for number in range(3):
+            yield bytes([65 + number]) * 100_000
+
+    async with listening() as peer:
+        headers = {"Content-Length": "300000", "Content-Type": "text/plain"}
+        call = HttpCall("POST", peer.url, headers=headers, pieces=pieces)
+        assert (await client.call(call, "uid", 10)).status == 204
+        (heard,) = peer.requests
+        assert heard.body == b"A" * 100_000 + b"B" * 100_000 + b"C" * 100_000
+        assert "transfer-encoding" not in heard.headers

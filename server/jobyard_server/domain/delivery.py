@@ -126,6 +126,9 @@ class HttpCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     """Taken for JSON where no header says otherwise."""
+    pieces: Callable[[], AsyncIterator[bytes]] | None = None
+    """Reads a body that is too large to be in memory, instead of ``body``; the headers say how long it is and what. It
+    is not signed."""
     signing_secret: bytes | None = field(default=None, repr=False)
     """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
     answer_bytes: int = 64 * 1024

@@ -133,7 +133,7 @@ class HttpClient:
         request = self._session.request(
             call.method,
             URL(call.url, encoded=True),
-            data=call.body or None,
+            data=call.body or (call.pieces() if call.pieces is not None else None),
             headers=self._headers(call, uid),
             allow_redirects=False,
             proxy=proxy or None,

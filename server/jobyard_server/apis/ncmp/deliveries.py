@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import orjson
@@ -23,7 +24,7 @@ from jobyard_server.apis.registration import DmiRules, Options
 from jobyard_server.domain.delivery import Answer, Delivery, DeliveryPolicy, DeliveryState, HttpCall, Problem, Verdict
 from jobyard_server.domain.job import Job, Subjob
 from jobyard_server.domain.state import Actor, State
-from jobyard_server.usecases.ports import DeliveryKind, Rendering, Tx
+from jobyard_server.usecases.ports import DeliveryKind, Reader, Rendering, Tx
 
 DMI_FAILED: Final = "DMI_FAILED"
 _JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -83,10 +84,12 @@ class _Calls:
         found = await _part(delivery, context)
         if found is None or not not_handed_over(found[1]):
             return None
-        body = await context.read.blob(facts_of(found[1]).body)
-        if body is None:
+        name = facts_of(found[1]).body
+        size = await context.read.blob_size(name)
+        if size is None:
             return None
-        return HttpCall("POST", delivery.address, headers=_JSON | self._shown(delivery, context), body=body)
+        headers = _JSON | {"Content-Length": str(size)} | self._shown(delivery, context)
+        return HttpCall("POST", delivery.address, headers=headers, pieces=partial(_pieces, context.read, name))
 
     def created(self, tx: Tx, delivery: Delivery, answer: Answer) -> None:
         """A DMI service took a part, or did not."""
@@ -172,6 +175,14 @@ def _follow(tx: Tx, subjob: Subjob, before: PartNews, word: str) -> Subjob:
     return tx.change_subjob(
         subjob, end, actor=Actor.WORKER, reason=reason, message=message, result=news.result, by=subjob.key
     )
+
+
+async def _pieces(read: Reader, name: str) -> AsyncIterator[bytes]:
+    """A body as it is kept."""
+    number = 0
+    while (piece := await read.blob_piece(name, number)) is not None:
+        yield piece
+        number += 1
 
 
 async def _part(delivery: Delivery, context: Rendering) -> tuple[Job, Subjob] | None:
