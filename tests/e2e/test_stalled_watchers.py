@@ -1,10 +1,14 @@
 """Watchers that do not listen cost no memory and hold up nobody."""
 
 import asyncio
+import json
 import re
+import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import aiohttp
 import grpc
 import pytest
 
@@ -91,3 +95,61 @@ async def _first(call, count):
         count -= 1
         if not count:
             return
+
+
+async def followed(server, wanted):
+    """Every job submitted from now on, as an EventSource hears of it, and the id to go on from."""
+    found: list[int] = []
+    id_ = ""
+    headers = {"Accept": "text/event-stream"}
+    async with aiohttp.ClientSession() as session:
+        while len(found) < wanted:
+            url = f"{server.url}/jobyard/v1/jobs:watch"
+            async with session.get(url, headers=headers | ({"Last-Event-ID": id_} if id_ else {})) as answer:
+                assert answer.content_type == "text/event-stream"
+                async for line in answer.content:
+                    if line.startswith(b"id: "):
+                        id_ = line[4:].decode().strip()
+                    if not line.startswith(b"data: "):
+                        continue
+                    event = json.loads(line[6:]).get("event", {})
+                    if event.get("type") == "EVENT_TYPE_JOB_SUBMITTED":
+                        found.append(int(event["job"]))
+                        # Every now and then the connection breaks; nothing is lost or told twice.
+                        if len(found) % 700 == 0 or len(found) == wanted:
+                            break
+    return found
+
+
+def deaf(server):
+    """A connection that asks for events and reads nothing, with as little room as the system gives it."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, port = server.rest.split(":")
+    made.connect((host, int(port)))
+    made.sendall(
+        b"GET /jobyard/v1/jobs:watch?includeJob=true HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+    )
+    return made
+
+
+@pytest.mark.timeout(240)
+async def test_listeners_over_http_that_do_not_read_cost_nothing(tmp_path):
+    with quick_server(tmp_path, JOBYARD_CHECKPOINT_SECONDS="0.2") as server, ExitStack() as connections:
+        async with jobs_of(server) as jobs:
+            one = job_submit_pb2.SubmitJobRequest(queue="nobody", payload='"' + "x" * 500 + '"')
+            batch = job_submit_pb2.SubmitJobsRequest(requests=[one] * BATCH)
+            await jobs.stub.SubmitJobs(batch)
+            for _ in range(50):
+                connections.enter_context(deaf(server))
+            reading = asyncio.create_task(followed(server, 20 * BATCH))
+            await asyncio.sleep(1)
+            before = resident(server.process.pid)
+            sent = []
+            for _ in range(20):
+                answer = await jobs.stub.SubmitJobs(batch)
+                sent += [response.job.number for response in answer.responses]
+                await asyncio.sleep(PAUSE)
+            assert await asyncio.wait_for(reading, 60) == sent
+            grown = resident(server.process.pid) - before
+            assert grown < MOST_MEMORY, f"{grown / 2**20:.0f} MiB for 50 listeners"
