@@ -141,6 +141,10 @@ async def test_errors_as_one_line_of_text(desk: Client, backend: Recording) -> N
     assert answer.text == (
         "Error[status=404,err=,message=Ticket not found with ID: x.,detail=[path: /desk/tickets/x/state]]"
     )
+    beat = await desk("GET", "/desk/tickets/x/beat")
+    assert (beat.status, beat.text) == (404, "404: Ticket not found with ID: x.")
+    whole = await desk("GET", "/desk/tickets/x")
+    assert "json" in whole.headers["content-type"]
 
 
 async def test_errors_with_numbers_and_remedies(desk: Client, backend: Recording) -> None:

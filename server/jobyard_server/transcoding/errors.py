@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -67,12 +67,16 @@ class ErrorPrinter:
     """The errors of one face, or of one method of it."""
 
     def __init__(
-        self, face: face_pb2.Face, method: error_pb2.MethodErrors, pool: DescriptorPool, printers: Printers
+        self,
+        face: face_pb2.Face,
+        method: error_pb2.MethodErrors,
+        pool: DescriptorPool,
+        printers: Printers,
+        *,
+        texts: bool,
     ) -> None:
         self._printers = printers
-        self._formats = tuple(
-            _format(each, face, pool) for each in (*method.formats, *(face.errors or [_DEFAULT_FORMAT]))
-        )
+        self._formats = tuple(_format(each, face, pool) for each in formats_of(face, method, texts=texts))
         self._rows = (*method.rows, *face.rows)
         self._words = {text: _wording(text, face) for row in self._rows for text in (row.text, row.remediation) if text}
         self._fixed = fixed_headers(face)
@@ -152,6 +156,11 @@ class ErrorPrinter:
                 delay = detail.retry_delay
                 headers.append(header("Retry-After", str(max(1, delay.seconds + (delay.nanos > 0)))))
         return headers
+
+
+def formats_of(face: face_pb2.Face, method: error_pb2.MethodErrors, *, texts: bool) -> Sequence[error_pb2.ErrorFormat]:
+    """Give the ways in which the errors of a method look; `texts` says that it writes nothing but text."""
+    return (*method.formats, *(each for each in face.errors or [_DEFAULT_FORMAT] if texts or not each.texts))
 
 
 def fixed_headers(face: face_pb2.Face) -> list[Header]:

@@ -24,7 +24,19 @@ from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, S
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.headers import MetadataMap
 from jobyard_server.transcoding.links import LinkBook
-from jobyard_server.transcoding.media import JSON, NDJSON, Form, Offer, bare, fits, form_of, is_json, negotiate, offer
+from jobyard_server.transcoding.media import (
+    JSON,
+    NDJSON,
+    Form,
+    Offer,
+    bare,
+    fits,
+    form_of,
+    is_json,
+    is_text,
+    negotiate,
+    offer,
+)
 from jobyard_server.transcoding.printing import Scope
 from jobyard_server.transcoding.reasons import Meaning, enums_of, meanings
 from jobyard_server.transcoding.reply import Reply
@@ -56,7 +68,7 @@ class FacePlan:
             tree=lambda kind: compile_encoder(kind.DESCRIPTOR, plain).tree,
         )
         self.headers = fixed_headers(face)
-        self.errors = self.errors_of(error_pb2.MethodErrors())
+        self.errors = self.errors_of(error_pb2.MethodErrors(), texts=False)
         declared = Dialect.of_face(face, settings.profiles, self._item_error)
         self.dialect = replace(declared, depth=settings.limits.depth)
         self.mount = Mount.of(face, settings.mounts.get(face.name))
@@ -66,9 +78,9 @@ class FacePlan:
         self.produces = tuple(Offer(each, (bare(each),)) for each in face.produces) or (Offer(JSON, (JSON,)),)
         self.xml = XmlForm(face)
 
-    def errors_of(self, method: error_pb2.MethodErrors) -> ErrorPrinter:
-        """Compile the errors of a method that says something about them itself."""
-        return ErrorPrinter(self.face, method, self.pool, self._printers)
+    def errors_of(self, method: error_pb2.MethodErrors, *, texts: bool) -> ErrorPrinter:
+        """Compile the errors of a method that has some of its own."""
+        return ErrorPrinter(self.face, method, self.pool, self._printers, texts=texts)
 
     def _item_error(self, status: Message) -> object:
         assert isinstance(status, status_pb2.Status)
@@ -112,11 +124,12 @@ class Operation:
         self.streams_out = bool(spec.descriptor.server_streaming)
         self.safe = route.verb in _SAFE
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
-        own_errors = spec.errors.formats or spec.errors.rows
-        self.errors = plan.errors_of(spec.errors) if own_errors else plan.errors
         self.spell: Spell = speller(spec.request, route.body, plan.dialect)
         self.intake = _intake(spec, route, plan, settings)
         self.offers = _offers(spec, plan)
+        self.texts = all(is_text(each.media_type) for each in self.offers)
+        own_errors = spec.errors.formats or spec.errors.rows or self.texts
+        self.errors = plan.errors_of(spec.errors, texts=self.texts) if own_errors else plan.errors
         self._choices = self.offers + (plan.xml.offers if _writes_json(self.offers) else ())
         self.headers = [*plan.headers, *([(b"vary", b"Accept")] if len(self._choices) > 1 else [])]
         where = f"{spec.name}, {route.verb} {route.template.text}"

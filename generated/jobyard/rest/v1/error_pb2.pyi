@@ -141,6 +141,7 @@ class ErrorFormat(_message.Message):
     CODES_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     EMPTY_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """Full name of the message printed, whose fields say with `error_part` what they hold: `"acme.orders.v2.Problem"`."""
     text: _builtins.str
@@ -151,6 +152,8 @@ class ErrorFormat(_message.Message):
     """Only for reasons of the layer itself (LayerReason): unknown path, wrong method, unreadable body, and so on."""
     empty: _builtins.bool
     """No body and no media type at all."""
+    texts: _builtins.bool
+    """Only for methods that write nothing but text."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only for these reasons, named without the prefix of their enum: `"PATH_UNKNOWN"`. With `layer` too, either fits."""
@@ -174,10 +177,11 @@ class ErrorFormat(_message.Message):
         codes: _abc.Iterable[_code_pb2.Code.ValueType] | None = ...,
         headers: _abc.Iterable[Global___HeaderText] | None = ...,
         empty: _builtins.bool = ...,
+        texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "empty", b"empty", "headers", b"headers", "layer", b"layer", "media_type", b"media_type", "message", b"message", "reasons", b"reasons", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "empty", b"empty", "headers", b"headers", "layer", b"layer", "media_type", b"media_type", "message", b"message", "reasons", b"reasons", "text", b"text", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from google.rpc import code_pb2
 
 from jobyard.rest.v1 import answer_pb2, error_pb2
 from jobyard_server.transcoding.body_forms import HTTP_BODY
+from jobyard_server.transcoding.errors import formats_of
 from jobyard_server.transcoding.failures import phrase
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, TEXT, bare, is_json
@@ -20,7 +21,6 @@ from jobyard_server.transcoding.openapi.schemas import Schemas
 from jobyard_server.transcoding.operation import FacePlan, Operation
 from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE
 
-_STATUS = "google.rpc.Status"
 _STREAMS = frozenset({EVENT_STREAM, NDJSON})
 _ANY_METHOD = (code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.INTERNAL, code_pb2.DEADLINE_EXCEEDED)
 """What any method may fail with, reasons or none: callers turned away, bugs, and deadlines."""
@@ -113,28 +113,29 @@ class Errors:
         self._plan = plan
         self._pool = pool
         self._reasons = _reasons(plan, ())
+        self._formats = formats_of(plan.face, error_pb2.MethodErrors(), texts=False)
 
     def of(self, operation: Operation, schemas: Schemas) -> Schema:
         """Print how an operation fails: as its face says, or in its own way where it has one."""
         declared = operation.spec.errors
-        if not declared.formats and not any(row.status for row in declared.rows):
+        formats = formats_of(self._plan.face, declared, texts=operation.texts)
+        if len(formats) == len(self._formats) and not any(row.status for row in declared.rows):
             return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(self._reasons)}
-        bodies = self._bodies([*declared.formats, *self._plan.face.errors], schemas)
+        bodies = self._bodies(formats, schemas)
         return _responses(_reasons(self._plan, declared.rows), bodies)
 
     def schema(self, schemas: Schemas) -> Schema:
         """Give the schema of an error body."""
-        bodies = [schema for _, schema in self._bodies(self._plan.face.errors, schemas) if schema]
+        bodies = [schema for _, schema in self._bodies(self._formats, schemas) if schema]
         unique = list({repr(schema): schema for schema in bodies}.values())
         return unique[0] if len(unique) == 1 else {"anyOf": unique} if unique else {}
 
     def responses(self, schemas: Schemas) -> Schema:
         """Print the responses that the operations of the face refer to."""
-        return _responses(self._reasons, self._bodies(self._plan.face.errors, schemas))
+        return _responses(self._reasons, self._bodies(self._formats, schemas))
 
     def _bodies(self, formats: Iterable[error_pb2.ErrorFormat], schemas: Schemas) -> list[tuple[str, Schema]]:
-        declared = list(formats) or [error_pb2.ErrorFormat(message=_STATUS)]
-        return [self._body(each, schemas) for each in declared]
+        return [self._body(each, schemas) for each in formats]
 
     def _body(self, declared: error_pb2.ErrorFormat, schemas: Schemas) -> tuple[str, Schema]:
         if declared.empty:
