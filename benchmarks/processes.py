@@ -1,0 +1,114 @@
+"""What a request costs when one process serves and when two do, on one PostgreSQL: CPU of all processes of the server.
+
+Run: ``pip install -e '.[bench]'``, then ``python benchmarks/processes.py``; ``SECONDS=10 ROUNDS=5`` measures longer.
+The clients take their part of the machine's cores, so the rate says little here and the CPU of a request a lot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import grpc
+from _measure import Server, cpu_seconds, median_ratio, print_table
+
+from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2
+from support.postgres import Cluster
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SECONDS = float(os.environ.get("SECONDS", "5"))
+CLIENTS = 16
+GOAL = 1.15
+
+Request = Callable[[], Awaitable[object]]
+
+
+async def main() -> None:
+    """Measure and print."""
+    taken: dict[str, list[tuple[float, float]]] = {}
+    with Cluster(max_connections="100") as cluster, tempfile.TemporaryDirectory() as folder:
+        quiet = {"JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_CHANGES": "false"}
+        servers = [
+            Server(
+                Path(folder), "--processes", str(count), name=f"of-{count}", database=cluster.new_database(), **quiet
+            )
+            for count in (1, 2)
+        ]
+        with servers[0], servers[1]:
+            for _ in range(ROUNDS):
+                one, two = [await costs(server) for server in servers]
+                for what, cost in one.items():
+                    taken.setdefault(what, []).append((two[what], cost))
+    print_table(
+        f"CPU of a request in microseconds, {CLIENTS} clients",
+        ("request", "one process", "two processes", "ratio", "goal"),
+        [
+            (
+                what,
+                statistics.median(one for _, one in pairs),
+                statistics.median(two for two, _ in pairs),
+                median_ratio(pairs),
+                f"<= {GOAL}",
+            )
+            for what, pairs in taken.items()
+        ],
+    )
+
+
+async def costs(server: Server) -> dict[str, float]:
+    """CPU microseconds of each kind of request."""
+    # A connection each, so that the kernel spreads the clients.
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.aio.insecure_channel(server.grpc, options=own) for _ in range(CLIENTS)]
+    stubs = [job_service_pb2_grpc.JobServiceStub(channel) for channel in channels]
+    new = job_submit_pb2.SubmitJobRequest(queue="q", payload='{"n": 1}')
+    job = (await stubs[0].SubmitJob(new)).job.uid
+    wanted = job_access_pb2.GetJobRequest(job=job)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
+
+        async def get() -> None:
+            async with session.get(f"{server.url}/jobyard/v1/jobs/{job}") as answer:
+                assert answer.status == 200
+                await answer.read()
+
+        kinds: dict[str, list[Request]] = {
+            "submit, gRPC": [lambda stub=stub: stub.SubmitJob(new) for stub in stubs],
+            "get, gRPC": [lambda stub=stub: stub.GetJob(wanted) for stub in stubs],
+            "get, REST": [get] * CLIENTS,
+        }
+        found = {what: await _cost(server, requests) for what, requests in kinds.items()}
+    for channel in channels:
+        await channel.close()
+    return found
+
+
+async def _cost(server: Server, requests: list[Request]) -> float:
+    done = 0
+    until = time.perf_counter() + SECONDS
+
+    async def client(request: Request) -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await request()
+            done += 1
+
+    before = _cpu(server)
+    await asyncio.gather(*map(client, requests))
+    return (_cpu(server) - before) / done * 1e6
+
+
+def _cpu(server: Server) -> float:
+    """What all processes of a server have used."""
+    own = server.process.pid
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    return sum(cpu_seconds(pid) for pid in (own, *map(int, children)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
