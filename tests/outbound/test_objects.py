@@ -41,11 +41,11 @@ async def read(objects: Objects, bucket: str, key: str) -> bytes | None:
 
 async def check(objects: Objects, bucket: str) -> None:
     for data in (b"", b'{"a": 1}\n', LARGE):
-        call = ObjectCall(bucket, "tenant/one.json", "application/json", pieces(data))
+        call = ObjectCall(bucket, "tenant/one.json", pieces(data))
         for _ in range(2):
             assert (await objects.put(call, 30)).status == 200, "an object may be put again"
         assert await read(objects, bucket, "tenant/one.json") == data
-    await objects.put(ObjectCall(bucket, "other/two.json", "application/json", pieces(b"2")), 30)
+    await objects.put(ObjectCall(bucket, "other/two.json", pieces(b"2")), 30)
     found = await objects.list(bucket, "tenant/", 10)
     assert [(one.key, one.size) for one in found] == [("tenant/one.json", len(LARGE))]
     assert await read(objects, bucket, "tenant/none.json") is None
@@ -82,7 +82,7 @@ async def test_memory() -> None:
 async def test_a_store_that_is_away_says_so_and_tells_no_secrets(s3: str) -> None:
     settings = ObjectSettings(buckets=frozenset({"missing"}), endpoint=s3, region="us-east-1", **KEYS)
     objects = Objects(settings)
-    answer = await objects.put(ObjectCall("missing", "k", "application/json", pieces(b"1")), 30)
+    answer = await objects.put(ObjectCall("missing", "k", pieces(b"1")), 30)
     assert answer.problem is Problem.BROKEN
     with pytest.raises(Refused) as caught:
         await objects.list("missing", "", 10)
@@ -100,7 +100,7 @@ async def test_an_upload_that_takes_too_long_is_given_up() -> None:
         yield b""
 
     objects = Objects(ObjectSettings(url="memory://", buckets=frozenset({"results"})))
-    answer = await objects.put(ObjectCall("results", "k", "application/json", never), 0.1)
+    answer = await objects.put(ObjectCall("results", "k", never), 0.1)
     assert answer.problem is Problem.TIMED_OUT
 
 

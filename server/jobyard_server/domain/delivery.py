@@ -146,9 +146,8 @@ class ObjectCall:
 
     bucket: str
     key: str
-    media_type: str
     pieces: Callable[[], AsyncIterator[bytes]]
-    """Reads its bytes, each time anew."""
+    """Reads its bytes, each time anew: JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +158,7 @@ class MessageCall:
     attributes: Mapping[str, str]
     """Of the event, beside its id."""
     data: bytes = b""
+    """JSON."""
 
 
 PeerCall: TypeAlias = HttpCall | ObjectCall | MessageCall

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.delivery import ObjectCall
     from jobyard_server.result_settings import ObjectSettings
 
+JSON: Final = "application/json"
 PART: Final = 5 * 1024 * 1024
 """Bytes of a part of an upload: S3 takes no smaller ones."""
 PIECE: Final = 256 * 1024
@@ -49,7 +50,7 @@ class Objects:
                     call.key,
                     call.pieces(),
                     # A file has no type.
-                    attributes=None if self._settings.url.startswith("file:") else {"Content-Type": call.media_type},
+                    attributes=None if self._settings.url.startswith("file:") else {"Content-Type": JSON},
                     chunk_size=PART,
                 )
         except TimeoutError:

@@ -18,7 +18,6 @@ from jobyard.ncmp.v1 import (
     dmi_access_pb2,
     dmi_create_pb2,
     dmi_service_pb2_grpc,
-    operation_pb2,
 )
 
 pytestmark = pytest.mark.timeout(90)
@@ -257,34 +256,23 @@ def test_read_results_stay_here_without_a_place_of_their_own(dmi: Yard) -> None:
     assert dmi.ask("GET", "/s3-bucket/empty").json == {"bucketId": "empty", "results": []}
 
 
-def test_messages_are_as_good_as_json(dmi: Yard) -> None:
-    operations = [
-        operation_pb2.WriteOperation(path="/a", op="add", operation_id="1", value=b'{"x": 1.0}'),
-        operation_pb2.WriteOperation(path="/b", op="remove"),
-    ]
-    metadata = data_job_pb2.DataJobMetadata(destination="d", data_accept_type="a")
-    first = dmi_create_pb2.CreateWriteJobRequest(
-        data_job_id="j", data_producer_id="p", metadata=metadata, operations=operations[:1]
-    )
+@pytest.fixture
+def stub(dmi: Yard) -> Iterator[dmi_service_pb2_grpc.DmiJobServiceStub]:
     with grpc.insecure_channel(dmi.server.grpc) as channel:
-        stub = dmi_service_pb2_grpc.DmiJobServiceStub(channel)
-        answer = stub.CreateWriteJob(iter([first, dmi_create_pb2.CreateWriteJobRequest(operations=operations[1:])]))
-        assert (answer.data_producer_id, answer.dmi_service_name) == ("p", "http://dmi.example")
-        assert ended(dmi, "p", answer.sub_job_id) == "FINSHED"
-        name = dmi_access_pb2.GetJobStatusRequest(data_producer_id="p", data_producer_job_id=answer.sub_job_id)
-        assert stub.GetJobStatus(name).status == data_job_pb2.DATA_JOB_STATUS_FINISHED
-        broken = dmi_create_pb2.CreateWriteJobRequest(data_producer_id="p")
-        broken.operations.add(path="/a", op="add", value=b"{")
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.CreateWriteJob(iter([broken]))
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.CreateWriteJob(iter([]))
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        read = dmi_create_pb2.CreateReadJobRequest(data_producer_id="p")
-        read.operations.add(path="/a", op="read", attributes=["x"], scope_level=0, scope_type="BASE_ALL")
-        read_id = stub.CreateReadJob(iter([read])).sub_job_id
-        assert ended(dmi, "p", read_id) == "FINSHED"
+        yield dmi_service_pb2_grpc.DmiJobServiceStub(channel)
+
+
+def test_messages_are_as_good_as_json(dmi: Yard, stub: dmi_service_pb2_grpc.DmiJobServiceStub) -> None:
+    metadata = data_job_pb2.DataJobMetadata(destination="d", data_accept_type="a")
+    first = dmi_create_pb2.CreateWriteJobRequest(data_job_id="j", data_producer_id="p", metadata=metadata)
+    first.operations.add(path="/a", op="add", operation_id="1", value=b'{"x": 1.0}')
+    second = dmi_create_pb2.CreateWriteJobRequest()
+    second.operations.add(path="/b", op="remove")
+    answer = stub.CreateWriteJob(iter([first, second]))
+    assert (answer.data_producer_id, answer.dmi_service_name) == ("p", "http://dmi.example")
+    assert ended(dmi, "p", answer.sub_job_id) == "FINSHED"
+    name = dmi_access_pb2.GetJobStatusRequest(data_producer_id="p", data_producer_job_id=answer.sub_job_id)
+    assert stub.GetJobStatus(name).status == data_job_pb2.DATA_JOB_STATUS_FINISHED
     assert json.loads(seen(dmi.server, answer.sub_job_id)) == {
         "destination": "d",
         "dataAcceptType": "a",
@@ -296,6 +284,22 @@ def test_messages_are_as_good_as_json(dmi: Yard) -> None:
             {"path": "/b", "op": "remove"},
         ],
     }
-    assert json.loads(seen(dmi.server, read_id))["data"] == [
+
+
+def test_read_jobs_as_messages(dmi: Yard, stub: dmi_service_pb2_grpc.DmiJobServiceStub) -> None:
+    read = dmi_create_pb2.CreateReadJobRequest(data_producer_id="p")
+    read.operations.add(path="/a", op="read", attributes=["x"], scope_level=0, scope_type="BASE_ALL")
+    id_ = stub.CreateReadJob(iter([read])).sub_job_id
+    assert ended(dmi, "p", id_) == "FINSHED"
+    assert json.loads(seen(dmi.server, id_))["data"] == [
         {"path": "/a", "op": "read", "attributes": ["x"], "scopeType": "BASE_ALL", "scopeLevel": 0}
     ]
+
+
+def test_messages_that_cannot_be(stub: dmi_service_pb2_grpc.DmiJobServiceStub) -> None:
+    broken = dmi_create_pb2.CreateWriteJobRequest(data_producer_id="p")
+    broken.operations.add(path="/a", op="add", value=b"{")
+    for messages, code in (([broken], grpc.StatusCode.INVALID_ARGUMENT), ([], grpc.StatusCode.UNIMPLEMENTED)):
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.CreateWriteJob(iter(messages))
+        assert caught.value.code() is code

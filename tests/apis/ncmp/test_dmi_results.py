@@ -22,7 +22,7 @@ NCMP = {"Authorization": "Basic " + b64encode(b"ncmp:cpsr0cks!").decode()}
 OTHER = {"Authorization": "Basic " + b64encode(b"other:secret").decode()}
 READERS: dict[str, dict[str, str]] = {}
 """How readers of two tenants show who they are."""
-BUCKET = "results"
+BUCKET = "dmi-results"
 TOPIC = "ncmp-async-m2m"
 
 

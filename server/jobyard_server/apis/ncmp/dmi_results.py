@@ -77,9 +77,7 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
         destination = str(job.attributes.get("destination") or "")
         subjob = (await context.read.subjobs(job.number, limit=1))[0]
         if options.objects is not None and options.objects.serves(destination):
-            return ObjectCall(
-                destination, key_of(job), "application/json", lambda: pieces_of(context.read, subjob.result)
-            )
+            return ObjectCall(destination, key_of(job), lambda: pieces_of(context.read, subjob.result))
         if options.topics is not None and options.topics.serves(destination):
             return await _message(options, context.read, job, subjob, destination)
         return None
@@ -103,7 +101,6 @@ async def _message(options: Options, read: Reader, job: Job, subjob: Subjob, des
         "type": EVENT,
         "source": f"dmi.{quote(said['data_job'], safe='')}",
         "dataschema": f"urn:cps:{EVENT}:1.0.0",
-        "datacontenttype": "application/json",
         "correlationid": said["data_job"],
         "destination": destination,
         "dataproducerid": said["data_producer"],

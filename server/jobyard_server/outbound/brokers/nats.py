@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.delivery import MessageCall
     from jobyard_server.result_settings import BrokerSettings
 
+JSON: Final = "application/json"
 MOST_BYTES: Final = 1024 * 1024 - 16 * 1024
 """NATS takes 1 MiB unless told otherwise; headers count."""
 CONNECT_SECONDS: Final = 5
@@ -45,7 +46,10 @@ class Nats:
         try:
             async with asyncio.timeout(seconds):
                 stream = (await self._connected()).jetstream()
-                headers = {f"ce-{name}": value for name, value in {**call.attributes, "id": uid}.items()}
+                headers = {
+                    f"ce-{name}": value
+                    for name, value in {**call.attributes, "id": uid, "datacontenttype": JSON}.items()
+                }
                 await stream.publish(call.topic, call.data, headers={**headers, "Nats-Msg-Id": uid}, timeout=seconds)
         except MaxPayloadError:
             return Answer(status=413, message="the message is too large for the broker")
