@@ -215,9 +215,9 @@ async def test_a_large_body_is_sent_piece_by_piece(client):
             yield bytes([65 + number]) * 100_000
 
     async with listening() as peer:
-        headers = {"Content-Length": "300000", "Content-Type": "text/plain"}
-        call = HttpCall("POST", peer.url, headers=headers, pieces=pieces)
+        call = HttpCall("POST", peer.url, pieces=pieces, size=300_000, asks_for_json=True)
         assert (await client.call(call, "uid", 10)).status == 204
         (heard,) = peer.requests
         assert heard.body == b"A" * 100_000 + b"B" * 100_000 + b"C" * 100_000
         assert "transfer-encoding" not in heard.headers
+        assert heard.headers["content-type"] == heard.headers["accept"] == "application/json"

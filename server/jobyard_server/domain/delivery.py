@@ -127,8 +127,11 @@ class HttpCall:
     body: bytes = b""
     """Taken for JSON where no header says otherwise."""
     pieces: Callable[[], AsyncIterator[bytes]] | None = None
-    """Reads a body that is too large to be in memory, instead of ``body``; the headers say how long it is and what. It
-    is not signed."""
+    """Reads a body that is too large to be in memory, instead of ``body``. It is not signed."""
+    size: int = 0
+    """Bytes that ``pieces`` reads."""
+    asks_for_json: bool = False
+    """Whether the answer is wanted as JSON, which the peer is told."""
     signing_secret: bytes | None = field(default=None, repr=False)
     """Signs the call: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` (HMAC-SHA256) are added."""
     answer_bytes: int = 64 * 1024

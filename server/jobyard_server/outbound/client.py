@@ -161,8 +161,12 @@ class HttpClient:
 
     def _headers(self, call: HttpCall, uid: str) -> dict[str, str]:
         headers = dict(call.headers)
-        if call.body and not any(name.lower() == "content-type" for name in headers):
+        if (call.body or call.pieces) and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = JSON
+        if call.pieces is not None:
+            headers["Content-Length"] = str(call.size)
+        if call.asks_for_json:
+            headers["Accept"] = JSON
         if call.method not in {"GET", "HEAD"}:
             headers["Idempotency-Key"] = uid
         if call.signing_secret is not None:

@@ -58,7 +58,7 @@ def test_what_parts_make_of_their_job(yard, two, words, status):
 def test_a_service_that_does_not_answer_leaves_an_old_status(yard, two):
     one, other = two
     one.status = other.status = says("RUNNING")
-    yard.until("j", "RUNNING")
+    eventually(lambda: [part["status"] for part in yard.job("j")["subJobs"]] == ["RUNNING"] * 2)
     other.status = lambda _: (500, b"broken")
     found = eventually(lambda: (job := yard.job("j"))["subJobs"][1].get("stale") and job)
     assert found["subJobs"][1]["status"] == "RUNNING"

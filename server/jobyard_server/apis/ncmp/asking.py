@@ -18,7 +18,6 @@ from jobyard_server.usecases.ports import Store
 SECONDS: Final = 60.0
 MOST_RESULT: Final = 64 * 1024 * 1024
 MOST_STATUS: Final = 64 * 1024
-JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Passed:
     """What a DMI service answered."""
 
     type: str
-    """Its media type."""
+    """Its media type; empty when it did not say."""
     body: bytes
 
 
@@ -57,8 +56,9 @@ class Asking:
         assert self._options.ask is not None
         rules = self._options.dmi
         shown = authorization(rules.basic(), incoming, forward=rules.forward_bearer)
-        headers = {"Accept": JSON} | ({"Authorization": shown} if shown else {})
-        answer = await self._options.ask(HttpCall("GET", url, headers=headers, answer_bytes=most), SECONDS)
+        headers = {"Authorization": shown} if shown else {}
+        call = HttpCall("GET", url, headers=headers, answer_bytes=most, asks_for_json=True)
+        answer = await self._options.ask(call, SECONDS)
         if not 200 <= answer.status < 300:
             raise dmi_silent(failure_of(answer))
-        return Passed(answer.headers.get("content-type", JSON), answer.body)
+        return Passed(answer.headers.get("content-type", ""), answer.body)

@@ -27,7 +27,6 @@ from jobyard_server.domain.state import Actor, State
 from jobyard_server.usecases.ports import DeliveryKind, Reader, Rendering, Tx
 
 DMI_FAILED: Final = "DMI_FAILED"
-_JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 _AGAIN: Final = frozenset({429, 503})
 _ENDS: Final[Mapping[str, State]] = {
     **dict.fromkeys(FINISHED_WORDS, State.SUCCEEDED),
@@ -88,8 +87,14 @@ class _Calls:
         size = await context.read.blob_size(name)
         if size is None:
             return None
-        headers = _JSON | {"Content-Length": str(size)} | self._shown(delivery, context)
-        return HttpCall("POST", delivery.address, headers=headers, pieces=partial(_pieces, context.read, name))
+        return HttpCall(
+            "POST",
+            delivery.address,
+            headers=self._shown(delivery, context),
+            pieces=partial(_pieces, context.read, name),
+            size=size,
+            asks_for_json=True,
+        )
 
     def created(self, tx: Tx, delivery: Delivery, answer: Answer) -> None:
         """A DMI service took a part, or did not."""
@@ -125,8 +130,7 @@ class _Calls:
         found = await _part(delivery, context)
         if found is None or found[1].state.terminal:
             return None
-        headers = {"Accept": "application/json"} | self._shown(delivery, context)
-        return HttpCall("GET", delivery.address, headers=headers)
+        return HttpCall("GET", delivery.address, headers=self._shown(delivery, context), asks_for_json=True)
 
     def asked(self, tx: Tx, delivery: Delivery, answer: Answer) -> None:
         """Take the status over, and ask again unless it was the last one."""
