@@ -255,6 +255,13 @@ def test_without_the_permission_nothing_is_learnt(yard, user, body):
     assert answer.json["error"]["message"] == yard.ask(user, "POST", JOBS, PULL, JSON).json["error"]["message"]
 
 
+@pytest.mark.parametrize(("user", "status"), [(None, 401), ("nora", 403), ("alice", 415)])
+def test_media_are_looked_at_once_it_is_known_who_calls(yard, user, status):
+    answer = yard.ask(user, "POST", JOBS, PULL, {"Content-Type": "text/plain"})
+    assert answer.status == status
+    check_error(answer)
+
+
 @pytest.mark.parametrize("user", ["nora", "wendy"])
 def test_without_the_permission_nothing_is_listed(yard, user):
     assert yard.list(user=user).status == 403
