@@ -143,6 +143,7 @@ def test_what_operators_may_not_load(check, spec):
 
 def test_what_operators_may_load():
     assert stored.check_definition_spec('{"name": "x", "type": "Compute", "parameters": [{"name": "A"}]}') == {
+        "name": "x",
         "type": "Compute",
         "parameters": '[{"name": "A"}]',
     }

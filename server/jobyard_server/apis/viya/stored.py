@@ -113,6 +113,7 @@ def attributes_of(spec: Mapping[str, Any]) -> Mapping[str, Attribute]:
     """What lists filter and sort by, where it is said; see :mod:`jobyard_server.apis.viya.stored_members`."""
     embedded = spec.get("jobDefinition") or {}
     plain = {
+        "name": spec.get("name"),
         "description": spec.get("description"),
         "type": spec.get("type"),
         "uri": spec.get("jobDefinitionUri"),

@@ -12,7 +12,16 @@ from jobyard_server.domain.filter import Any as AnyOf
 ATTRIBUTES: Final = {
     **dict.fromkeys(
         (
-            *("description", "type", "modified_by", "uri", "definition_name", "definition_type", "expires_after"),
+            *(
+                "name",
+                "description",
+                "type",
+                "modified_by",
+                "uri",
+                "definition_name",
+                "definition_type",
+                "expires_after",
+            ),
             *("creator", "code", "parameters", "properties", "arguments"),
         ),
         fields.Kind.TEXT,
@@ -53,7 +62,8 @@ def _modified_at(op: Op, values: tuple[str, ...]) -> Expression:
 
 _BOTH: Final = {
     "id": Member("id"),
-    "name": Member("display_name", empty_is_null=True),
+    # An operator may display another one.
+    "name": Member("name"),
     "description": Member("description"),
     "createdBy": Member("created_by"),
     "creationTimeStamp": Member("created_at", Kind.TIME),
