@@ -72,8 +72,9 @@ async def test_a_server_killed_at_any_moment_makes_each_job_once(tmp_path):
     assert check(server) >= SCHEDULES * KILLS * 2
 
 
-async def test_two_servers_on_one_file_make_each_job_once(tmp_path):
-    one, other = (quick_server(tmp_path, name=name, **EVERY) for name in ("one", "other"))
+async def test_two_servers_on_one_database_make_each_job_once(tmp_path):
+    one = quick_server(tmp_path, name="one", **EVERY)
+    other = quick_server(tmp_path, name="other", database=one.database, **EVERY)
     with one, other:
         await submit_schedules(one, "nobody-serves-it")
         await asyncio.sleep(6)
