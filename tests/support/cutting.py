@@ -4,6 +4,9 @@ import socket
 import threading
 from contextlib import suppress
 
+QUIET_SECONDS = 0.5
+"""A server that says nothing for so long has answered."""
+
 
 class Proxy:
     """Forwards connections of a loopback port to another; ``cut`` says at which words of a client, and when."""
@@ -45,8 +48,8 @@ class Proxy:
                     gone.set()
                     if self.after:
                         server.sendall(said)
-                        server.shutdown(socket.SHUT_WR)
                         # What it answers is read, and thrown away.
+                        server.settimeout(QUIET_SECONDS)
                         while server.recv(65536):
                             pass
                     break
