@@ -88,6 +88,11 @@ lint-deploy: setup ## Check deploy/: image, compose file, manifests, Prometheus'
 	$(BIN)/kubernetes-validate --quiet --strict $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
 	$$(scripts/find_promtool.sh) check config deploy/prometheus/prometheus.yaml
 
+.PHONY: fuzz
+fuzz: setup ## Send ten minutes of nonsense to routes, bindings, JSON and connections; `make test` sends half a minute
+	JOBYARD_FUZZ_SECONDS=300 JOBYARD_FUZZ_EXAMPLES=50000 $(BIN)/python -m pytest \
+	    tests/transcoding/test_fuzz.py tests/transcoding/codec/test_fuzz.py tests/transcoding/test_connection_fuzz.py
+
 .PHONY: verify
 verify: lint ## Check also that generated/ is in step and no client of a release breaks
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
