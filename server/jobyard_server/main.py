@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, ncmp, qinling, viya
-from jobyard_server.apis.registration import Api, Ask, DmiRules, Options
+from jobyard_server.apis.registration import Api, Ask, Options
 from jobyard_server.callers import assembly
 from jobyard_server.console import docs
+from jobyard_server.dmi_rules import dmi_rules
 from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
@@ -199,6 +200,7 @@ def _store(settings: Settings) -> Store:
             keep_seconds=settings.retention_seconds,
             keep_by_api=settings.retention,
             ended={api.name: api.ended for api in APIS if api.ended is not None},
+            resumed={api.name: api.resumed for api in APIS if api.resumed is not None},
         )
     except DATABASE_TROUBLE as problem:
         raise SettingsError(f"database: {without_password(settings.database)} cannot be used: {problem}") from None
@@ -251,21 +253,7 @@ def _options(settings: Settings) -> Options:
         supervision_misses=settings.supervision_misses,
         authorization_agents=settings.authorization_agents,
         public_url=settings.public_url,
-        dmi=_dmi_rules(settings),
-    )
-
-
-def _dmi_rules(settings: Settings) -> DmiRules:
-    forward = settings.dmi_forward_bearer
-    return DmiRules(
-        basic=TokenFile(settings.dmi_credentials_file).token,
-        # A token that opens this server is shown to nobody unless an operator says so.
-        forward_bearer=not settings.guarded if forward is None else forward,
-        url_pattern=settings.dmi_url_pattern,
-        first_generation=settings.dmi_first_generation,
-        wait_seconds=settings.dmi_wait_seconds,
-        poll_seconds=settings.dmi_poll_seconds,
-        longest_poll_seconds=settings.dmi_longest_poll_seconds,
+        dmi=dmi_rules(settings),
     )
 
 

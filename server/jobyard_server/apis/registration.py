@@ -139,6 +139,8 @@ class Api:
     """The same for kinds that depend on settings."""
     ended: JobEnded | None = None
     """What follows when a job of its ends, or is removed before its end."""
+    resumed: JobEnded | None = None
+    """What follows when pieces of a job of its wait anew, because somebody retried or resumed it."""
     started: Callable[[Store, Options], Awaitable[None]] | None = None
     """What it does when a server begins, before that serves."""
     routing_key: RoutingKey | None = None

@@ -77,7 +77,7 @@ class Store:
 
     ``words`` are what each API calls its states, ``fields`` what each filters and sorts by; ``keep_seconds`` is how
     long jobs are kept after their end where they say nothing themselves, ``keep_by_api`` where it differs; ``ended``
-    is what follows, by API, when a job of its ends.
+    is what follows, by API, when a job of its ends, ``resumed`` when pieces of one wait anew.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Store:
         keep_seconds: float | None = None,
         keep_by_api: Mapping[str, float] | None = None,
         ended: Mapping[str, JobEnded] | None = None,
+        resumed: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._fields = fields or {}
         self._database = open_database(url)
@@ -101,7 +102,8 @@ class Store:
             None if keep_seconds is None else round(keep_seconds * MICROS),
             {api: round(seconds * MICROS) for api, seconds in (keep_by_api or {}).items()},
         )
-        self._writer = Writer(self._database, words or {}, self._wake, clock, keep=keep, queries=queries, ended=ended)
+        follow = {"ended": ended, "resumed": resumed}
+        self._writer = Writer(self._database, words or {}, self._wake, clock, keep=keep, queries=queries, **follow)
         self._signer: Signer | None = None
         self.figures = DeliveryFigures(lag=0.0, blocked=0, dead=0)
         """How deliveries were doing when somebody looked last."""

@@ -59,6 +59,7 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self._moved: dict[int, tuple[Any, ...]] = {}
         self._unfolded: set[int] = set()
         self._ended: list[int] = []
+        self._resumed: set[int] = set()
 
     @property
     def now(self) -> Micros:
@@ -74,10 +75,11 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         for number in sorted(self._unfolded):
             self._fold(number)
         self._flush()
-        for number in self._ended:
-            job = self.job(number, api=None, tenant=None)
-            if job is not None:
-                self._unit.ended[job.api](self, job)
+        for followers, numbers in ((self._unit.ended, self._ended), (self._unit.resumed, sorted(self._resumed))):
+            for number in numbers:
+                job = self.job(number, api=None, tenant=None)
+                if job is not None:
+                    followers[job.api](self, job)
         self._flush()
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -178,6 +180,9 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         place = (subjob.ordinal, state, attempt)
         self._tell(entry, type_, place, reason=reason, message=message, by=by, request_id=request_id)
         self._unfolded.add(subjob.job)
+        anew = state is State.PENDING and (subjob.state.terminal or subjob.state is State.SUSPENDED)
+        if anew and entry.api in self._unit.resumed:
+            self._resumed.add(subjob.job)
         limits = rows.time_limits(entry.limits)
         return self._keep(_after(subjob, state, self.now, limits, reason=reason, message=message, result=result))
 

@@ -37,6 +37,7 @@ class Unit:
         "keep",
         "now",
         "queries",
+        "resumed",
         "sets",
         "woken",
         "words",
@@ -51,6 +52,7 @@ class Unit:
         keep: Keep | None = None,
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
+        resumed: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self.sets = sets
         self.now = now
@@ -61,6 +63,8 @@ class Unit:
         """Writes lists of jobs as SQL."""
         self.ended = ended or {}
         """What follows, by API, when a job ends or is removed before its end."""
+        self.resumed = resumed or {}
+        """What follows, by API, when pieces of a job wait anew."""
         self.woken: set[str] = set()
         """Queues on which something may have become ready; told to waiters after the commit."""
         self.changed = False

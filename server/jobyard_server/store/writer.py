@@ -97,6 +97,7 @@ class Writer:
         keep: Keep | None = None,
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
+        resumed: Mapping[str, JobEnded] | None = None,
     ) -> None:
         self._database = database
         self._words = words
@@ -104,7 +105,7 @@ class Writer:
         self._clock = clock
         self._keep = keep
         self._queries = queries
-        self._ended = ended
+        self._follow = {"ended": ended, "resumed": resumed}
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self.tally = Tally()
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
@@ -216,7 +217,7 @@ class Writer:
 
     def _unit(self, desk: Desk) -> Unit:
         now = self._clock.now(desk.sets)
-        return Unit(desk.sets, now, self._words, keep=self._keep, queries=self._queries, ended=self._ended)
+        return Unit(desk.sets, now, self._words, keep=self._keep, queries=self._queries, **self._follow)
 
     def _deliver(self, batch: list[Command], answers: list[_Answer], unit: Unit | None) -> None:
         """In the event loop: give everybody his answer."""

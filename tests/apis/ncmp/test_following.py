@@ -109,3 +109,33 @@ def test_a_server_that_was_killed_goes_on_where_it_was(tmp_path):
         with found.server:
             assert found.until("j", "FINSHED", 30.0)
         assert len(dmi.heard("POST")) == 1
+
+
+def of_jobs(yard, verb):
+    """Control a job of this test through the API of all jobs."""
+    (found,) = yard.ask("GET", "/jobyard/v1/jobs", query={"filter": f"external_id = {yard.name('j')}"}).json["jobs"]
+    answer = yard.ask("POST", f"/jobyard/v1/jobs/{found['uid']}:{verb}", {})
+    assert answer.status == 200, answer
+
+
+def test_what_failed_is_handed_over_again_when_somebody_retries_it(yard, dmi, other_dmi):
+    yard.register(dmi.url, target("ch-1", "p1", "a"))
+    yard.register(other_dmi.url, target("ch-2", "p2", "b"))
+    other_dmi.created = lambda _: (500, b"broken")
+    yard.write("j", operation("p1"), operation("p2"))
+    dmi.status = other_dmi.status = says("FINISHED")
+    yard.until("j", "PARTIALLY_FAILED")
+    other_dmi.created = other_dmi.number
+    of_jobs(yard, "retry")
+    yard.until("j", "FINSHED")
+    assert (len(dmi.heard("POST")), len(other_dmi.heard("POST"))) == (1, 2)
+    assert other_dmi.heard("POST")[0].body == other_dmi.heard("POST")[1].body
+
+
+def test_a_job_that_is_suspended_waits_and_goes_on(yard, two):
+    of_jobs(yard, "suspend")
+    for dmi in two:
+        dmi.status = says("FINISHED")
+    assert yard.job("j")["status"] == "NOT_STARTED"
+    of_jobs(yard, "resume")
+    yard.until("j", "FINSHED")

@@ -77,5 +77,6 @@ API = Api(
     },
     make_deliveries=lambda options: {**kinds(options), **dmi_results.kinds(options)},
     ended=_ended,
+    resumed=ending.resumed,
     started=close_queue,
 )

@@ -164,6 +164,9 @@ class _Calls:
 def _follow(tx: Tx, subjob: Subjob, before: PartNews, word: str) -> Subjob:
     """Take a part to where its DMI service says it is."""
     news = replace(before, status=word, stale=False, body="")
+    if subjob.state is State.SUSPENDED:
+        # It goes on where it was when somebody resumes it.
+        return tx.note_subjob(subjob, result=before.result)
     end = _ENDS.get(word)
     if end is None:
         if word not in _RUNS | _WAITS:

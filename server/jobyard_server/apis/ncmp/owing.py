@@ -19,6 +19,11 @@ STATUS: Final = "status"
 CANCEL: Final = "cancel"
 
 
+def part_lane(job: Job, subjob: Subjob) -> str:
+    """In which lane a part goes to its DMI service."""
+    return f"{job.number}/{subjob.ordinal}"
+
+
 def owe_part(tx: Tx, job: Job, subjob: Subjob, credential: str, *, claimed: bool = False) -> Delivery:
     """Hand a part to its DMI service."""
     facts, of_job = facts_of(subjob), job_facts(job)
@@ -30,7 +35,7 @@ def owe_part(tx: Tx, job: Job, subjob: Subjob, credential: str, *, claimed: bool
             address=create_url(facts.dmi, of_job.name, of_job.metadata.destination, facts.generation, read=of_job.read),
             facts=orjson.dumps({"part": subjob.ordinal}).decode(),
             job=job.number,
-            lane=f"{job.number}/{subjob.ordinal}",
+            lane=part_lane(job, subjob),
             credential=credential,
             claimed=claimed,
         )
@@ -73,7 +78,7 @@ def owe_cancel(tx: Tx, job: Job, subjob: Subjob, credential: str = "") -> None:
                 address=cancel_url(name),
                 facts=orjson.dumps({"part": subjob.ordinal}).decode(),
                 job=job.number,
-                lane=f"{job.number}/{subjob.ordinal}",
+                lane=part_lane(job, subjob),
                 credential=credential,
             )
         )

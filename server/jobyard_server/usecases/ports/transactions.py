@@ -223,7 +223,8 @@ class DeliveryTx(Protocol):
 
 
 JobEnded: TypeAlias = "Callable[[Tx, Job], None]"
-"""What an API does when a job of its ends, or is removed before its end: in the same transaction, whoever did it."""
+"""What an API does when a job of its ends or is removed before its end, or when one is resumed: in the same
+transaction, whoever did it."""
 
 
 class Tx(JobTx, CatalogTx, ScheduleTx, DeliveryTx, Protocol):
