@@ -20,6 +20,8 @@ setup: $(STAMP) ## Make .venv with everything, from Python 3.11+ and PyPI alone
 $(STAMP): pyproject.toml constraints.txt scripts/find_python.sh
 	$$(scripts/find_python.sh) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	# Where Python is told to write no bytecode, every process would compile our sources anew.
+	$(BIN)/python -m compileall -q generated server
 	touch $@
 
 .PHONY: generate
