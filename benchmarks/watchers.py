@@ -20,10 +20,11 @@ from _measure import Server, print_table
 
 from jobyard.jobs.v1 import event_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2
 
-EVENTS = int(os.environ.get("EVENTS", "5000"))
 WATCHERS = int(os.environ.get("WATCHERS", "50"))
 BATCH = 100
 CLIENTS = 4
+ROUNDS = max(1, int(os.environ.get("EVENTS", "4000")) // (BATCH * CLIENTS))
+EVENTS = ROUNDS * BATCH * CLIENTS
 
 NOT_AHEAD = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384)]
 """Without these gRPC's own client takes up to four megabytes of a stream that its program does not read."""
@@ -61,7 +62,7 @@ async def measure(watchers: int, options: Sequence[tuple[str, int]]) -> tuple[fl
             reading = asyncio.create_task(_lags(jobs))
             await asyncio.sleep(1.0)
             before, began = _resident(server.process.pid), time.perf_counter()
-            await asyncio.gather(*(_submit(jobs, EVENTS // BATCH // CLIENTS) for _ in range(CLIENTS)))
+            await asyncio.gather(*(_submit(jobs, ROUNDS) for _ in range(CLIENTS)))
             rate = EVENTS / (time.perf_counter() - began)
             lags = await reading
             grown = _resident(server.process.pid) - before

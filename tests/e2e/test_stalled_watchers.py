@@ -56,7 +56,7 @@ async def healthy(jobs, wanted, lags):
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("options", "watchers", "batches", "most_lag"),
-    [pytest.param(NOT_AHEAD, 50, 40, 3.0, id="stalled"), pytest.param([], 30, 8, 8.0, id="reading ahead")],
+    [pytest.param(NOT_AHEAD, 50, 40, 6.0, id="stalled"), pytest.param([], 30, 8, 12.0, id="reading ahead")],
 )
 async def test_watchers_that_do_not_listen_cost_nothing(tmp_path, options, watchers, batches, most_lag):
     with quick_server(tmp_path, JOBYARD_CHECKPOINT_SECONDS="0.2") as server:

@@ -33,6 +33,9 @@ PAGE: Final = 100
 NEAR: Final = 50
 """A watcher with more to tell waits for its turn."""
 
+LISTENS: Final = 20_000
+"""Events after which a watcher has shown that it reads: no client takes in as much ahead of one that does not."""
+
 _PURPOSE: Final = "watch"
 
 
@@ -92,7 +95,7 @@ async def watch_jobs(
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
     ``turns`` are those of all watchers of the process.
     """
-    turns, turn = turns or Turns(), Turn()
+    turns, turn, told = turns or Turns(), Turn(), 0
     where = conditions(request.filter, request.where, fields)
     job = await find_job(store.read, call, request.job) if request.job is not None else None
     position = await _start(store, request, job)
@@ -110,7 +113,8 @@ async def watch_jobs(
             far = len(events) > NEAR
             async for item in _items(store, call, request, where, events):
                 if far and not turns.alive(turn):
-                    await turns.begin(turn, behind)
+                    await turns.begin(turn, behind if told < LISTENS else 0)
+                told += 1
                 quiet_since = clock()
                 yield item
                 if request.until_terminal and item.event is not None and await _ended(store, item.event):

@@ -13,8 +13,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-AT_ONCE: Final = 4
-STUCK_SECONDS: Final = 0.05
+AT_ONCE: Final = 3
+STUCK_SECONDS: Final = 0.02
 """After so long without a message taken, a place is somebody else's."""
 
 
