@@ -26,9 +26,10 @@ HELD_BYTES: Final = 64 * 1024
 """Of a body that the application does not take yet no more than this is taken in."""
 PIPELINED: Final = 64
 """Requests that may wait for the answers of those before them."""
-LINGER_SECONDS: Final = 2.0
-"""How long a client that was refused may still send: one that is cut off at once may never see why."""
-LINGER_BYTES: Final = 1024 * 1024
+LINGER_SECONDS: Final = 5.0
+"""How long a client that was refused may still send, for nothing: most read no answer before they have sent their body,
+and one that is cut off never sees why."""
+LINGER_BYTES: Final = 64 * 1024 * 1024
 
 _LOG = logging.getLogger(__name__)
 _METHODS: Final = {
