@@ -220,7 +220,8 @@ async def test_a_small_one_does_not(port: int) -> None:
     assert heard.endswith(b"/on?")
 
 
-async def test_a_refused_client_cannot_send_for_ever(port: int) -> None:
+async def test_a_refused_client_cannot_send_for_ever(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "LINGER_BYTES", 1024 * 1024)
     async with talking(port) as (reader, writer):
         writer.write(b"POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 401 ")
