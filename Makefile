@@ -78,6 +78,10 @@ clients-viya: setup ## Run the real clients of SAS Viya, each from an environmen
 keystone: setup ## Run the tests with a real Keystone of OpenStack, from an environment of its own
 	KEYSTONE=$$(scripts/keystone.sh $(BIN)/python) $(BIN)/python -m pytest tests/server/keystone
 
+.PHONY: s3
+s3: setup ## Run the tests of buckets against a server that speaks S3, from an environment of its own
+	S3_SERVER=$$(scripts/s3_server.sh $(BIN)/python) $(BIN)/python -m pytest tests/outbound/s3
+
 .PHONY: promises
 promises: setup ## Ask a running server everything its OpenAPI documents promise; `make test` asks a little
 	PHASES=coverage,fuzzing,stateful EXAMPLES=5 $(BIN)/python -m pytest tests/e2e/test_openapi_holds.py

@@ -1,4 +1,4 @@
-"""Results of read jobs in a bucket of S3 and in a topic of NATS, and who may see them; names and passwords of NCMP."""
+"""Results of read jobs in a bucket and in a topic of NATS, and who may see them; names and passwords of NCMP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from apis.ncmp.workers import ECHO, producers
 from apis.ncmp.yard import Answer, Yard, eventually
 from jobyard_server.callers.token_file import Entry, create
-from support.places import Broker, s3_with
+from support.places import Broker
 
 pytestmark = pytest.mark.timeout(90)
 NCMP = {"Authorization": "Basic " + b64encode(b"ncmp:cpsr0cks!").decode()}
@@ -47,22 +47,20 @@ def dmi(tmp_path_factory, broker: Broker) -> Iterator[Yard]:
     for tenant in ("default", "other"):
         token = create(tokens, Entry(tenant, "", "reader", tenant=tenant, permissions=("ncmp.read",)))
         READERS[tenant] = {"Authorization": f"Bearer {token}"}
-    with s3_with(BUCKET) as s3:
-        objects = {"buckets": [BUCKET], "endpoint": s3, "region": "us-east-1", "access_key_id": "x"}
-        yard = Yard(
-            folder,
-            JOBYARD_AUTH_USERS=json.dumps(users),
-            JOBYARD_AUTH_TOKENS=str(tokens),
-            JOBYARD_PROFILES="ncmp-finished",
-            JOBYARD_OBJECTS=json.dumps(objects | {"secret_access_key": "x"}),
-            JOBYARD_BROKER=json.dumps({"url": broker.url, "topics": [TOPIC]}),
-            JOBYARD_PUBLIC_URL="http://dmi.example",
-        )
-        with yard.server:
-            worker = producers(yard.server, "ncmp/p", program=ECHO)
-            worker.settings["JOBYARD_TOKEN"] = worker_token
-            with worker:
-                yield yard
+    yard = Yard(
+        folder,
+        JOBYARD_AUTH_USERS=json.dumps(users),
+        JOBYARD_AUTH_TOKENS=str(tokens),
+        JOBYARD_PROFILES="ncmp-finished",
+        JOBYARD_OBJECTS=json.dumps({"url": f"file://{folder}/objects", "buckets": [BUCKET]}),
+        JOBYARD_BROKER=json.dumps({"url": broker.url, "topics": [TOPIC]}),
+        JOBYARD_PUBLIC_URL="http://dmi.example",
+    )
+    with yard.server:
+        worker = producers(yard.server, "ncmp/p", program=ECHO)
+        worker.settings["JOBYARD_TOKEN"] = worker_token
+        with worker:
+            yield yard
 
 
 def read(dmi: Yard, destination: str, *, extra: str = "") -> tuple[str, bytes]:
