@@ -217,3 +217,34 @@ async def test_over_grpc_a_job_comes_in_pieces(yard, dmi):
         {"path": "p1#a", "op": "replace", "moduleSetTag": None, "value": None, "operationId": "2"},
     ]
     assert b'"value":{"x": 1.0}' in raw.body
+
+
+def test_a_large_job_arrives_whole_and_in_order(yard, dmi, other_dmi):
+    yard.register(dmi.url, *(target(f"ch-{number}", f"/a={number}", "p") for number in range(40)))
+    yard.register(other_dmi.url, target("ch-few", "/few", "q"))
+    paths = [f"/a={number % 40}/b={number}/{'x' * 80}" for number in range(12_000)]
+    many = [operation("/few/1"), *map(operation, paths), operation("/few/2#x")]
+    assert [one["subJobId"] for one in yard.write("j", *many).json] == ["1", "1"]
+    (heard,) = dmi.heard("POST")
+    assert len(heard.body) > 2 * 1024 * 1024
+    assert [one["path"] for one in heard.json["data"]] == paths
+    assert [one["path"] for one in other_dmi.heard("POST")[0].json["data"]] == ["/few/1", "/few/2#x"]
+    assert yard.write("k", *many, operation("/nobody")).status == 404
+    assert len(dmi.heard("POST")) == 1
+
+
+def test_over_grpc_a_large_job_comes_in_many_pieces(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "/a", "p"))
+    name = yard.name("j")
+    data = b",".join(b'{"path":"/a/%d","op":"add","value":"%b"}' % (number, b"x" * 200) for number in range(30_000))
+    body = b'{"dataJobMetadata":{},"dataJobWriteRequest":{"data":[%b]}}' % data
+    chunks = (
+        pb.WriteDataJobRequest(data_job_id=name, body=httpbody_pb2.HttpBody(data=body[start : start + 1_000_000]))
+        for start in range(0, len(body), 1_000_000)
+    )
+    with grpc.insecure_channel(yard.server.grpc) as channel:
+        answer = data_job_service_pb2_grpc.DataJobServiceStub(channel).WriteDataJob(chunks, timeout=60)
+    assert [one.sub_job_id for one in answer.sub_jobs] == ["1"]
+    assert dmi.heard("POST")[0].body.endswith(
+        b'"path":"/a/29999","op":"add","moduleSetTag":null,"value":"%b","operationId":null}]}' % (b"x" * 200)
+    )

@@ -16,11 +16,14 @@ import msgspec
 from jobyard_server.apis.ncmp.nouns import API, REFERENCE
 from jobyard_server.apis.ncmp.routing import ProducerKey, Route, Routes, candidates
 from jobyard_server.apis.ncmp.splitting import Part, Splitter
+from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.contents import Keeping
 from jobyard_server.usecases.ports import Store, Tx
 
 STEP: Final = 4096
 """Operations whose targets are looked up together: what they could be is in memory at the same time."""
+MOST_PARTS: Final = 5000
+"""Data producers of one job: its parts are stored in one transaction."""
 LARGE: Final = 1024 * 1024
 """Bytes of a part that are kept as soon as they are there; less is written with the job."""
 
@@ -59,6 +62,8 @@ async def make_parts(
         found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
         known.update((id_, routes(body)) for id_, body in found.items())
         await asyncio.to_thread(splitter.take, step, known)
+        if len(splitter.parts) > MOST_PARTS:
+            raise invalid(splitter.field, f"has operations for more than {MOST_PARTS} data producers")
         for number, part in enumerate(splitter.parts):
             if len(part.body) >= LARGE:
                 await _write(written.setdefault(part.key, Keeping(store, f"{name}/{number}")), part)

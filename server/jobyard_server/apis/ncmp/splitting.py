@@ -54,7 +54,8 @@ class Splitter:
 
     def __init__(self, begin: Begin, field: str, *, read: bool = False) -> None:
         self._begin = begin
-        self._field = field
+        self.field = field
+        """What clients call the operations."""
         self._read = read
         self._taken = 0
         self._parts: dict[ProducerKey, Part] = {}
@@ -75,7 +76,7 @@ class Splitter:
             part, tag = self._by_route.get(route) or self._meet(route)
             if part.count:
                 part.body += b","
-            part.body += _passed_on(operation, tag, f"{self._field}[{index}]", read=self._read)
+            part.body += _passed_on(operation, tag, f"{self.field}[{index}]", read=self._read)
             part.count += 1
         self._taken += len(operations)
 
@@ -102,7 +103,7 @@ class Splitter:
         try:
             return _place(operation).path
         except msgspec.DecodeError:
-            raise invalid(f"{self._field}[{index}].path", "must be a text that names a managed object") from None
+            raise invalid(f"{self.field}[{index}].path", "must be a text that names a managed object") from None
 
 
 def _passed_on(operation: msgspec.Raw, tag: bytes, field: str, *, read: bool) -> bytes:
