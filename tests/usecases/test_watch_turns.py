@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from jobyard_server.usecases import watch_turns
 from jobyard_server.usecases.watch_turns import Turn, Turns
 
 
@@ -84,3 +85,26 @@ async def test_one_that_is_admitted_and_cancelled_at_once_gives_its_place_on(tur
     with pytest.raises(asyncio.CancelledError):
         await gone
     await soon(staying)
+
+
+async def test_one_that_is_known_to_read_comes_first(turns, monkeypatch):
+    monkeypatch.setattr(watch_turns, "LISTENS", 3)
+    (_, first), _ = await begun(turns, 1), await begun(turns, 1)
+    near, _ = await begun(turns, 60)
+    reads = Turn(told=3)
+    known = asyncio.create_task(turns.begin(reads, 5000))
+    await asyncio.sleep(0)
+    turns.end(first)
+    await soon(known)
+    assert not near.done()
+
+
+async def test_messages_are_counted_and_taken_in_turn(turns):
+    async def messages():
+        for number in range(5):
+            yield number
+
+    turn = Turn()
+    assert [message async for message in turns.taken(turn, messages(), 100)] == [0, 1, 2, 3, 4]
+    assert turn.told == 5
+    assert not turns.alive(turn)

@@ -33,9 +33,6 @@ PAGE: Final = 100
 NEAR: Final = 50
 """A watcher with more to tell waits for its turn."""
 
-LISTENS: Final = 20_000
-"""Events after which a watcher has shown that it reads: no client takes in as much ahead of one that does not."""
-
 _PURPOSE: Final = "watch"
 
 
@@ -95,7 +92,7 @@ async def watch_jobs(
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
     ``turns`` are those of all watchers of the process.
     """
-    turns, turn, told = turns or Turns(), Turn(), 0
+    turns, turn = turns or Turns(), Turn()
     where = conditions(request.filter, request.where, fields)
     job = await find_job(store.read, call, request.job) if request.job is not None else None
     position = await _start(store, request, job)
@@ -105,21 +102,13 @@ async def watch_jobs(
         # Asked before reading: what is committed between the read and the wait is not slept over.
         change = asyncio.ensure_future(store.changed(request.checkpoint_seconds))
         try:
-            events = await store.read.events(
-                after=position, limit=PAGE, api=call.seen_api, tenant=call.seen_tenant,
-                job=job.number if job is not None else None,
-            )  # fmt: skip
-            behind = await _behind(store, position)
-            far = len(events) > NEAR
-            async for item in _items(store, call, request, where, events):
-                if far and not turns.alive(turn):
-                    await turns.begin(turn, behind if told < LISTENS else 0)
-                told += 1
+            events = await _events(store, call, position, job)
+            behind = await _behind(store, position) if len(events) > NEAR else 0
+            async for item in turns.taken(turn, _items(store, call, request, where, events), behind):
                 quiet_since = clock()
                 yield item
                 if request.until_terminal and item.event is not None and await _ended(store, item.event):
                     return
-            turns.end(turn)
             if events:
                 position = events[-1].position
             if clock() - quiet_since >= request.checkpoint_seconds:
@@ -142,11 +131,21 @@ async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
     return position
 
 
-async def _behind(store: Store, position: int) -> int:
-    """How many events there are behind a position; one that listens too slowly learns that it has missed some."""
-    floor, head = await store.read.event_bounds()
+async def _events(store: Store, call: Call, position: int, job: Job | None) -> Sequence[Event]:
+    """The events behind a position; a watcher that listens too slowly learns that it has missed something."""
+    number = None if job is None else job.number
+    events = await store.read.events(
+        after=position, limit=PAGE, api=call.seen_api, tenant=call.seen_tenant, job=number
+    )  # fmt: skip
+    floor, _ = await store.read.event_bounds()
     if position < floor:
         raise _compacted()
+    return events
+
+
+async def _behind(store: Store, position: int) -> int:
+    """How many events there are behind a position, those that it does not see included."""
+    _, head = await store.read.event_bounds()
     return head - position
 
 

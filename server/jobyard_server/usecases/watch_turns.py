@@ -11,11 +11,19 @@ import asyncio
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
 
 AT_ONCE: Final = 3
 STUCK_SECONDS: Final = 0.02
 """After so long without a message taken, a place is somebody else's."""
+
+LISTENS: Final = 20_000
+"""Messages after which a watcher has shown that it reads: no client takes in as much ahead of one that does not."""
 
 
 @dataclass(slots=True)
@@ -24,6 +32,8 @@ class Turn:
 
     alive_at: float = 0.0
     """When its stream took a message last."""
+    told: int = 0
+    """Messages it was given."""
 
 
 @dataclass(order=True, slots=True)
@@ -50,6 +60,7 @@ class Turns:
         if turn in self._going:
             return
         loop = asyncio.get_running_loop()
+        behind = behind if turn.told < LISTENS else 0
         waiting = _Waiting(behind, next(self._arrivals), turn, loop.create_future())
         heappush(self._waiting, waiting)
         self._admit()
@@ -61,6 +72,17 @@ class Turns:
                 heapify(self._waiting)
             self.end(turn)
             raise
+
+    async def taken(self, turn: Turn, messages: AsyncIterator[T], behind: int) -> AsyncIterator[T]:
+        """The messages, each while the turn has its place; one that is not ``behind`` needs none."""
+        try:
+            async for message in messages:
+                if not self.alive(turn) and behind:
+                    await self.begin(turn, behind)
+                turn.told += 1
+                yield message
+        finally:
+            self.end(turn)
 
     def alive(self, turn: Turn) -> bool:
         """A message of it was taken; whether it still has its place."""
