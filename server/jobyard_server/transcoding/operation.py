@@ -120,7 +120,8 @@ class Operation:
         self.plan = plan
         self.call_path = spec.path
         self.streams_in = bool(spec.descriptor.client_streaming)
-        self.exact_in = self.streams_in and _takes_exact(spec, route)
+        self.exact = _takes_exact(spec, route)
+        self.exact_in = self.streams_in and self.exact
         self.streams_out = bool(spec.descriptor.server_streaming)
         self.safe = route.verb in _SAFE
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)

@@ -200,6 +200,14 @@ def test_exact_bytes_are_of_any_type():
     assert operation("relay", "get", "/relay/photo")["responses"]["200"]["content"] == {"*/*": {}}
 
 
+def test_what_exact_bytes_hold_may_be_said():
+    content = operation("feed", "post", "/feed/{topic}/freight")["requestBody"]["content"]
+    assert content == {
+        "application/json": {"schema": to("feed", "Event")},
+        "text/plain": {"schema": {"type": "string"}},
+    }
+
+
 # --- errors ------------------------------------------------------------------------------------------------------
 
 

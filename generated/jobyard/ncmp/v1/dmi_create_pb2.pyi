@@ -22,6 +22,128 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class DmiWriteJob(_message.Message):
+    """DmiWriteJob is a write job for one data producer, as NCMP writes it. Members that are not named here go to the data
+    producer as well.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    DATA_ACCEPT_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_PRODUCER_ID_FIELD_NUMBER: _builtins.int
+    DATA_JOB_ID_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    destination: _builtins.str
+    """Name of the topic or of the bucket for the result."""
+    data_accept_type: _builtins.str
+    """Media type in which results are wanted."""
+    data_content_type: _builtins.str
+    """Media type of the operations."""
+    data_producer_id: _builtins.str
+    """Required. Identifier of the data producer."""
+    data_job_id: _builtins.str
+    """Name of the whole job."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.WriteOperation]:
+        """Required. The operations, in order."""
+
+    def __init__(
+        self,
+        *,
+        destination: _builtins.str | None = ...,
+        data_accept_type: _builtins.str | None = ...,
+        data_content_type: _builtins.str | None = ...,
+        data_producer_id: _builtins.str = ...,
+        data_job_id: _builtins.str | None = ...,
+        data: _abc.Iterable[_operation_pb2.WriteOperation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type", "_data_content_type", b"_data_content_type", "_data_job_id", b"_data_job_id", "_destination", b"_destination", "data_accept_type", b"data_accept_type", "data_content_type", b"data_content_type", "data_job_id", b"data_job_id", "destination", b"destination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type", "_data_content_type", b"_data_content_type", "_data_job_id", b"_data_job_id", "_destination", b"_destination", "data", b"data", "data_accept_type", b"data_accept_type", "data_content_type", b"data_content_type", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "destination", b"destination"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__data_accept_type: _TypeAlias = _typing.Literal["data_accept_type"]  # noqa: Y015
+    _WhichOneofArgType__data_accept_type: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type"]  # noqa: Y015
+    _WhichOneofReturnType__data_content_type: _TypeAlias = _typing.Literal["data_content_type"]  # noqa: Y015
+    _WhichOneofArgType__data_content_type: _TypeAlias = _typing.Literal["_data_content_type", b"_data_content_type"]  # noqa: Y015
+    _WhichOneofReturnType__data_job_id: _TypeAlias = _typing.Literal["data_job_id"]  # noqa: Y015
+    _WhichOneofArgType__data_job_id: _TypeAlias = _typing.Literal["_data_job_id", b"_data_job_id"]  # noqa: Y015
+    _WhichOneofReturnType__destination: _TypeAlias = _typing.Literal["destination"]  # noqa: Y015
+    _WhichOneofArgType__destination: _TypeAlias = _typing.Literal["_destination", b"_destination"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_accept_type) -> _WhichOneofReturnType__data_accept_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_content_type) -> _WhichOneofReturnType__data_content_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_job_id) -> _WhichOneofReturnType__data_job_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__destination) -> _WhichOneofReturnType__destination | None: ...
+
+Global___DmiWriteJob: _TypeAlias = DmiWriteJob  # noqa: Y015
+
+@_typing.final
+class DmiReadJob(_message.Message):
+    """DmiReadJob is a read job for one data producer, as NCMP writes it. Members that are not named here go to the data
+    producer as well.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    DATA_ACCEPT_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_PRODUCER_ID_FIELD_NUMBER: _builtins.int
+    DATA_JOB_ID_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    destination: _builtins.str
+    """Name of the topic or of the bucket for the result."""
+    data_accept_type: _builtins.str
+    """Media type in which the result is wanted."""
+    data_content_type: _builtins.str
+    """Media type of the operations."""
+    data_producer_id: _builtins.str
+    """Required. Identifier of the data producer."""
+    data_job_id: _builtins.str
+    """Name of the whole job."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.ReadOperation]:
+        """Required. The operations."""
+
+    def __init__(
+        self,
+        *,
+        destination: _builtins.str | None = ...,
+        data_accept_type: _builtins.str | None = ...,
+        data_content_type: _builtins.str | None = ...,
+        data_producer_id: _builtins.str = ...,
+        data_job_id: _builtins.str | None = ...,
+        data: _abc.Iterable[_operation_pb2.ReadOperation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type", "_data_content_type", b"_data_content_type", "_data_job_id", b"_data_job_id", "_destination", b"_destination", "data_accept_type", b"data_accept_type", "data_content_type", b"data_content_type", "data_job_id", b"data_job_id", "destination", b"destination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type", "_data_content_type", b"_data_content_type", "_data_job_id", b"_data_job_id", "_destination", b"_destination", "data", b"data", "data_accept_type", b"data_accept_type", "data_content_type", b"data_content_type", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "destination", b"destination"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__data_accept_type: _TypeAlias = _typing.Literal["data_accept_type"]  # noqa: Y015
+    _WhichOneofArgType__data_accept_type: _TypeAlias = _typing.Literal["_data_accept_type", b"_data_accept_type"]  # noqa: Y015
+    _WhichOneofReturnType__data_content_type: _TypeAlias = _typing.Literal["data_content_type"]  # noqa: Y015
+    _WhichOneofArgType__data_content_type: _TypeAlias = _typing.Literal["_data_content_type", b"_data_content_type"]  # noqa: Y015
+    _WhichOneofReturnType__data_job_id: _TypeAlias = _typing.Literal["data_job_id"]  # noqa: Y015
+    _WhichOneofArgType__data_job_id: _TypeAlias = _typing.Literal["_data_job_id", b"_data_job_id"]  # noqa: Y015
+    _WhichOneofReturnType__destination: _TypeAlias = _typing.Literal["destination"]  # noqa: Y015
+    _WhichOneofArgType__destination: _TypeAlias = _typing.Literal["_destination", b"_destination"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_accept_type) -> _WhichOneofReturnType__data_accept_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_content_type) -> _WhichOneofReturnType__data_content_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_job_id) -> _WhichOneofReturnType__data_job_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__destination) -> _WhichOneofReturnType__destination | None: ...
+
+Global___DmiReadJob: _TypeAlias = DmiReadJob  # noqa: Y015
+
+@_typing.final
 class CreateWriteJobRequest(_message.Message):
     """A piece of a write job, which comes either as JSON in `body`, or as messages in `metadata` and `operations`. What is not
     repeated counts in the first piece only.

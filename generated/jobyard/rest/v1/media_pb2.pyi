@@ -75,6 +75,7 @@ class Consumes(_message.Message):
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
     IGNORE_BODY_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     empty: _builtins.bool
     """The method serves requests without a body, beside another on the same verb and path that has one. Their
     Content-Type, if any, does not matter.
@@ -87,6 +88,10 @@ class Consumes(_message.Message):
     """How the body is read, where the media type alone would tell it wrongly: a client that sends text as JSON."""
     ignore_body: _builtins.bool
     """A body is ignored, whatever it is."""
+    message: _builtins.str
+    """Full name of the message whose JSON a body of exact bytes holds: `"acme.orders.v2.OrderFile"`. Only the API document
+    says so; nothing reads the body by it.
+    """
     @_builtins.property
     def media_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Media types, without parameters and in any case: `"application/json"`; `"text/*"` and `"*/*"` take the rest. JSON,
@@ -103,10 +108,11 @@ class Consumes(_message.Message):
         max_bytes: _builtins.int = ...,
         form: Global___BodyForm.ValueType = ...,
         ignore_body: _builtins.bool = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty", b"empty", "form", b"form", "ignore_body", b"ignore_body", "max_bytes", b"max_bytes", "media_types", b"media_types", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty", b"empty", "form", b"form", "ignore_body", b"ignore_body", "max_bytes", b"max_bytes", "media_types", b"media_types", "message", b"message", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

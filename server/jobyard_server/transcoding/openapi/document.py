@@ -24,6 +24,7 @@ from jobyard_server.transcoding.openapi.responses import Errors, successes
 from jobyard_server.transcoding.openapi.schemas import Schemas
 from jobyard_server.transcoding.operation import FacePlan, Operation
 from jobyard_server.transcoding.plan import Plan
+from jobyard_server.transcoding.surface import DeclarationError
 
 OPENAPI: Final = "3.1.0"
 _PARAMETER: Final = re.compile(r"\{([^}]*)\}")
@@ -176,11 +177,25 @@ class _Document:
     def _body(self, operation: Operation) -> Schema | None:
         if not operation.intake.takes:
             return None
-        schema = self._body_schema(operation)
+        exact, schema = self._exact_body(operation)
         content: Schema = {}
         for pattern, form in operation.intake.types:
-            content[bare(pattern)] = {} if form is Form.BYTES else {"schema": _as_form(schema, form)}
+            free = schema is None or (form is Form.BYTES and not exact)
+            content[bare(pattern)] = {} if free else {"schema": _as_form(schema, form)}
         return {"required": operation.spec.consumes.required, "content": content}
+
+    def _exact_body(self, operation: Operation) -> tuple[bool, Schema | None]:
+        """Whether a body is kept byte for byte, and what is known of it then or otherwise."""
+        if not operation.exact:
+            return False, self._body_schema(operation)
+        name: str = operation.spec.consumes.message
+        if not name:
+            return True, None
+        try:
+            found = self._plan.pool.FindMessageTypeByName(name)
+        except KeyError as error:
+            raise DeclarationError(f"{operation.spec.name} consumes {name}, which does not exist") from error
+        return True, self._schemas.of_message(found)
 
     def _body_schema(self, operation: Operation) -> Schema:
         request, route = operation.spec.request, operation.route
