@@ -96,7 +96,7 @@ lint-deploy: setup ## Check deploy/: image, compose file, manifests, Prometheus'
 
 .PHONY: fuzz
 fuzz: setup ## Send ten minutes of nonsense to routes, bindings, JSON and connections; `make test` sends half a minute
-	JOBYARD_FUZZ_SECONDS=300 JOBYARD_FUZZ_EXAMPLES=50000 $(BIN)/python -m pytest \
+	JOBYARD_FUZZ_SECONDS=300 JOBYARD_FUZZ_EXAMPLES=50000 $(BIN)/python -m pytest --timeout=3600 \
 	    tests/transcoding/test_fuzz.py tests/transcoding/codec/test_fuzz.py tests/transcoding/test_connection_fuzz.py
 
 .PHONY: verify
