@@ -71,14 +71,17 @@ class Notices(threading.Thread):
     @override
     def run(self) -> None:
         """The thread."""
+        again = False
         while self._going:
             try:
                 with self._connect() as connection:
                     connection.add_notify_handler(self._hear)
                     self._own = connection.info.backend_pid
                     connection.execute(f"LISTEN {CHANNEL}")
-                    # What was told while nobody listened is lost.
-                    self._heard(None, True)
+                    if again:
+                        # What was told while nobody listened is lost.
+                        self._heard(None, True)
+                    again = True
                     self._serve(connection)
             except (psycopg.Error, OSError) as error:
                 _log.warning("notices_lost", error=str(error))
