@@ -180,8 +180,10 @@ class _Document:
         exact, schema = self._exact_body(operation)
         content: Schema = {}
         for pattern, form in operation.intake.types:
-            free = schema is None or (form is Form.BYTES and not exact)
-            content[bare(pattern)] = {} if free else {"schema": _as_form(schema, form)}
+            if schema is None or (form is Form.BYTES and not exact):
+                content[bare(pattern)] = {}
+            else:
+                content[bare(pattern)] = {"schema": _as_form(schema, form)}
         return {"required": operation.spec.consumes.required, "content": content}
 
     def _exact_body(self, operation: Operation) -> tuple[bool, Schema | None]:
