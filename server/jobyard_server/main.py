@@ -103,7 +103,7 @@ def build(settings: Settings) -> Parts:
     _check_addresses(settings)
     registry = CollectorRegistry()
     store = _store(settings)
-    callers = _callers(settings)
+    callers = _callers(settings, store)
     edge = Edge(
         callers.authentication,
         CallMetrics(registry),
@@ -224,11 +224,11 @@ def _check_addresses(settings: Settings) -> None:
             )
 
 
-def _callers(settings: Settings) -> assembly.Callers:
+def _callers(settings: Settings, store: Store) -> assembly.Callers:
     files = [file for api in APIS for file in api.files]
     known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
     declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
-    return assembly.callers(settings, declared, known | {ALL_TENANTS})
+    return assembly.callers(settings, declared, known | {ALL_TENANTS}, lambda: store.signer)
 
 
 def _asking(peers: Peers) -> Ask:

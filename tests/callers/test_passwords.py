@@ -5,12 +5,13 @@ import asyncio
 import argon2
 import pytest
 
-from jobyard_server.callers import passwords, sessions
+from jobyard_server.callers import passwords
 from jobyard_server.callers.credential import Credential, Kind
-from jobyard_server.callers.passwords import FAILURES, PERIOD, PasswordLogin, Passwords, User, check_hash, hash_password
-from jobyard_server.callers.sessions import Sessions
+from jobyard_server.callers.passwords import FAILURES, PERIOD, Passwords, User, check_hash, hash_password
+from jobyard_server.callers.sessions import PasswordLogin, Sessions
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refused
+from jobyard_server.domain.signing import KEY_BYTES, Signer
 from jobyard_server.main import build
 from jobyard_server.settings import SettingsError, load
 
@@ -18,6 +19,7 @@ ANN = Principal("ann", "north", frozenset({"Users"}))
 BOB = Principal("bob", "south")
 # Cheap ones: what a hash costs is said in it.
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+SIGNER = Signer(bytes(KEY_BYTES), "e")
 USERS = {"ann": User(ANN, CHEAP.hash("correct horse")), "bob": User(BOB, CHEAP.hash("battery"))}
 
 
@@ -35,7 +37,7 @@ def clock():
 
 @pytest.fixture
 def opened(clock):
-    return Sessions(60.0, clock)
+    return Sessions(USERS, 60.0, lambda: SIGNER, clock)
 
 
 @pytest.fixture
@@ -70,13 +72,26 @@ async def test_who_knows_the_password_gets_a_token_for_a_while(log_in, opened, c
     assert await opened.verify(shown(token)) is None
     third, _ = await log_in("bob", "battery")
     assert await opened.verify(shown(third)) == BOB
-    assert len(opened._open) == 1, "what has ended is not kept"
 
 
-async def test_tokens_are_kept_as_digests_only(log_in, known, opened):
+async def test_a_session_is_good_for_every_process_on_the_database_and_nowhere_else(log_in, clock):
     token, _ = await log_in("ann", "correct horse")
-    assert token not in repr(opened._open)
+    assert await Sessions(USERS, 60.0, lambda: Signer(bytes(KEY_BYTES), "e"), clock).verify(shown(token)) == ANN
+    assert await Sessions(USERS, 60.0, lambda: Signer(b"x" * KEY_BYTES, "e"), clock).verify(shown(token)) is None
+    others = SIGNER.seal("page", ["ann", clock.now + 60, "", ""])
+    assert await Sessions(USERS, 60.0, lambda: SIGNER, clock).verify(shown(f"jyd_{others}")) is None
+
+
+@pytest.mark.parametrize("users", [{"bob": USERS["bob"]}, {"ann": User(ANN, CHEAP.hash("another"))}])
+async def test_a_session_ends_with_its_user_and_its_password(log_in, clock, users):
+    token, _ = await log_in("ann", "correct horse")
+    assert await Sessions(users, 60.0, lambda: SIGNER, clock).verify(shown(token)) is None
+
+
+async def test_passwords_are_not_kept(log_in, known):
+    token, _ = await log_in("ann", "correct horse")
     assert "correct horse" not in repr(vars(known))
+    assert "ann" not in token
 
 
 @pytest.mark.parametrize(
@@ -115,12 +130,6 @@ async def test_too_many_at_once_are_sent_away(log_in, monkeypatch):
     ends = await asyncio.gather(*(log_in("ann", "correct horse") for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(end, Refused) for end in ends) == 2
     assert await log_in("ann", "correct horse"), "and afterwards all is as before"
-
-
-async def test_the_oldest_session_ends_when_there_are_too_many(opened, monkeypatch):
-    monkeypatch.setattr(sessions, "MOST", 2)
-    tokens = [opened.begin(ANN) for _ in range(3)]
-    assert [await opened.verify(shown(token)) for token in tokens] == [None, ANN, ANN]
 
 
 def test_what_the_settings_keep_is_a_slow_hash():

@@ -126,7 +126,7 @@ def over_http(connection, spec, route, headers):
     """Status, headers and body of the answer to a request whose body is none."""
     sent = {"Grpc-Timeout": "300m", **headers}
     body = b""
-    if route.body:
+    if route.verb not in {"GET", "HEAD", "DELETE"}:
         consumes = spec.consumes.media_types or spec.face.consumes or ["application/json"]
         # What is taken as it comes is sent as what the face usually takes.
         sent["Content-Type"] = "application/json" if "*" in consumes[0] else consumes[0]

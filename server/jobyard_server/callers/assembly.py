@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobyard_server.caller_settings import CallerSettings, KeystoneSettings
@@ -10,12 +10,13 @@ from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Ung
 from jobyard_server.callers.basic import BasicVerifier
 from jobyard_server.callers.certificates import CertificateVerifier
 from jobyard_server.callers.issued_tokens import IssuedTokenVerifier
-from jobyard_server.callers.passwords import PasswordLogin, Passwords, User, check_hash
+from jobyard_server.callers.passwords import Passwords, User, check_hash
 from jobyard_server.callers.roles import RoleError, Roles
-from jobyard_server.callers.sessions import Sessions
+from jobyard_server.callers.sessions import PasswordLogin, Sessions
 from jobyard_server.callers.token_file import TokenFileError
 from jobyard_server.callers.tokens import TokenVerifier
 from jobyard_server.domain.principal import Principal
+from jobyard_server.domain.signing import Signer
 from jobyard_server.settings import Settings, SettingsError
 
 
@@ -28,22 +29,23 @@ class Callers:
     """Lets users in that come with a password."""
 
 
-def callers(settings: Settings, declared: Mapping[str, frozenset[str]], known: frozenset[str]) -> Callers:
-    """Who answers for callers; takes the roles that APIs declare and the permissions there are.
+def callers(
+    settings: Settings, declared: Mapping[str, frozenset[str]], known: frozenset[str], signer: Callable[[], Signer]
+) -> Callers:
+    """Who answers for callers; takes the roles that APIs declare, the permissions there are and what seals tokens.
 
     Raises SettingsError.
     """
     if not settings.guarded:
         return Callers(Unguarded(settings.default_tenant))
-    sessions = Sessions(settings.auth_session_seconds)
     try:
         roles = Roles({**declared, **settings.roles}, known)
         permissions = roles.permissions(settings.auth_anonymous_roles)
         users = _users(settings, roles)
-        passwords = Passwords(users)
+        passwords, sessions = Passwords(users), Sessions(users, settings.auth_session_seconds, signer)
         verifiers = _verifiers(settings, roles)
         if users:
-            verifiers = [sessions, BasicVerifier(passwords), *verifiers]
+            verifiers += [sessions, BasicVerifier(passwords)]
     except (RoleError, TokenFileError) as problem:
         raise SettingsError(str(problem)) from None
     nobody = Principal(ANONYMOUS, settings.default_tenant, settings.auth_anonymous_roles, permissions)

@@ -14,7 +14,6 @@ import argon2
 import structlog
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from jobyard_server.callers.sessions import Sessions
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 
@@ -101,16 +100,3 @@ class Passwords:
             return self._hasher.verify(hash_, password)
         except VerificationError:
             return False
-
-
-class PasswordLogin:
-    """Gives tokens to users who come with their password."""
-
-    def __init__(self, passwords: Passwords, sessions: Sessions) -> None:
-        """Take who knows the users, and where their sessions are kept."""
-        self._passwords = passwords
-        self._sessions = sessions
-
-    async def __call__(self, name: str, password: str) -> tuple[str, float]:
-        """A token and for how many seconds it is good; raises Refused."""
-        return self._sessions.begin(await self._passwords.check(name, password)), self._sessions.seconds

@@ -1,43 +1,67 @@
-"""Tokens given to those who came with a password: they live in this process, for a while, and only as digests."""
+"""Tokens given to those who came with a password: sealed, good for a while, and for every process on one database."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-from time import monotonic
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from time import time
 from typing import Final
 
 from jobyard_server.callers.credential import Credential, Kind
-from jobyard_server.callers.token_file import digest, new_token
+from jobyard_server.callers.passwords import Passwords, User
+from jobyard_server.callers.token_file import MARK
 from jobyard_server.domain.principal import Principal
+from jobyard_server.domain.signing import Signer
 
-MOST: Final = 10_000
-"""Sessions at once; beyond that the oldest one ends."""
+_PURPOSE: Final = "session"
 
 
 class Sessions:
-    """The sessions of a server. They end with it: who holds one then logs in again, as when its time is over."""
+    """The sessions of users. One ends with its time, with its user, and when the user gets another password."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        """Take how long a session lives."""
+    def __init__(
+        self,
+        users: Mapping[str, User],
+        seconds: float,
+        signer: Callable[[], Signer],
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """Take the users by name, how long a session lives, and what seals."""
         self.seconds = seconds
+        self._users = users
+        self._signer = signer
         self._clock = clock
-        # All live equally long, so the first one is always the next to end.
-        self._open: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._marks = {name: hashlib.sha256(user.hash.encode()).hexdigest()[:16] for name, user in users.items()}
 
-    def begin(self, principal: Principal) -> str:
-        """A token for a caller who has proved who it is."""
-        now = self._clock()
-        while self._open and (len(self._open) >= MOST or next(iter(self._open.values()))[1] <= now):
-            self._open.popitem(last=False)
-        token = new_token()
-        self._open[digest(token)] = (principal, now + self.seconds)
-        return token
+    def begin(self, name: str) -> str:
+        """A token for a user who has proved who he is."""
+        until = round(self._clock() + self.seconds, 3)
+        return MARK + self._signer().seal(_PURPOSE, [name, until, self._marks[name], secrets.token_hex(8)])
 
     async def verify(self, credential: Credential) -> Principal | None:
-        """The caller to whom a token was given."""
-        if credential.kind is not Kind.TOKEN:
+        """The user to whom a token was given."""
+        if credential.kind is not Kind.TOKEN or not credential.value.startswith(MARK):
             return None
-        # Found by digest: how long that takes tells nothing about the token.
-        found = self._open.get(digest(credential.value))
-        return None if found is None or found[1] <= self._clock() else found[0]
+        try:
+            name, until, mark, _ = self._signer().open(_PURPOSE, credential.value.removeprefix(MARK))
+        except ValueError:
+            return None
+        user = self._users.get(str(name))
+        if user is None or mark != self._marks[str(name)] or not isinstance(until, (int, float)):
+            return None
+        return user.principal if self._clock() < until else None
+
+
+class PasswordLogin:
+    """Gives tokens to users who come with their password."""
+
+    def __init__(self, passwords: Passwords, sessions: Sessions) -> None:
+        """Take who knows the users, and what gives them tokens."""
+        self._passwords = passwords
+        self._sessions = sessions
+
+    async def __call__(self, name: str, password: str) -> tuple[str, float]:
+        """A token and for how many seconds it is good; raises Refused."""
+        await self._passwords.check(name, password)
+        return self._sessions.begin(name), self._sessions.seconds

@@ -27,7 +27,7 @@ class DmsResultService(dms_result_service_pb2_grpc.DmsResultServiceServicer):
         self, request: dms_result_service_pb2.PostDmsJobResultRequest, context: object
     ) -> dms_result_service_pb2.PostDmsJobResultResponse:
         call = current_call()
-        uri = orjson.loads(request.result.data).get("uri")
+        uri = _uri(request.result.data)
         if not isinstance(uri, str) or not uri:
             raise invalid("data.uri", "must say where the data is")
 
@@ -53,3 +53,12 @@ class DmsResultService(dms_result_service_pb2_grpc.DmsResultServiceServicer):
         if found is None:
             raise job_unknown(request.job_id)
         return dms_result_service_pb2.GetDmsCollectionResponse(result=registered_service_pb2.JobResult(data=found.body))
+
+
+def _uri(data: str | bytes) -> object:
+    """What the data say about where they are; over gRPC they may be anything."""
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return said.get("uri") if isinstance(said, dict) else None
