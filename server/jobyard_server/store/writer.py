@@ -200,7 +200,8 @@ class Writer:
         desk.begin()
         try:
             unit = self._unit(desk)
-            answers = _carry_out(unit, wanted)
+            # Who was in somebody's way once waits for his turn before he locks anything.
+            answers = _carry_out(unit, wanted, alone=tries < TRIES)
             make_timetables(unit)
             unit.write_events()
             desk.commit()
@@ -237,9 +238,9 @@ class Writer:
             self._woken(unit.woken, unit.changed)
 
 
-def _carry_out(unit: Unit, batch: list[Command]) -> list[_Answer]:
+def _carry_out(unit: Unit, batch: list[Command], *, alone: bool) -> list[_Answer]:
     answers: list[_Answer] = []
-    if any(command.verb is run for command in batch):
+    if alone or any(command.verb is run for command in batch):
         # First of all locks, so that nobody waits for it who is waited for.
         unit.sets.hold_closures()
     for verb in ORDER:
