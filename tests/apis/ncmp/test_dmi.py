@@ -236,6 +236,9 @@ def test_manners_of_http(dmi: Yard) -> None:
     assert (refused.status, refused.headers["allow"]) == (405, "OPTIONS, POST")
     unknown = dmi.ask("GET", "/dmi/v1/nothing")
     assert (unknown.status, unknown.json["status"]) == (404, "404")
+    document = dmi.ask("GET", "/openapi/ncmp-dmi.json").json
+    assert "content" not in document["components"]["responses"]["501"]
+    assert "content" in document["components"]["responses"]["400"]
 
 
 def test_read_results_stay_here_without_a_place_of_their_own(dmi: Yard) -> None:

@@ -122,7 +122,7 @@ class Errors:
         if len(formats) == len(self._formats) and not any(row.status for row in declared.rows):
             return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(self._reasons)}
         bodies = self._bodies(formats, schemas)
-        return _responses(_reasons(self._plan, declared.rows), bodies)
+        return _without_bodies(_responses(_reasons(self._plan, declared.rows), bodies), formats)
 
     def schema(self, schemas: Schemas) -> Schema:
         """Give the schema of an error body."""
@@ -132,7 +132,7 @@ class Errors:
 
     def responses(self, schemas: Schemas) -> Schema:
         """Print the responses that the operations of the face refer to."""
-        return _responses(self._reasons, self._bodies(self._formats, schemas))
+        return _without_bodies(_responses(self._reasons, self._bodies(self._formats, schemas)), self._formats)
 
     def _bodies(self, formats: Iterable[error_pb2.ErrorFormat], schemas: Schemas) -> list[tuple[str, Schema]]:
         return [self._body(each, schemas) for each in formats]
@@ -160,6 +160,15 @@ def _reasons(plan: FacePlan, own: Iterable[error_pb2.ErrorRow]) -> Reasons:
 
 def _responses(reasons: Reasons, bodies: list[tuple[str, Schema]]) -> Schema:
     return {str(status): _response(status, told, bodies) for status, told in sorted(reasons.items())}
+
+
+def _without_bodies(responses: Schema, formats: Iterable[error_pb2.ErrorFormat]) -> Schema:
+    """Take the body from the statuses whose codes are answered without one."""
+    for declared in formats:
+        if declared.empty:
+            for code in declared.codes:
+                responses.get(str(STATUS_OF_CODE[code]), {}).pop("content", None)
+    return responses
 
 
 def _response(status: int, reasons: list[tuple[str, str]], bodies: list[tuple[str, Schema]]) -> Schema:
