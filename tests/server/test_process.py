@@ -102,7 +102,7 @@ async def test_settings_that_cannot_work_are_named(tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: b")
     for given, said in (
-        ({"database": "postgresql://nowhere/x"}, "database: "),
+        ({"database": "mysql://nowhere/x"}, "database: "),
         ({"database": "sqlite:////proc/none/jobyard.db"}, "database: "),
         ({"auth_tokens": broken}, "is no list of tokens"),
         ({"auth_tokens": tmp_path / "none.yaml", "auth_anonymous_roles": ["boss"]}, "there is no role 'boss'"),
