@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TESTS ?= tests
+ON_POSTGRESQL ?= tests/store tests/engine tests/faults tests/apis tests/e2e
 
 .PHONY: help
 help: ## List these targets
@@ -52,11 +53,11 @@ test: setup ## Run the tests; TESTS=tests/domain runs one folder
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
 	POSTGRES_BIN=$$(scripts/find_postgres.sh) DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
-		--numprocesses=logical --dist=loadfile tests/store tests/engine tests/faults tests/apis tests/e2e
+		--numprocesses=logical --dist=loadfile $(ON_POSTGRESQL)
 
 .PHONY: fault
-fault: setup ## Crash, cut and cross PostgreSQL for minutes; `make test` does it for seconds
-	LONG=1 $(BIN)/python -m pytest --timeout 600 tests/faults
+fault: setup ## Crash, cut and cross databases and servers for minutes; `make test` does it for seconds
+	LONG=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/store/test_races.py tests/e2e/test_kill.py
 
 .PHONY: frozen
 frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime

@@ -13,6 +13,8 @@ from support.cutting import Proxy
 from support.databases import rows_of
 from support.storing import Hand, key, new_job, pieces
 
+AT_ONCE = 500
+"""Fewer than a store lets wait."""
 LONG = bool(os.environ.get("LONG"))
 SECONDS = 120 if LONG else 12
 CLIENTS = 16
@@ -86,7 +88,10 @@ async def use(store, told, trouble, until):
 
 async def check_acknowledged(store, told):
     """Everything acknowledged is there, under the number that was told."""
-    answers = await asyncio.gather(*(store.submit(new_job(key=key(name))) for name in told))
+    names, answers = list(told), []
+    for first in range(0, len(names), AT_ONCE):
+        again = (new_job(key=key(name)) for name in names[first : first + AT_ONCE])
+        answers += await asyncio.gather(*map(store.submit, again))
     assert [one.replayed for one in answers] == [True] * len(told)
     assert [one.job.number for one in answers] == list(told.values())
 

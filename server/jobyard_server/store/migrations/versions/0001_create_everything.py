@@ -119,7 +119,7 @@ def upgrade() -> None:
     )
     index("ix_jobs_created_at", "jobs", "tenant, created_at, number")
     index("ix_jobs_expires_at", "jobs", "expires_at", where="expires_at IS NOT NULL")
-    index("ix_jobs_live_children", "jobs", "parent", where="parent IS NOT NULL AND finished_at IS NULL")
+    index("ix_jobs_live_children", "jobs", "parent, finished_at", where="parent IS NOT NULL AND finished_at IS NULL")
     index("ix_jobs_parent", "jobs", "parent, number", where="parent IS NOT NULL")
     index("ix_jobs_tenant", "jobs", "tenant, number")
     index("uq_jobs_external_id", "jobs", "api, tenant, external_id", unique=True, where="external_id IS NOT NULL")
