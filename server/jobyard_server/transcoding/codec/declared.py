@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import RLock
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from jobyard.rest.v1 import annotations_pb2, json_pb2
 from jobyard_server.transcoding.codec.dialect import Dialect, Naming, Stray, Unset, unset_of
 from jobyard_server.transcoding.codec.known import NULL_VALUE
+
+COMPILING = RLock()
+"""Held by whoever compiles a plan: protobuf gives every thread the same options message, and fills
+in what it keeps of it while it is read, which two threads must not do at once."""
 
 
 @dataclass(frozen=True, slots=True)

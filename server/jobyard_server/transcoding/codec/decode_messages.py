@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from threading import RLock
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from jobyard.rest.v1 import json_pb2
 from jobyard_server.transcoding.codec.declared import (
+    COMPILING,
     Member,
     Words,
     shape_of,
@@ -57,11 +57,10 @@ class DecodePlans:
         self.dialect = dialect
         self._plans: dict[Descriptor, MessagePlan] = {}
         self._words: dict[EnumDescriptor, Words] = {}
-        self._lock = RLock()
 
     def of(self, message: Descriptor) -> MessagePlan:
         """Give the plan of a message type; others wait until a plan and all it needs are done."""
-        with self._lock:
+        with COMPILING:
             plan = self._plans.get(message)
             if plan is None:
                 plan = self._plans[message] = MessagePlan()
@@ -70,7 +69,7 @@ class DecodePlans:
 
     def words(self, enum: EnumDescriptor) -> Words:
         """Give the words of an enum."""
-        with self._lock:
+        with COMPILING:
             if enum not in self._words:
                 self._words[enum] = words_of(enum, self.dialect)
             return self._words[enum]

@@ -9,7 +9,7 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from jobyard_server.transcoding.codec.declared import is_map, map_fields, standalone
+from jobyard_server.transcoding.codec.declared import COMPILING, is_map, map_fields, standalone
 from jobyard_server.transcoding.codec.decode_fields import reader_of, takes_null
 from jobyard_server.transcoding.codec.decode_messages import DecodePlans
 from jobyard_server.transcoding.codec.decode_scalars import Read
@@ -87,17 +87,19 @@ def is_plain_map(field: FieldDescriptor) -> bool:
 @cache
 def compile_decoder(message: Descriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of a message type."""
-    return Decoder(plans_of(dialect).of(message).read, Slicer(message, dialect), message)
+    with COMPILING:
+        return Decoder(plans_of(dialect).of(message).read, Slicer(message, dialect), message)
 
 
 @cache
 def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of documents that hold one field of the message that they are read into."""
     assert field.containing_type is not None
-    member = standalone(field, dialect)
-    read_value = reader_of(member, plans_of(dialect))
-    nulls = takes_null(member)
-
+    with COMPILING:
+        member = standalone(field, dialect)
+        read_value = reader_of(member, plans_of(dialect))
+        nulls = takes_null(member)
+        slicer = Slicer(field.containing_type, dialect)
     whole = field.message_type if not field.is_repeated else None
 
     def read(value: Any, depth: int) -> Any:
@@ -106,5 +108,4 @@ def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> 
         found = read_value(value, depth + 1)
         return found if whole is not None else {field.name: found}
 
-    slicer = Slicer(field.containing_type, dialect)
     return Decoder(read, slicer, whole, member=member.name, field=field.name if whole is not None else "")

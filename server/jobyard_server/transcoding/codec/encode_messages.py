@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from threading import RLock
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from jobyard_server.transcoding.codec.declared import (
+    COMPILING,
     Member,
     Words,
     shape_of,
@@ -47,11 +47,10 @@ class EncodePlans:
         self.dialect = dialect
         self._plans: dict[Descriptor, MessagePlan] = {}
         self._words: dict[EnumDescriptor, Words] = {}
-        self._lock = RLock()
 
     def of(self, message: Descriptor) -> MessagePlan:
         """Give the plan of a message type; others wait until a plan and all it needs are done."""
-        with self._lock:
+        with COMPILING:
             plan = self._plans.get(message)
             if plan is None:
                 plan = self._plans[message] = MessagePlan()
@@ -60,7 +59,7 @@ class EncodePlans:
 
     def words(self, enum: EnumDescriptor) -> Words:
         """Give the words of an enum."""
-        with self._lock:
+        with COMPILING:
             if enum not in self._words:
                 self._words[enum] = words_of(enum, self.dialect)
             return self._words[enum]
@@ -129,7 +128,8 @@ class Encoder:
 
     def _first(self, message: Any, depth: int) -> object:
         # A server knows hundreds of messages, and most of its runs print a dozen of them.
-        self._show = self._plan()
+        with COMPILING:
+            self._show = self._plan()
         return self._show(message, depth)
 
     def __call__(self, message: Message) -> bytes:
