@@ -64,7 +64,7 @@ async def lease(store: Store) -> tuple[float, int]:
         steps += 100
 
     def connection(tx: object) -> sqlite3.Connection:
-        found: sqlite3.Connection = tx._unit.sets._connection  # type: ignore[attr-defined]  # noqa: SLF001 - looks inside
+        found: sqlite3.Connection = tx._unit.sets._connection  # type: ignore[attr-defined]  # noqa: SLF001 - its inside - looks inside
         return found
 
     command = Acquire("worker-01", "worker", "worker", None, ("q",), AT_ONCE, 60.0)
@@ -91,7 +91,7 @@ async def filled(database: Path, size: int) -> Store:
     command = Acquire("filler-01", "filler", "worker", None, ("q",), 1, 60.0)
     (one,) = (await store.acquire(command)).leases
     await store.settle(Settle(one.token, "worker", Outcome.SUCCEEDED))
-    await store.run(lambda tx: multiply(tx._unit.sets._connection, size))  # type: ignore[attr-defined]  # noqa: SLF001
+    await store.run(lambda tx: multiply(tx._unit.sets._connection, size))  # type: ignore[attr-defined]  # noqa: SLF001 - its inside
     for _ in range(READY // 100):
         await store.submit_many([JOB] * 100)
     return store
@@ -109,13 +109,13 @@ def multiply(connection: sqlite3.Connection, size: int) -> None:
     for table, changed in own.items():
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         values = ", ".join(changed.get(column, column) for column in columns)
-        original = f"(SELECT * FROM {table})"  # noqa: S608 - our own names
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) {numbers} SELECT {values} FROM {original}, n"  # noqa: S608
+        original = f"(SELECT * FROM {table})"
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) {numbers} SELECT {values} FROM {original}, n"
         connection.execute(insert, (size - 1,))
         if "number" in changed or "id" in changed or "position" in changed:
             key = next(iter(changed))
             connection.execute(
-                f"UPDATE sqlite_sequence SET seq = (SELECT max({key}) FROM {table}) WHERE name = '{table}'"  # noqa: S608
+                f"UPDATE sqlite_sequence SET seq = (SELECT max({key}) FROM {table}) WHERE name = '{table}'"
             )
 
 

@@ -133,7 +133,7 @@ def profiled(seconds: float) -> None:
     """The same with a profile of the writer's thread."""
     profile = cProfile.Profile()
     serve = Writer._serve  # noqa: SLF001 - looks inside
-    Writer._serve = lambda self: profile.runcall(serve, self)  # type: ignore[method-assign]  # noqa: SLF001
+    Writer._serve = lambda self: profile.runcall(serve, self)  # type: ignore[method-assign]  # noqa: SLF001 - from inside
     asyncio.run(measure(seconds))
     pstats.Stats(profile).sort_stats("tottime").print_stats(35)
 

@@ -23,11 +23,11 @@ from jobyard_server.transcoding.http_connection import Connection
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
-from _fastapi import fastapi_app  # noqa: E402 - the path is set above
-from codec import job  # noqa: E402
+from _fastapi import fastapi_app
+from codec import job
 
-from support import codec_messages  # noqa: E402
-from support.trial import PROTOS, compiled  # noqa: E402
+from support import codec_messages
+from support.trial import PROTOS, compiled
 
 
 def service() -> ServiceDescriptor:

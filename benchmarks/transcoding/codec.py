@@ -22,9 +22,9 @@ from jobyard_server.transcoding.codec import compile_decoder, compile_encoder
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "tests")]
 
-from _measure import median_ratio, print_table  # noqa: E402 - the path is set above
+from _measure import median_ratio, print_table
 
-from support.codec_messages import message  # noqa: E402
+from support.codec_messages import message
 
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 SECONDS = float(os.environ.get("SECONDS", "0.1"))

@@ -26,12 +26,12 @@ import aiohttp
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "tests")]
 
-from _measure import cpu_seconds, median_ratio, print_table  # noqa: E402 - the path is set above
-from codec import job  # noqa: E402
+from _measure import cpu_seconds, median_ratio, print_table
+from codec import job
 
-from jobyard_server.transcoding.codec import compile_encoder  # noqa: E402
-from support.envoy import BINARY, configuration, free_port  # noqa: E402
-from support.trial import PROTOS, compiled  # noqa: E402
+from jobyard_server.transcoding.codec import compile_encoder
+from support.envoy import BINARY, configuration, free_port
+from support.trial import PROTOS, compiled
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = float(os.environ.get("SECONDS", "1.5"))

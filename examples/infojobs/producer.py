@@ -47,8 +47,8 @@ class Producer(BaseHTTPRequestHandler):
 def put(url: str, body: object) -> None:
     """Register something."""
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="PUT")  # noqa: S310 - the user names it
-    with urllib.request.urlopen(request):  # noqa: S310
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="PUT")
+    with urllib.request.urlopen(request):
         pass
 
 

@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_is_refused_at_the_start(tmp_path):
     [({}, [False, True]), ({"log_calls": False}, [True]), ({"log_calls": False, "log_changes": False}, [])],
 )
 def test_what_is_logged_and_what_goes_to_the_file(tmp_path, capsys, settings, logged):
-    from jobyard_server import main  # noqa: PLC0415
+    from jobyard_server import main  # noqa: PLC0415 - it loads everything
 
     file = tmp_path / "audit.jsonl"
     log = main._call_log(load(audit_file=file, log_format="json", **settings))
@@ -89,6 +89,6 @@ def test_what_is_logged_and_what_goes_to_the_file(tmp_path, capsys, settings, lo
 
 
 def test_nothing_is_written_where_nothing_is_wanted():
-    from jobyard_server import main  # noqa: PLC0415
+    from jobyard_server import main  # noqa: PLC0415 - it loads everything
 
     assert main._call_log(load(log_calls=False, log_changes=False)) is None

@@ -161,7 +161,7 @@ def test_a_face_that_no_file_registers_stops_the_server_from_being_built(monkeyp
 
 def test_what_is_declared_has_to_be_offered():
     class Partial(probing.Probe):
-        def Known(self, request, context):  # noqa: N802 - gRPC's names
+        def Known(self, request, context):
             return SayResponse()
 
     with pytest.raises(TypeError, match=r"ProbeService/Known has to be an `async def`"):

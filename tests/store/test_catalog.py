@@ -51,7 +51,7 @@ async def shelf(store):
             new = NewDefinition(
                 api, tenant, "ann", f"{kind}-{number}", kind=kind, display_name=name, attributes=attributes
             )
-            await store.run(lambda tx: tx.put_definition(new))  # noqa: B023 - run before the next one
+            await store.run(lambda tx: tx.put_definition(new))
     return store
 
 
@@ -92,7 +92,7 @@ async def test_what_definitions_do_not_have_is_refused(shelf, change, reason):
 
 async def test_the_newest_version_is_found_and_removed_first(store):
     for version in (1, 10, 9):
-        await store.run(lambda tx: tx.put_definition(NewDefinition("sample", "acme", "ann", "print", version)))  # noqa: B023
+        await store.run(lambda tx: tx.put_definition(NewDefinition("sample", "acme", "ann", "print", version)))
     assert (await store.read.definition("sample", "acme", "print")).version == 10
     assert (await store.read.definition("sample", "acme", "print", 9)).version == 9
     assert await store.run(lambda tx: tx.delete_definition("sample", "acme", "print"))
@@ -112,7 +112,7 @@ async def test_definitions_are_listed_in_order_page_by_page(store, size):
         ("other", "acme", "z", 0),
     ]
     for api, tenant, id_, version in names:
-        await store.run(lambda tx: tx.put_definition(NewDefinition(api, tenant, "ann", id_, version)))  # noqa: B023
+        await store.run(lambda tx: tx.put_definition(NewDefinition(api, tenant, "ann", id_, version)))
 
     async def walked(api, tenant):
         found, after = [], None
@@ -181,7 +181,7 @@ async def test_a_record_is_read_as_it_was_put(store):
 
 async def test_records_are_listed_by_kind(store):
     for kind, id_ in (("hook", "b"), ("hook", "a"), ("other", "c"), ("hook", "d")):
-        await store.run(lambda tx: tx.put_record("sample", "acme", kind, id_, "{}"))  # noqa: B023
+        await store.run(lambda tx: tx.put_record("sample", "acme", kind, id_, "{}"))
     page = await store.read.records("sample", "acme", "hook", after=None, limit=2)
     assert [record.id for record in page] == ["a", "b"]
     rest = await store.read.records("sample", "acme", "hook", after="b", limit=2)

@@ -63,7 +63,7 @@ async def shelf(request):
 
 
 def selected(jobs, where):
-    return [job for job in jobs if where is None or matches(where, lambda name: job_value(job, name))]  # noqa: B023
+    return [job for job in jobs if where is None or matches(where, lambda name: job_value(job, name))]
 
 
 # --- conditions --------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Probe:
         self.ended: list[str] = []
         self.began = asyncio.Event()
 
-    async def Say(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's names
+    async def Say(self, request: Any, context: Any) -> Any:
         self.began.set()
         try:
             return await self._say(request, context)
@@ -109,7 +109,7 @@ class Probe:
     Known = Say
     Open = Say
 
-    async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.began.set()
         try:
             for _ in range(3):
@@ -123,11 +123,11 @@ class Probe:
         finally:
             self.ended.append("closed")
 
-    async def Collect(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+    async def Collect(self, requests: AsyncIterator[Any], context: Any) -> Any:
         words = [request.word async for request in requests]
         return SayResponse(word=" ".join(words), user=caller.principal().user)
 
-    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
             yield self._answer(request)
 

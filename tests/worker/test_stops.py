@@ -71,7 +71,7 @@ class Told(worker_service_pb2_grpc.WorkerServiceServicer):
         self.ended: asyncio.Queue[str] = asyncio.Queue()
         self.refuse_logs = 0
 
-    async def Acquire(self, request, context):  # noqa: N802
+    async def Acquire(self, request, context):
         if not self.leases:
             await asyncio.sleep(0.2)
         leases, self.leases = self.leases, []
@@ -79,24 +79,24 @@ class Told(worker_service_pb2_grpc.WorkerServiceServicer):
             leases=leases, heartbeat_interval=Duration(nanos=100_000_000), session_ttl=Duration(seconds=5)
         )
 
-    async def Heartbeat(self, request, context):  # noqa: N802
+    async def Heartbeat(self, request, context):
         if self.beat_error:
             await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, self.beat_error)
         return worker_lease_pb2.HeartbeatResponse(directives=[self.directive for _ in request.leases])
 
-    async def Complete(self, request, context):  # noqa: N802
+    async def Complete(self, request, context):
         await self.ended.put("completed")
         return worker_settle_pb2.CompleteResponse(settlements=[worker_settle_pb2.Settlement()])
 
-    async def Fail(self, request, context):  # noqa: N802
+    async def Fail(self, request, context):
         await self.ended.put("cancelled" if request.failures[0].cancelled else "failed")
         return worker_settle_pb2.FailResponse(settlements=[worker_settle_pb2.Settlement()])
 
-    async def Release(self, request, context):  # noqa: N802
+    async def Release(self, request, context):
         await self.ended.put("released")
         return worker_settle_pb2.ReleaseResponse(settlements=[worker_settle_pb2.Settlement()])
 
-    async def AppendLog(self, request, context):  # noqa: N802
+    async def AppendLog(self, request, context):
         if self.refuse_logs:
             self.refuse_logs -= 1
             # What became of it is not told: it was kept, or it was not.

@@ -150,5 +150,6 @@ class Api:
 
     def all_words(self) -> Mapping[State | tuple[State, str], str]:
         """Its words for states, and for states with a reason."""
-        plain: dict[State | tuple[State, str], str] = {state: word for state, word in self.words.items()}  # noqa: C416
-        return plain | {odd: word for odd, word in self.odd_words.items()}  # noqa: C416
+        words: dict[State | tuple[State, str], str] = dict(self.words.items())
+        words.update(self.odd_words.items())
+        return words

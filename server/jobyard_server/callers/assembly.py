@@ -88,8 +88,7 @@ def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
 
 def _keystone(settings: KeystoneSettings, roles: Roles) -> Verifier:
     try:
-        # Not everybody has an OpenStack, and its libraries are an extra.
-        from jobyard_server.callers.keystone import KeystoneVerifier  # noqa: PLC0415
+        from jobyard_server.callers.keystone import KeystoneVerifier  # noqa: PLC0415 - an extra: not everybody has an OpenStack
     except ModuleNotFoundError as problem:
         raise SettingsError(f"auth_keystone: needs {problem.name}; install jobyard[keystone]") from None
     try:

@@ -54,7 +54,6 @@ def open_page(signer: Signer, bound_to: str, token: str, *, field: str = "page_t
         problem = "is not a token of this server; start again without it"
     else:
         if made_for == bound_to:
-            # Only seal_page writes these values.
-            return Cursor(tuple(after), at_most_number)  # type: ignore[arg-type]
+            return Cursor(tuple(after), at_most_number)  # type: ignore[arg-type] # as seal_page wrote them
         problem = "belongs to a list with another filter or order; send the token with the same ones, or start again"
     raise refuse(Reason.INVALID_PAGE_TOKEN, f"{field} {problem}", Violation(field, problem))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
@@ -304,10 +304,10 @@ def _asked_to_wait(answer: Answer, most: float) -> float:
     return min(float(text), most) if text.isascii() and text.isdigit() and len(text) < 9 else 0.0
 
 
-async def _within(awaitable: object, seconds: float) -> None:
+async def _within(awaitable: Awaitable[object], seconds: float) -> None:
     """Wait for something, but not for long."""
     try:
         async with asyncio.timeout(seconds):
-            await awaitable  # type: ignore[misc]
+            await awaitable
     except TimeoutError:
         return

@@ -37,8 +37,7 @@ class Peers:
         """As the settings have it; ``ModuleNotFoundError`` for a broker whose library is not installed."""
         chosen: Broker | None = None
         if broker is not None:
-            # Most servers publish to nobody, and the libraries of brokers are extras.
-            from jobyard_server.outbound.brokers.nats import Nats  # noqa: PLC0415
+            from jobyard_server.outbound.brokers.nats import Nats  # noqa: PLC0415 - an extra: most publish to nobody
 
             chosen = Nats(broker)
         return cls(http, Objects(objects) if objects is not None else None, chosen)

@@ -33,11 +33,11 @@ KEPT_ATTEMPTS: Final = 100
 """Attempts that are kept of a subjob, the newest ones."""
 
 _SUBJOBS: Final = (
-    f"SELECT {', '.join('s.' + name for name in SUBJOB_COLUMNS)} "  # noqa: S608 - our own names
+    f"SELECT {', '.join('s.' + name for name in SUBJOB_COLUMNS)} "
     "FROM given CROSS JOIN subjobs AS s WHERE s.id = given.id"
 )
 _JOBS: Final = (
-    f"SELECT {', '.join('j.' + name for name in NEW_JOB_COLUMNS)} "  # noqa: S608 - our own names
+    f"SELECT {', '.join('j.' + name for name in NEW_JOB_COLUMNS)} "
     "FROM given CROSS JOIN jobs AS j WHERE j.number = given.number"
 )
 _SESSION_COLUMNS: Final = (*("id", "principal", "name", "worker", "created_at", "seen_at", "expires_at"),)
@@ -102,7 +102,7 @@ def _others_lease(unit: Unit, line: Line) -> bool:
     free = line.room.left is None and line.room.tenants is None
     tenant = "" if line.tenant is None else " AND tenant = ?"
     scope = (kept(line.queue.name), *(() if line.tenant is None else (kept(line.tenant),)))
-    return free and bool(unit.sets.all(f"SELECT 1 FROM subjobs WHERE queue = ? AND {READY}{tenant} LIMIT 1", scope))  # noqa: S608
+    return free and bool(unit.sets.all(f"SELECT 1 FROM subjobs WHERE queue = ? AND {READY}{tenant} LIMIT 1", scope))
 
 
 def _pick(lines: list[Line], limit: int, gone: set[int]) -> list[tuple[Line, Turn]]:

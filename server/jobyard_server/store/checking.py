@@ -32,8 +32,7 @@ _LIVE: Final = ("pending", "running", "suspended", "cancelling")
 """States whose subjobs are all kept, so that the counters of their job must be right."""
 
 _GAPS: Final = (
-    "SELECT job FROM events GROUP BY job HAVING max(job_seq) - min(job_seq) + 1 <> count(*) "  # noqa: S608 - our own
-    f"ORDER BY job LIMIT {MOST}"
+    f"SELECT job FROM events GROUP BY job HAVING max(job_seq) - min(job_seq) + 1 <> count(*) ORDER BY job LIMIT {MOST}"
 )
 
 
@@ -64,13 +63,13 @@ def _check(sets: Sets) -> Report:
     revision = _revision(sets)
     if revision != newest:
         return Report(revision, newest, {}, ())
-    rows = {name: int(sets.all(f"SELECT count(*) FROM {name}")[0][0]) for name in sorted(TABLES)}  # noqa: S608
+    rows = {name: int(sets.all(f"SELECT count(*) FROM {name}")[0][0]) for name in sorted(TABLES)}
     return Report(revision, newest, rows, [*_file(sets), *_orphans(sets), *_miscounted(sets), *_gaps(sets)])
 
 
 def _revision(sets: Sets) -> str:
     catalog = "pg_tables WHERE tablename" if sets.dialect is POSTGRESQL else "sqlite_master WHERE name"
-    if not sets.all(f"SELECT 1 FROM {catalog} = 'alembic_version'"):  # noqa: S608 - our own names
+    if not sets.all(f"SELECT 1 FROM {catalog} = 'alembic_version'"):
         return ""
     found = sets.all("SELECT version_num FROM alembic_version")
     return str(found[0][0]) if found else ""
@@ -87,7 +86,7 @@ def _orphans(sets: Sets) -> list[str]:
     found = []
     for table, name, column, owner, key in _OWNED:
         lost = sets.all(
-            f"SELECT DISTINCT o.{name} FROM {table} AS o LEFT JOIN {owner} AS w ON w.{key} = o.{column} "  # noqa: S608
+            f"SELECT DISTINCT o.{name} FROM {table} AS o LEFT JOIN {owner} AS w ON w.{key} = o.{column} "
             f"WHERE w.{key} IS NULL ORDER BY 1 LIMIT {MOST}"
         )
         found += [f"{table}: what belongs to {name} {row[0]} has no row in {owner}" for row in lost]
@@ -98,7 +97,7 @@ def _miscounted(sets: Sets) -> list[str]:
     counts = ", ".join(f"count(CASE WHEN state = '{state.upper()}' THEN 1 END) AS {state}" for state in _LIVE)
     wrong = " OR ".join(f"j.n_{state} <> coalesce(c.{state}, 0)" for state in _LIVE)
     lost = sets.all(
-        f"SELECT j.number FROM jobs AS j LEFT JOIN (SELECT job, {counts} FROM subjobs GROUP BY job) AS c "  # noqa: S608
+        f"SELECT j.number FROM jobs AS j LEFT JOIN (SELECT job, {counts} FROM subjobs GROUP BY job) AS c "
         f"ON c.job = j.number WHERE {wrong} ORDER BY j.number LIMIT {MOST}"
     )
     return [f"jobs: the counters of job {row[0]} are not those of its subjobs" for row in lost]

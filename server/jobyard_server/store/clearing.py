@@ -28,7 +28,7 @@ FORCED: Final = "CANCEL_FORCED"
 _MESSAGE: Final = "its worker did not stop in time"
 
 _OVERDUE: Final = (
-    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    f"SELECT {HELD_COLUMNS} "
     "FROM subjobs AS s CROSS JOIN attempts AS a "
     f"WHERE s.{CANCELLING} AND s.updated_at <= ? AND a.subjob = s.id AND a.number = s.attempt_no AND a.{OPEN} "
     "ORDER BY s.updated_at LIMIT ?"

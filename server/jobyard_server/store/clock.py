@@ -22,9 +22,9 @@ _KEEP: Final = "INSERT INTO meta(name, value) VALUES (?, ?) ON CONFLICT (name) D
 _SHIFTS: Final = (
     "UPDATE sessions SET seen_at = seen_at + ?",
     "UPDATE sessions SET expires_at = expires_at + ?",
-    f"UPDATE subjobs SET limit_at = limit_at + ? WHERE {LIMITED}",  # noqa: S608 - our own names
-    f"UPDATE subjobs SET silence_at = silence_at + ? WHERE {HEARD}",  # noqa: S608
-    f"UPDATE subjobs SET total_at = total_at + ? WHERE {LIMITED_IN_ALL}",  # noqa: S608
+    f"UPDATE subjobs SET limit_at = limit_at + ? WHERE {LIMITED}",
+    f"UPDATE subjobs SET silence_at = silence_at + ? WHERE {HEARD}",
+    f"UPDATE subjobs SET total_at = total_at + ? WHERE {LIMITED_IN_ALL}",
 )
 
 

@@ -40,8 +40,8 @@ DONE: Final = '"done"'
 _REMEMBER: Final = (
     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-_MARKED: Final = f"SELECT name, value FROM meta WHERE name LIKE '{MARK}%'"  # noqa: S608 - our own name
-_FORGET: Final = f"DELETE FROM meta WHERE name LIKE '{MARK}%'"  # noqa: S608
+_MARKED: Final = f"SELECT name, value FROM meta WHERE name LIKE '{MARK}%'"
+_FORGET: Final = f"DELETE FROM meta WHERE name LIKE '{MARK}%'"
 
 
 class CopyError(Exception):
@@ -88,7 +88,7 @@ def _begin(desk: Desk, epoch: str) -> Mapping[str, str]:
         marks = dict(sets.all(_MARKED))
         if not marks:
             for table in _tables():
-                if table.name != "meta" and sets.all(f"SELECT 1 FROM {table.name} LIMIT 1"):  # noqa: S608 - our own names
+                if table.name != "meta" and sets.all(f"SELECT 1 FROM {table.name} LIMIT 1"):
                     raise CopyError(f"the target is not empty: there are rows in {table.name}")
             sets.run(_REMEMBER, (SOURCE, epoch))
         elif marks[SOURCE] != epoch:
@@ -126,7 +126,7 @@ def _steps(read: Sets, table: Table, after: list[Any] | None) -> Iterator[list[R
     where = "" if after is None else f"WHERE ({keys}) > ({', '.join('?' * len(after))})"
     step: list[Row] = []
     size = 0
-    for row in read.each(f"SELECT {columns} FROM {table.name} {where} ORDER BY {keys}", after or ()):  # noqa: S608 - ours
+    for row in read.each(f"SELECT {columns} FROM {table.name} {where} ORDER BY {keys}", after or ()):
         step.append(_plain(table, row))
         size += sum(len(value) for value in row if isinstance(value, (str, bytes)))
         if len(step) == STEP_ROWS or size >= STEP_BYTES:
@@ -167,7 +167,7 @@ def _sum(sets: Sets, table: Table) -> tuple[int, int]:
     """How many rows a table has, and a number that is another one when any of them is; their order does not matter."""
     count = total = 0
     columns = tuple(table.columns.keys())
-    for row in sets.each(f"SELECT {', '.join(columns)} FROM {table.name}"):  # noqa: S608 - our own names
+    for row in sets.each(f"SELECT {', '.join(columns)} FROM {table.name}"):
         if table.name == "meta" and row[columns.index("name")].startswith(MARK):
             continue
         digest = blake2b(repr(_plain(table, row)).encode("utf-8", "surrogatepass"), digest_size=8).digest()

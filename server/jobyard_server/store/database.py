@@ -111,15 +111,14 @@ def without_password(url: str) -> str:
 
 def open_database(url: str) -> Database:
     """The database of a URL; raises ValueError for one that names none. Nothing is connected to yet."""
-    # Imported here: who uses one database need not have the driver of the other one.
     parsed = make_url(url)
     match parsed.get_backend_name():
         case "sqlite":
-            from jobyard_server.store.sqlite import SqliteDatabase  # noqa: PLC0415
+            from jobyard_server.store.sqlite import SqliteDatabase  # noqa: PLC0415 - who uses one need not load the other
 
             return SqliteDatabase(parsed)
         case "postgresql" | "postgres":
-            from jobyard_server.store.postgresql import PostgresDatabase  # noqa: PLC0415
+            from jobyard_server.store.postgresql import PostgresDatabase  # noqa: PLC0415 - the same
 
             return PostgresDatabase(parsed)
         case other:

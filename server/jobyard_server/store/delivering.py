@@ -38,20 +38,20 @@ MAX_ERROR: Final = 1024
 
 _COLUMNS: Final = ", ".join(f"deliveries.{name}" for name in DELIVERY_COLUMNS)
 _DUE: Final = (
-    "SELECT origin, failures, "  # noqa: S608 - our own names, here and below
+    "SELECT origin, failures, "
     f"(SELECT count(*) FROM deliveries WHERE destination = origin AND {SENDING}) "
     f"FROM destinations WHERE due_at <= ? ORDER BY due_at LIMIT {DESTINATIONS:d}"
 )
 _FULL: Final = "UPDATE destinations SET due_at = NULL WHERE origin IN (SELECT origin FROM given) RETURNING 1"
 _CLAIM: Final = (
-    "UPDATE deliveries SET state = 'SENDING', attempts = attempts + 1, claimed_until = given.until, "  # noqa: S608
+    "UPDATE deliveries SET state = 'SENDING', attempts = attempts + 1, claimed_until = given.until, "
     f"updated_at = given.now FROM given WHERE deliveries.id = given.id RETURNING {_COLUMNS}"
 )
 _HOLD: Final = (
-    f"UPDATE deliveries SET claimed_until = given.until FROM given WHERE deliveries.id = given.id AND {SENDING} "  # noqa: S608
+    f"UPDATE deliveries SET claimed_until = given.until FROM given WHERE deliveries.id = given.id AND {SENDING} "
     "RETURNING 1"
 )
-_CLAIMED: Final = f"SELECT {_COLUMNS} FROM given CROSS JOIN deliveries WHERE deliveries.id = given.id AND {SENDING}"  # noqa: S608
+_CLAIMED: Final = f"SELECT {_COLUMNS} FROM given CROSS JOIN deliveries WHERE deliveries.id = given.id AND {SENDING}"
 _CIRCUITS: Final = (
     "SELECT destinations.origin, failures, blocked_until FROM given CROSS JOIN destinations "
     "WHERE destinations.origin = given.origin"
@@ -59,16 +59,16 @@ _CIRCUITS: Final = (
 _MARKED: Final = (*("state", "next_at", "claimed_until", "last_status", "last_error", "credential", "updated_at"),)
 _REMOVE: Final = "DELETE FROM deliveries WHERE id IN (SELECT id FROM given) RETURNING 1"
 _RELEASE: Final = (
-    "UPDATE deliveries SET state = 'READY', claimed_until = NULL, next_at = ? "  # noqa: S608
+    "UPDATE deliveries SET state = 'READY', claimed_until = NULL, next_at = ? "
     f"WHERE id IN (SELECT id FROM deliveries WHERE claimed_until <= ? AND {SENDING} LIMIT {STEP:d}) AND {SENDING} "
     "RETURNING destination"
 )
 _FORGET: Final = (
-    "DELETE FROM deliveries WHERE id IN "  # noqa: S608
+    "DELETE FROM deliveries WHERE id IN "
     f"(SELECT id FROM deliveries WHERE state = ? AND updated_at <= ? LIMIT {STEP:d}) AND state IN ('DELIVERED', 'DEAD')"
 )
 _FORGET_DESTINATIONS: Final = (
-    "DELETE FROM destinations WHERE origin IN (SELECT origin FROM destinations WHERE updated_at <= ? "  # noqa: S608
+    "DELETE FROM destinations WHERE origin IN (SELECT origin FROM destinations WHERE updated_at <= ? "
     "AND due_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = origin "
     f"AND state IN ('WAITING', 'READY', 'SENDING')) LIMIT {STEP:d}) AND due_at IS NULL"
 )
@@ -104,7 +104,7 @@ def _claim(unit: Unit, command: ClaimDeliveries) -> list[Delivery]:
 
 
 def _due_at(unit: Unit, destination: str, limit: int) -> list[int]:
-    sql = f"SELECT id FROM deliveries WHERE destination = ? AND {READY} AND next_at <= ? ORDER BY next_at, id LIMIT ?"  # noqa: S608
+    sql = f"SELECT id FROM deliveries WHERE destination = ? AND {READY} AND next_at <= ? ORDER BY next_at, id LIMIT ?"
     return [number for (number,) in unit.sets.all(sql, (destination, unit.now, limit))]
 
 

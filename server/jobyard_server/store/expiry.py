@@ -30,7 +30,7 @@ LOST: Final = "LEASE_LOST"
 TIMED_OUT: Final = "TIMED_OUT"
 
 _LAPSED: Final = (
-    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    f"SELECT {HELD_COLUMNS} "
     "FROM sessions CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
     "WHERE sessions.expires_at <= ? AND sessions.expires_at - sessions.seen_at <= ? "
     f"AND a.session = sessions.id AND a.{OPEN} AND s.id = a.subjob "
@@ -41,7 +41,7 @@ _LOSSES: Final = (
     "WHERE a.subjob = given.subjob AND a.outcome = 'LOST' GROUP BY a.subjob"
 )
 _FORGET_SESSIONS: Final = (
-    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions "  # noqa: S608
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions "
     "WHERE expires_at <= ? AND expires_at - seen_at <= ? AND NOT EXISTS "
     f"(SELECT 1 FROM attempts AS a WHERE a.session = sessions.id AND a.{OPEN}) LIMIT ?) "
     # Once more, for one that was heard of meanwhile.

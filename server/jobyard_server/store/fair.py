@@ -19,27 +19,21 @@ MAX_ARMS: Final = 100
 MAX_KEYS: Final = 1000
 """Keys looked at for one tenant."""
 
-_LEVEL: Final = (
-    "SELECT max(priority) FROM subjobs "  # noqa: S608 - our own names
-    f"WHERE queue = ? AND {READY} AND priority < ?"
-)
+_LEVEL: Final = f"SELECT max(priority) FROM subjobs WHERE queue = ? AND {READY} AND priority < ?"
 _LEVEL_OF_TENANT: Final = _LEVEL + " AND tenant = ?"
 _OF_TENANT: Final = (
-    "SELECT priority, job, id, fair_key FROM subjobs "  # noqa: S608 - our own names
+    "SELECT priority, job, id, fair_key FROM subjobs "
     f"WHERE queue = ? AND {READY} AND priority = ? AND tenant = ? ORDER BY job, id LIMIT ?"
 )
-_NEXT_KEY: Final = (
-    "SELECT min(fair_key) FROM subjobs "  # noqa: S608 - our own names
-    f"WHERE queue = ? AND {READY} AND priority = ? AND fair_key"
-)
+_NEXT_KEY: Final = f"SELECT min(fair_key) FROM subjobs WHERE queue = ? AND {READY} AND priority = ? AND fair_key"
 # Each step of the recursion is one seek in the index, however many subjobs a key has waiting.
 _KEYS: Final = (
-    f"WITH RECURSIVE keys(k) AS (SELECT ({_NEXT_KEY} > ?) UNION ALL "  # noqa: S608
+    f"WITH RECURSIVE keys(k) AS (SELECT ({_NEXT_KEY} > ?) UNION ALL "
     f"SELECT ({_NEXT_KEY} > k) FROM keys WHERE k IS NOT NULL) "
     "SELECT k FROM keys WHERE k IS NOT NULL LIMIT ?"
 )
 _OF_KEY: Final = (
-    "SELECT s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608
+    "SELECT s.priority, s.job, s.id, s.fair_key FROM {turns} "
     f"WHERE s.queue = ? AND {READY_IN_LINE} AND s.priority = ? AND s.fair_key = ? "
 )
 _LIMIT: Final = "ORDER BY s.job, s.id LIMIT ?"
@@ -94,7 +88,7 @@ def _waiting(
     depth = 1 if tenant is None and len(keys) >= most else most
     lines: dict[str, deque[Found]] = {key: deque() for key in keys}
     own = _OF_KEY + ("AND s.tenant = ? " if tenant is not None else "") + _LIMIT
-    arm = f"SELECT * FROM ({sets.dialect.leasing(own.format(turns=sets.dialect.turns))}) AS turn"  # noqa: S608
+    arm = f"SELECT * FROM ({sets.dialect.leasing(own.format(turns=sets.dialect.turns))}) AS turn"
     for start in range(0, len(keys), MAX_ARMS):
         part = keys[start : start + MAX_ARMS]
         parameters: list[Any] = []

@@ -24,7 +24,7 @@ STEP: Final = 500
 
 _GIVEN: Final = ("job", "seen", *PROGRESS, "last_due")
 _ADVANCE: Final = (
-    f"UPDATE schedules SET {', '.join(f'{name} = given.{name}' for name in PROGRESS)}, "  # noqa: S608 - our own names
+    f"UPDATE schedules SET {', '.join(f'{name} = given.{name}' for name in PROGRESS)}, "
     "last_due = coalesce(given.last_due, schedules.last_due), fired_at = {now}, revision = schedules.revision + 1 "
     "FROM given WHERE schedules.job = given.job AND schedules.revision = given.seen AND schedules.active "
     "RETURNING schedules.job"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.sets import Sets
 
 _HEARD: Final = (
-    "SELECT s.job, max(sessions.seen_at), max(sessions.expires_at) "  # noqa: S608 - our own names
+    "SELECT s.job, max(sessions.seen_at), max(sessions.expires_at) "
     "FROM given CROSS JOIN subjobs AS s CROSS JOIN attempts AS a CROSS JOIN sessions "
     f"WHERE s.job = given.job AND a.subjob = s.id AND a.number = s.attempt_no AND a.{OPEN} AND sessions.id = a.session "
     "GROUP BY s.job"

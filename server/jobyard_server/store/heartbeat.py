@@ -30,11 +30,11 @@ _SPECIAL: Final = (
     "WHERE jobs.number = given.number AND (jobs.suspended OR jobs.limits <> '')"
 )
 _OPEN: Final = (
-    "SELECT a.subjob FROM given CROSS JOIN attempts AS a "  # noqa: S608 - our own names
+    "SELECT a.subjob FROM given CROSS JOIN attempts AS a "
     f"WHERE a.subjob = given.subjob AND a.number = given.number AND a.{OPEN}"
 )
 _OLD: Final = (
-    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    f"SELECT {HELD_COLUMNS} "
     "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
     f"WHERE a.session = given.session AND a.{OPEN} AND a.started_at < given.before AND s.id = a.subjob"
 )

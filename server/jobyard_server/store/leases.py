@@ -22,7 +22,7 @@ HELD_COLUMNS: Final = (
 
 _JOBS_OF: Final = "SELECT s.job FROM given CROSS JOIN subjobs AS s WHERE s.id = given.subjob"
 _HELD: Final = (
-    f"SELECT {HELD_COLUMNS} "  # noqa: S608 - our own names
+    f"SELECT {HELD_COLUMNS} "
     "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
     "WHERE a.subjob = given.subjob AND a.number = given.number AND s.id = a.subjob"
 )

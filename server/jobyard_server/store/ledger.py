@@ -64,7 +64,7 @@ HOT_COLUMNS: Final = _FACTS + CHANGING
 """What the ledger needs of a job row; the fields of :class:`Entry` in their order."""
 
 _LOAD: Final = (
-    f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "  # noqa: S608 - our own names
+    f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "
     "FROM given CROSS JOIN jobs WHERE jobs.number = given.number ORDER BY jobs.number"
 )
 

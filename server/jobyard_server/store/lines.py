@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (*QUEUE_COLUMNS, "last_served")
 _QUEUES: Final = (
-    f"SELECT {', '.join('q.' + name for name in _COLUMNS)} "  # noqa: S608 - our own names
-    "FROM given CROSS JOIN queues AS q WHERE q.name = given.name"
+    f"SELECT {', '.join('q.' + name for name in _COLUMNS)} FROM given CROSS JOIN queues AS q WHERE q.name = given.name"
 )
 _CAPPED: Final = (
     "SELECT q.name FROM given CROSS JOIN queues AS q "
@@ -32,11 +31,11 @@ _CAPPED: Final = (
 )
 _ORDER: Final = "ORDER BY s.priority DESC, s.job, s.id LIMIT ?"
 _OF_ANY: Final = (
-    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608 - our own names
+    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "
     f"WHERE s.queue = ? AND {READY_IN_LINE} {_ORDER}"
 )
 _OF_TENANT: Final = (
-    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "  # noqa: S608 - our own names
+    "SELECT ? AS line, s.priority, s.job, s.id, s.fair_key FROM {turns} "
     f"WHERE s.queue = ? AND {READY_IN_LINE} AND s.tenant = ? {_ORDER}"
 )
 
@@ -161,7 +160,7 @@ def _read_fifo(unit: Unit, arms: Sequence[tuple[Line, str | None, int]]) -> None
     parts, parameters = [], []
     for index, (line, tenant, most) in enumerate(arms):
         part = (_OF_ANY if tenant is None else _OF_TENANT).format(turns=dialect.turns)
-        parts.append(f"SELECT * FROM ({dialect.leasing(part)}) AS turn")  # noqa: S608 - our own text
+        parts.append(f"SELECT * FROM ({dialect.leasing(part)}) AS turn")
         parameters += [index, kept(line.queue.name), *(() if tenant is None else (tenant,)), most]
     for index, priority, job, subjob, fair_key in unit.sets.all(" UNION ALL ".join(parts), parameters):
         line, tenant, _ = arms[index]

@@ -42,7 +42,7 @@ _COLUMNS: Final = (
 )
 """The fields of :class:`Held`, where there may be no lease."""
 _FROM: Final = (
-    f"SELECT {_COLUMNS} FROM subjobs AS s "  # noqa: S608 - our own names
+    f"SELECT {_COLUMNS} FROM subjobs AS s "
     f"LEFT JOIN attempts AS a ON a.subjob = s.id AND a.number = s.attempt_no AND a.{OPEN} "
 )
 _LATE: Final = f"{_FROM} WHERE s.limit_at <= ? AND (s.state = 'PENDING' OR s.limit_at <= ?) AND {LIMITED} "

@@ -21,16 +21,16 @@ DELIVERIES: Final = "\x1adeliveries"
 """What is woken when a delivery may leave. No queue is called so: no stored text holds a lone U+001A."""
 
 _IN_LANE: Final = f"api = ? AND tenant = ? AND lane = ? AND {IN_A_LANE}"
-_BUSY: Final = f"SELECT 1 FROM deliveries WHERE {_IN_LANE} AND destination = ? LIMIT 1"  # noqa: S608 - our own names
+_BUSY: Final = f"SELECT 1 FROM deliveries WHERE {_IN_LANE} AND destination = ? LIMIT 1"
 _UNSENT: Final = "state IN ('WAITING', 'READY')"
 _REPLACE: Final = (
-    f"DELETE FROM deliveries WHERE {_IN_LANE} AND destination = ? AND kind = ? AND {_UNSENT} "  # noqa: S608
+    f"DELETE FROM deliveries WHERE {_IN_LANE} AND destination = ? AND kind = ? AND {_UNSENT} "
     "RETURNING destination, state"
 )
-_OWED: Final = f"SELECT id, kind, destination, state FROM deliveries WHERE {_IN_LANE} AND {_UNSENT}"  # noqa: S608
-_REMOVE: Final = f"DELETE FROM deliveries WHERE id IN (SELECT id FROM given) AND {_UNSENT} RETURNING destination"  # noqa: S608
+_OWED: Final = f"SELECT id, kind, destination, state FROM deliveries WHERE {_IN_LANE} AND {_UNSENT}"
+_REMOVE: Final = f"DELETE FROM deliveries WHERE id IN (SELECT id FROM given) AND {_UNSENT} RETURNING destination"
 _FREE: Final = (
-    "SELECT 1 FROM destinations WHERE origin = ? AND (blocked_until > ? OR "  # noqa: S608
+    "SELECT 1 FROM destinations WHERE origin = ? AND (blocked_until > ? OR "
     f"(SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE destination = origin AND {SENDING} "
     f"LIMIT {IN_FLIGHT:d}) AS busy) >= {IN_FLIGHT:d} OR failures > 0)"
 )
@@ -40,13 +40,13 @@ _OF_LINE: Final = (
     f"AND d.destination = line.destination AND {IN_A_LANE.replace('state', 'd.state').replace('lane', 'd.lane')}"
 )
 _PROMOTE: Final = (
-    "UPDATE deliveries SET state = 'READY' FROM "  # noqa: S608
+    "UPDATE deliveries SET state = 'READY' FROM "
     f"(SELECT (SELECT min(d.id) {_OF_LINE} AND d.state = 'WAITING') AS head FROM given AS line "
     f"WHERE NOT EXISTS (SELECT 1 {_OF_LINE} AND d.state IN ('READY', 'SENDING'))) AS line "
     "WHERE deliveries.id = line.head RETURNING deliveries.id"
 )
 _TIMETABLE: Final = (
-    "UPDATE destinations SET due_at = CASE WHEN line.next_at < blocked_until THEN blocked_until "  # noqa: S608
+    "UPDATE destinations SET due_at = CASE WHEN line.next_at < blocked_until THEN blocked_until "
     "ELSE line.next_at END FROM (SELECT given.origin AS place, "
     f"(SELECT min(d.next_at) FROM deliveries AS d WHERE d.destination = given.origin AND d.{READY}) AS next_at "
     "FROM given) AS line WHERE destinations.origin = line.place RETURNING due_at"

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from jobyard_server.store.reader import Reader
 
 _TO_WAKE: Final = "SELECT 1 FROM subjobs WHERE wake_at <= ? AND wake_at IS NOT NULL AND state = 'PENDING' LIMIT 1"
-_OVERDUE: Final = f"SELECT 1 FROM subjobs WHERE {CANCELLING} AND updated_at <= ? LIMIT 1"  # noqa: S608 - our own names
+_OVERDUE: Final = f"SELECT 1 FROM subjobs WHERE {CANCELLING} AND updated_at <= ? LIMIT 1"
 _LATE: Final = (
-    f"SELECT 1 FROM subjobs WHERE limit_at <= ? AND {LIMITED} LIMIT 1",  # noqa: S608
-    f"SELECT 1 FROM subjobs WHERE total_at <= ? AND {LIMITED_IN_ALL} LIMIT 1",  # noqa: S608
-    f"SELECT 1 FROM subjobs WHERE silence_at <= ? AND {HEARD} LIMIT 1",  # noqa: S608
+    f"SELECT 1 FROM subjobs WHERE limit_at <= ? AND {LIMITED} LIMIT 1",
+    f"SELECT 1 FROM subjobs WHERE total_at <= ? AND {LIMITED_IN_ALL} LIMIT 1",
+    f"SELECT 1 FROM subjobs WHERE silence_at <= ? AND {HEARD} LIMIT 1",
 )
 
 

@@ -108,7 +108,7 @@ class PostgresSets(Sets):
             return 0
         types = tuple(_types_of(table)[name] for name in columns)
         given = _given(columns, types)
-        sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {given} {conflict}"  # noqa: S608 - our own names
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {given} {conflict}"
         return self._cursor.execute(sql, _arrays(types, rows)).rowcount
 
     @override
@@ -233,14 +233,14 @@ def _given(names: tuple[str, ...], types: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1024)
 def _among(names: tuple[str, ...], types: tuple[str, ...], sql: str) -> str:
-    return f"WITH given AS (SELECT * FROM {_given(names, types)}) {sql}"  # noqa: S608 - our own names
+    return f"WITH given AS (SELECT * FROM {_given(names, types)}) {sql}"
 
 
 @lru_cache(maxsize=1024)
 def _update(table: str, keys: tuple[str, ...], columns: tuple[str, ...], types: tuple[str, ...]) -> str:
     changes = ", ".join(f"{column} = given.{column}" for column in columns)
     match = " AND ".join(f"{table}.{key} = given.{key}" for key in keys)
-    return f"UPDATE {table} SET {changes} FROM {_given(keys + columns, types)} WHERE {match}"  # noqa: S608 - our own names
+    return f"UPDATE {table} SET {changes} FROM {_given(keys + columns, types)} WHERE {match}"
 
 
 def _arrays(types: tuple[str, ...], rows: Sequence[Row]) -> list[Literal]:

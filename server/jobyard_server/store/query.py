@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[Order, Term]
 
-_SELECT: Final = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
+_SELECT: Final = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
 
 
 @dataclass(frozen=True, slots=True)

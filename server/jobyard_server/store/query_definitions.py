@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.dialect import Dialect
     from jobyard_server.usecases.ports import DefinitionQuery, Order
 
-_SELECT: Final = f"SELECT {', '.join(DEFINITION_COLUMNS)} FROM definitions"  # noqa: S608 - our own names
+_SELECT: Final = f"SELECT {', '.join(DEFINITION_COLUMNS)} FROM definitions"
 
 
 def page(query: DefinitionQuery, dialect: Dialect) -> Statement:

@@ -38,22 +38,20 @@ CHUNK: Final = 64 * 1024
 """No chunk of a log is longer."""
 
 _SUBJOBS: Final = (
-    f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs "  # noqa: S608 - our own names, here and below
-    "WHERE job = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
+    f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs WHERE job = ? AND ordinal > ? ORDER BY ordinal LIMIT ?"
 )
 _FIRST: Final = (
-    f"SELECT {', '.join(f's.{name}' for name in rows.SUBJOB_COLUMNS)} FROM given "  # noqa: S608
+    f"SELECT {', '.join(f's.{name}' for name in rows.SUBJOB_COLUMNS)} FROM given "
     "CROSS JOIN subjobs AS s WHERE s.job = given.job AND s.ordinal = 0"
 )
 _ATTEMPTS: Final = (
-    f"SELECT {', '.join(rows.ATTEMPT_COLUMNS)} FROM attempts "  # noqa: S608
-    "WHERE subjob = ? AND number > ? ORDER BY number LIMIT ?"
+    f"SELECT {', '.join(rows.ATTEMPT_COLUMNS)} FROM attempts WHERE subjob = ? AND number > ? ORDER BY number LIMIT ?"
 )
 _LOG: Final = (
     "SELECT start, data FROM log_chunks "
     "WHERE subjob = ? AND attempt = ? AND start > ? AND start + length(data) > ? ORDER BY start LIMIT 256"
 )
-_FLOOR: Final = f"SELECT value FROM meta WHERE name = '{EVENT_FLOOR}'"  # noqa: S608 - our own name
+_FLOOR: Final = f"SELECT value FROM meta WHERE name = '{EVENT_FLOOR}'"
 
 _log = structlog.get_logger(__name__)
 
@@ -171,7 +169,7 @@ class Reader(CatalogReader, DeliveryReader, ScheduleReads):
                 parameters.append(value)
         # The events of one job are few and have an index by their order in it, which is the order of positions.
         order = "position" if job is None else "job_seq"
-        sql = f"SELECT {', '.join(rows.EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
+        sql = f"SELECT {', '.join(rows.EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY {order} LIMIT {limit:d}"
         return await self.many(sql, parameters, rows.event)
 
     async def event_bounds(self) -> tuple[int, int]:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DEFINITIONS: Final = f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions"  # noqa: S608 - our own names
-_EXECUTORS: Final = f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors"  # noqa: S608
-_QUEUES: Final = f"SELECT {', '.join(rows.QUEUE_COLUMNS)} FROM queues"  # noqa: S608
-_RECORDS: Final = f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records"  # noqa: S608
+_DEFINITIONS: Final = f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions"
+_EXECUTORS: Final = f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors"
+_QUEUES: Final = f"SELECT {', '.join(rows.QUEUE_COLUMNS)} FROM queues"
+_RECORDS: Final = f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records"
 _RECORD_KEY: Final = ("api", "tenant", "kind", "id")
 _BODIES: Final = (
     "SELECT r.id, r.body FROM given CROSS JOIN records AS r "

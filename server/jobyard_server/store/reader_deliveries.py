@@ -18,9 +18,9 @@ T = TypeVar("T")
 MOST_COUNTED: Final = 100_000
 """Dead deliveries are counted up to so many: it is done whenever somebody looks."""
 
-_DELIVERIES: Final = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"  # noqa: S608 - our own names
+_DELIVERIES: Final = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"
 _BLOCKED: Final = "SELECT count(*) FROM destinations WHERE blocked_until > ?"
-_DEAD: Final = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'DEAD' LIMIT {MOST_COUNTED:d}) AS dead"  # noqa: S608
+_DEAD: Final = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'DEAD' LIMIT {MOST_COUNTED:d}) AS dead"
 _NEXT: Final = "SELECT min(due_at) FROM destinations WHERE due_at IS NOT NULL"
 
 

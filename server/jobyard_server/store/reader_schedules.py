@@ -31,26 +31,23 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 
 _COLUMNS: Final = ", ".join(f"s.{name}" for name in SCHEDULE_COLUMNS)
 _JOB: Final = ", ".join(f"j.{name}" for name in rows.JOB_COLUMNS)
-_GOES_ON: Final = f"EXISTS (SELECT 1 FROM jobs WHERE parent = s.job AND {LIVE_CHILD})"  # noqa: S608 - our own names
-_SCHEDULE: Final = f"SELECT {_COLUMNS} FROM schedules AS s WHERE s.job = ?"  # noqa: S608
-_SCHEDULES: Final = f"SELECT {_COLUMNS} FROM given CROSS JOIN schedules AS s WHERE s.job = given.job"  # noqa: S608
+_GOES_ON: Final = f"EXISTS (SELECT 1 FROM jobs WHERE parent = s.job AND {LIVE_CHILD})"
+_SCHEDULE: Final = f"SELECT {_COLUMNS} FROM schedules AS s WHERE s.job = ?"
+_SCHEDULES: Final = f"SELECT {_COLUMNS} FROM given CROSS JOIN schedules AS s WHERE s.job = given.job"
 _DUE: Final = (
-    f"SELECT {_COLUMNS}, {_GOES_ON}, {_JOB} FROM schedules AS s CROSS JOIN jobs AS j "  # noqa: S608
+    f"SELECT {_COLUMNS}, {_GOES_ON}, {_JOB} FROM schedules AS s CROSS JOIN jobs AS j "
     "WHERE s.active AND s.wake_at <= ? AND j.number = s.job ORDER BY s.wake_at LIMIT ?"
 )
 _FREE: Final = (
-    f"SELECT {_COLUMNS}, 0, {_JOB} FROM schedules AS s CROSS JOIN jobs AS j "  # noqa: S608
+    f"SELECT {_COLUMNS}, 0, {_JOB} FROM schedules AS s CROSS JOIN jobs AS j "
     f"WHERE s.active AND s.waits AND NOT {_GOES_ON} AND j.number = s.job ORDER BY s.job LIMIT ?"
 )
 _ANY: Final = (
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM schedules WHERE active AND wake_at <= ?) "
     "OR EXISTS (SELECT 1 FROM schedules WHERE active AND waits)"
 )
-_FIRES: Final = (
-    f"SELECT {', '.join(FIRE_COLUMNS)} FROM fires "  # noqa: S608
-    "WHERE job = ? AND due_at < ? ORDER BY due_at DESC LIMIT ?"
-)
-_LIVE: Final = f"SELECT number FROM jobs WHERE parent = ? AND {LIVE_CHILD} ORDER BY number"  # noqa: S608
+_FIRES: Final = f"SELECT {', '.join(FIRE_COLUMNS)} FROM fires WHERE job = ? AND due_at < ? ORDER BY due_at DESC LIMIT ?"
+_LIVE: Final = f"SELECT number FROM jobs WHERE parent = ? AND {LIVE_CHILD} ORDER BY number"
 _END: Final = 2**63 - 1
 _WIDTH: Final = len(SCHEDULE_COLUMNS)
 _SPEC: Final = _WIDTH + 1 + rows.JOB_COLUMNS.index("spec")

@@ -24,18 +24,14 @@ MAX_ARMS: Final = 100
 MAX_TENANTS: Final = 500
 """Tenants of one queue that are looked at together; the next look begins behind the one served last."""
 
-_BUSY: Final = (
-    "SELECT ?, '', count(*) FROM (SELECT 1 FROM subjobs "  # noqa: S608 - our own names
-    f"WHERE queue = ? AND {RUNNING} LIMIT ?) AS busy"
-)
+_BUSY: Final = f"SELECT ?, '', count(*) FROM (SELECT 1 FROM subjobs WHERE queue = ? AND {RUNNING} LIMIT ?) AS busy"
 _BUSY_TENANT: Final = (
-    "SELECT ?, ?, count(*) FROM (SELECT 1 FROM subjobs "  # noqa: S608
-    f"WHERE queue = ? AND tenant = ? AND {RUNNING} LIMIT ?) AS busy"
+    f"SELECT ?, ?, count(*) FROM (SELECT 1 FROM subjobs WHERE queue = ? AND tenant = ? AND {RUNNING} LIMIT ?) AS busy"
 )
-_NEXT_TENANT: Final = f"SELECT min(tenant) FROM subjobs WHERE queue = ? AND {READY} AND tenant"  # noqa: S608
+_NEXT_TENANT: Final = f"SELECT min(tenant) FROM subjobs WHERE queue = ? AND {READY} AND tenant"
 # Each step of the recursion is one seek in the index, however many subjobs a tenant has waiting.
 _TENANTS: Final = (
-    f"WITH RECURSIVE waiting(t) AS (SELECT ({_NEXT_TENANT} > ?) UNION ALL "  # noqa: S608
+    f"WITH RECURSIVE waiting(t) AS (SELECT ({_NEXT_TENANT} > ?) UNION ALL "
     f"SELECT ({_NEXT_TENANT} > t) FROM waiting WHERE t IS NOT NULL) "
     "SELECT t FROM waiting WHERE t IS NOT NULL LIMIT ?"
 )

@@ -208,10 +208,7 @@ def _insert(table: str, columns: tuple[str, ...], length: int, conflict: str) ->
     if length == 1 and not conflict:
         return f"INSERT INTO {table}({', '.join(columns)}) {values}"
     # The condition drops the filling, and keeps "ON CONFLICT" from being read as a join.
-    return (
-        f"INSERT INTO {table}({', '.join(columns)}) "  # noqa: S608 - our own names
-        f"SELECT * FROM ({values}) WHERE column1 IS NOT NULL {conflict}"
-    )
+    return f"INSERT INTO {table}({', '.join(columns)}) SELECT * FROM ({values}) WHERE column1 IS NOT NULL {conflict}"
 
 
 @lru_cache(maxsize=1024)
@@ -219,4 +216,4 @@ def _update(table: str, keys: tuple[str, ...], columns: tuple[str, ...], length:
     given = _given(keys + columns, length)
     changes = ", ".join(f"{column} = given.{column}" for column in columns)
     match = " AND ".join(f"{table}.{key} = given.{key}" for key in keys)
-    return f"{given}UPDATE {table} SET {changes} FROM given WHERE {match}"  # noqa: S608
+    return f"{given}UPDATE {table} SET {changes} FROM given WHERE {match}"

@@ -321,7 +321,7 @@ class Store:
         self._wakeups.wake(queues, changed)
         self._database.tell(queues, changed=changed)
 
-    def _hear(self, queues: set[str] | None, changed: bool) -> None:  # noqa: FBT001
+    def _hear(self, queues: set[str] | None, changed: bool) -> None:  # noqa: FBT001 - the same two
         """In the thread of the database: another process woke somebody."""
         with suppress(RuntimeError):  # the loop ended meanwhile
             if queues is None:

@@ -33,7 +33,7 @@ _Identity: TypeAlias = tuple[str, str, str]
 _KEY_COLUMNS: Final = ("api", "tenant", "key", "fingerprint", "job", "expires_at")
 _SCOPE: Final = ("api", "tenant", "id")
 _KEYS: Final = (
-    f"SELECT {', '.join('k.' + name for name in _KEY_COLUMNS)} "  # noqa: S608 - our own names
+    f"SELECT {', '.join('k.' + name for name in _KEY_COLUMNS)} "
     "FROM given CROSS JOIN request_keys AS k "
     "WHERE k.api = given.api AND k.tenant = given.tenant AND k.key = given.id"
 )
@@ -43,7 +43,7 @@ _EXTERNAL: Final = (
     "WHERE j.api = given.api AND j.tenant = given.tenant AND j.external_id = given.id"
 )
 _JOBS: Final = (
-    f"SELECT {', '.join('jobs.' + name for name in JOB_COLUMNS)} "  # noqa: S608 - our own names
+    f"SELECT {', '.join('jobs.' + name for name in JOB_COLUMNS)} "
     "FROM given CROSS JOIN jobs WHERE jobs.number = given.number"
 )
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.unit import Unit
     from jobyard_server.usecases.ports import ImportedJob, JobQuery, Submitted
 
-_SUBJOBS: Final = f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs WHERE job = ? ORDER BY ordinal"  # noqa: S608 - our own names
+_SUBJOBS: Final = f"SELECT {', '.join(rows.SUBJOB_COLUMNS)} FROM subjobs WHERE job = ? ORDER BY ordinal"
 _MOVED: Final = (
     *("state", "reason", "message", "result", "generation", "attempts", "wake_at", "updated_at", "finished_at"),
     *("limit_at", "silence_at", "total_at"),
@@ -46,8 +46,8 @@ _FENCE: Final = (
     "UPDATE attempts SET outcome = 'FENCED', reason = ?, message = ?, ended_at = ? "
     "WHERE subjob = ? AND number = ? AND outcome = 'OPEN'"
 )
-_WHOLE_JOB_ROW: Final = f"SELECT {', '.join(rows.NEW_JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
-_JOB_ROW: Final = f"SELECT {', '.join(rows.JOB_COLUMNS)} FROM jobs WHERE number = ?"  # noqa: S608 - our own names
+_WHOLE_JOB_ROW: Final = f"SELECT {', '.join(rows.NEW_JOB_COLUMNS)} FROM jobs WHERE number = ?"
+_JOB_ROW: Final = f"SELECT {', '.join(rows.JOB_COLUMNS)} FROM jobs WHERE number = ?"
 
 
 class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):

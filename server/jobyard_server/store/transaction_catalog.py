@@ -26,7 +26,7 @@ def _upsert(table: str, columns: Sequence[str], keys: Sequence[str], extra: Sequ
     changed = [name for name in columns if name not in keys and name not in _KEPT and name != "revision"]
     sets = ", ".join(f"{name} = excluded.{name}" for name in changed)
     return (
-        f"INSERT INTO {table} ({', '.join((*columns, *extra))}) "  # noqa: S608 - our own names
+        f"INSERT INTO {table} ({', '.join((*columns, *extra))}) "
         f"VALUES ({', '.join('?' * (len(columns) + len(extra)))}) "
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}, revision = {table}.revision + 1 "
         f"RETURNING {', '.join(columns)}"
@@ -38,23 +38,19 @@ _PUT_EXECUTOR: Final = _upsert("executors", rows.EXECUTOR_COLUMNS, ("api", "tena
 _PUT_QUEUE: Final = _upsert("queues", rows.QUEUE_COLUMNS, ("name",), ("last_served",))
 _PUT_RECORD: Final = _upsert("records", rows.RECORD_COLUMNS, ("api", "tenant", "kind", "id"))
 _DEFINITION: Final = (
-    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "  # noqa: S608 - our own names
+    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "
     "WHERE api = ? AND tenant = ? AND id = ? ORDER BY version DESC LIMIT 1"
 )
 _RECORD: Final = (
-    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
-    "WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
+    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records WHERE api = ? AND tenant = ? AND kind = ? AND id = ?"
 )
 _DEFINITIONS: Final = (
-    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "  # noqa: S608 - our own names
+    f"SELECT {', '.join(rows.DEFINITION_COLUMNS)} FROM definitions "
     "WHERE api = ? AND tenant = ? AND id >= ? AND id < ? ORDER BY id, version LIMIT ?"
 )
-_EXECUTOR: Final = (
-    f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors "  # noqa: S608 - our own names
-    "WHERE api = ? AND tenant = ? AND id = ?"
-)
+_EXECUTOR: Final = f"SELECT {', '.join(rows.EXECUTOR_COLUMNS)} FROM executors WHERE api = ? AND tenant = ? AND id = ?"
 _RECORDS: Final = (
-    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "  # noqa: S608 - our own names
+    f"SELECT {', '.join(rows.RECORD_COLUMNS)} FROM records "
     "WHERE api = ? AND tenant = ? AND kind = ? AND id >= ? AND id < ? AND id > ? ORDER BY id LIMIT ?"
 )
 _LAST: Final = "\U0010ffff"

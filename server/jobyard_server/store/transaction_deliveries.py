@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from jobyard_server.store.unit import Unit
 
 _COLUMNS: Final = ", ".join(DELIVERY_COLUMNS)
-_ONE: Final = f"SELECT {_COLUMNS} FROM deliveries WHERE uid = ?"  # noqa: S608 - our own names
+_ONE: Final = f"SELECT {_COLUMNS} FROM deliveries WHERE uid = ?"
 _ANEW: Final = (
-    "UPDATE deliveries SET state = 'WAITING', attempts = 0, next_at = ?, first_at = ?, updated_at = ? "  # noqa: S608
+    "UPDATE deliveries SET state = 'WAITING', attempts = 0, next_at = ?, first_at = ?, updated_at = ? "
     f"WHERE id = ? RETURNING {_COLUMNS}"
 )
-_LEAVE: Final = f"UPDATE deliveries SET state = 'READY' WHERE id = ? AND lane = '' RETURNING {_COLUMNS}"  # noqa: S608
+_LEAVE: Final = f"UPDATE deliveries SET state = 'READY' WHERE id = ? AND lane = '' RETURNING {_COLUMNS}"
 
 
 class DeliveryTransaction:

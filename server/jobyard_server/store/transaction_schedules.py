@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jobyard_server.usecases.ports import Submitted
     from jobyard_server.usecases.ports.schedules import KeptSchedule
 
-_SCHEDULE: Final = f"SELECT {', '.join(SCHEDULE_COLUMNS)} FROM schedules WHERE job = ?"  # noqa: S608 - our own names
+_SCHEDULE: Final = f"SELECT {', '.join(SCHEDULE_COLUMNS)} FROM schedules WHERE job = ?"
 _CHANGED: Final = ("spec", *PROGRESS)
 _TOUCH: Final = "UPDATE schedules SET revision = revision + 1, active = ? WHERE job = ?"
 _BUMP: Final = "UPDATE schedules SET revision = revision + 1 WHERE job = ?"

@@ -27,7 +27,7 @@ SELECT queue, (
     SELECT updated_at FROM subjobs WHERE {READY} AND subjobs.queue = waiting.queue
     ORDER BY priority DESC, job, id LIMIT 1
 ) FROM waiting WHERE queue IS NOT NULL LIMIT {MOST_QUEUES}
-"""  # noqa: S608 - our own names
+"""
 
 
 async def queue_waits(read: Reader) -> Mapping[str, float]:

@@ -87,10 +87,10 @@ class Connection(asyncio.Protocol):
     # What the transport tells.
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP only
         """Take a new connection."""
         self._transport = transport
-        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._state.connections.add(self)  # type: ignore[arg-type] # it names its own protocols
         connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._scope = {
             "type": "http",

@@ -28,7 +28,7 @@ def bounded(most: int) -> type[Connection]:
         _host: str | None = None
 
         @override
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP only
             super().connection_made(transport)
             client = self._scope["client"]
             if client is None:

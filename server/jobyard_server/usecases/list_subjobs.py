@@ -30,7 +30,7 @@ async def list_subjobs(store: Store, call: Call, ref: str | int, *, size: int = 
     bound_to = fingerprint("subjobs", job.number)
     after = -1
     if token:
-        (after,) = open_page(store.signer, bound_to, token).after  # type: ignore[assignment]
+        (after,) = open_page(store.signer, bound_to, token).after  # type: ignore[assignment] # what we sealed below
     wanted = page_size(size)
     found = await store.read.subjobs(job.number, after=after, limit=wanted + 1)
     page = tuple(found[:wanted])

@@ -142,7 +142,7 @@ class Programs:
             ours.setblocking(False)
             # -I: neither the environment nor the folder it is started in changes what it imports.
             command = [sys.executable, "-I", "-S", str(KEEPER), str(theirs.fileno())]
-            self._keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+            self._keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603 - our own
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours, self._hear)
 

@@ -82,7 +82,7 @@ class Slicer:
     def _link(self, structs: Iterable[type[msgspec.Struct]]) -> None:
         """Let annotations find the structs that they name: they are looked up in the class itself."""
         for struct in structs:
-            setattr(struct, "Raw", msgspec.Raw)  # noqa: B010
+            setattr(struct, "Raw", msgspec.Raw)  # noqa: B010 - an attribute that the type does not have
             for name, other in self._structs.items():
                 setattr(struct, identifier(name), other)
 

@@ -85,7 +85,7 @@ async def main(url: str) -> None:
             if said.get("clear"):
                 await store.run(clear)
             else:
-                await store.run(lambda tx: plant(tx, said))  # noqa: B023 - run before the next line
+                await store.run(lambda tx: plant(tx, said))
             print("done", flush=True)
 
 

@@ -28,7 +28,7 @@ from grpc_tools import protoc
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[3]))
 
-from support.codec_conformance import MESSAGES, Case, Outcome, run, write_record  # noqa: E402
+from support.codec_conformance import MESSAGES, Case, Outcome, run, write_record  # noqa: E402 - once the path is set
 
 WELL_KNOWN_TYPES = Path(grpc_tools.__file__).parent / "_proto"
 PROTOCOL = "conformance/conformance.proto"
