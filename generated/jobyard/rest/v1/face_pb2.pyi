@@ -155,8 +155,8 @@ class Face(_message.Message):
     literals: Global___Literals.ValueType
     """How texts of errors write a value that was refused where it is no text: null, true, lists, objects."""
     like: _builtins.str
-    """Name of another face, whose file is imported: what this one does not say is as there, `prefixes`, `title`,
-    `description` and `version` apart. Its own rows come before those from there.
+    """Name of another face that is served beside this one, and is like none itself: what this one does not say is as
+    there, `prefixes`, `title`, `description` and `version` apart. Its own rows come before those from there.
     """
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
