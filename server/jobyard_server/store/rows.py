@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from jobyard_server.domain.event import Event, EventType
-from jobyard_server.domain.job import Attempt, Job, LeaseLoss, Outcome, RetryPolicy, Subjob, TimeLimits
+from jobyard_server.domain.job import Attempt, Job, Outcome, RetryPolicy, Subjob, TimeLimits
 from jobyard_server.domain.state import Control, Counters, Mode, State
 
 if TYPE_CHECKING:
@@ -246,11 +246,6 @@ def new_job(
         *(actor, now, now, None, ended, expires_at, last_event),
         *(new.parent, new.due_at, retry_text(new.retry), new.on_lease_loss.value, keep, limits_text(new.limits)),
     )
-
-
-def lease_loss(text: str) -> LeaseLoss:
-    """What happens when the lease of a job is lost."""
-    return LeaseLoss(text)
 
 
 # --- subjobs and attempts ------------------------------------------------------------------------------------------

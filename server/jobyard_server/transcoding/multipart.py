@@ -18,7 +18,6 @@ class Part:
 
     name: str
     content: bytes
-    file_name: str | None
     media_type: str
 
 
@@ -57,4 +56,4 @@ def _part(piece: bytes) -> Part:
     name_of_field = headers.get_param("name", header="content-disposition")
     if not isinstance(name_of_field, str):
         raise refused("BODY_MALFORMED", "a part of the form has no name")
-    return Part(name_of_field, content, headers.get_filename(), headers.get_content_type())
+    return Part(name_of_field, content, headers.get_content_type())

@@ -48,8 +48,3 @@ def decode_keeping_reserved(text: str) -> str:
 def encode(text: str) -> str:
     """Encode everything but unreserved characters."""
     return quote(text, safe=UNRESERVED)
-
-
-def encode_path(text: str) -> str:
-    """Encode everything but unreserved characters and slashes."""
-    return quote(text, safe=UNRESERVED + "/")

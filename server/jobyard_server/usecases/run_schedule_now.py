@@ -44,7 +44,7 @@ async def _make(store: Store, makers: Mapping[str, MakeJobs], job: Job) -> NewJo
             job=str(job.number),
             state=job.state,
         )
-    (new,) = await maker(store.read, [DueTime(job, await store.read.now(), by_hand=True)])
+    (new,) = await maker(store.read, [DueTime(job, await store.read.now())])
     if isinstance(new, Refusal):
         raise Refused(new)
     return new

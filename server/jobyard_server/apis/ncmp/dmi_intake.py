@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -32,14 +32,6 @@ class Piece(Protocol):
     @property
     def body(self) -> httpbody_pb2.HttpBody:
         """Some of the JSON."""
-
-
-class TypedPiece(Piece, Protocol):
-    """A message that may bring operations as messages."""
-
-    data_producer_id: str
-    metadata: Any
-    operations: Iterable[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,6 @@ class DueTime:
     job: Job
     """The scheduled job."""
     due_at: Micros
-    by_hand: bool = False
-    """A user asked for it now; the schedule did not."""
 
 
 MakeJobs: TypeAlias = "Callable[[Reader, Sequence[DueTime]], Awaitable[Sequence[NewJob | Refusal]]]"
