@@ -112,6 +112,15 @@ async def test_answers_are_compressed_for_those_who_ask(rules: Client, backend: 
         assert "content-encoding" not in (await rules("GET", "/v1/one/x", headers={"Accept-Encoding": refused})).headers
 
 
+@pytest.mark.timeout(30)  # an expression that tries every way to share the blanks out takes minutes
+async def test_what_clients_take_is_read_once(serve, backend: Recording) -> None:
+    backend.handlers["One"] = lambda request: request
+    rules = serve("rules.RulesService", limits=Limits(header_bytes=128 * 1024))
+    accepted = dict.fromkeys(("Accept", "Accept-Encoding", "Accept-Language"), f"gzip{' ' * 120000}x")
+    for header, value in accepted.items():
+        assert "content-encoding" not in (await rules("GET", "/v1/one/x", headers={header: value})).headers
+
+
 async def test_all_bodies_together_are_bounded(serve, backend: Recording) -> None:
     release = asyncio.Event()
 

@@ -16,7 +16,6 @@ from jobyard_server.transcoding.settings import Cors, Settings
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_GZIP: Final = re.compile(rb"(?:^|[,\s])(?:x-)?gzip\s*(?:;\s*q\s*=\s*([0-9.]+))?\s*(?:,|$)", re.IGNORECASE)
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _VARY_ENCODING: Final = (b"vary", b"Accept-Encoding")
 _PACKED: Final = ("image/", "video/", "audio/", "application/zip", "application/gzip")
@@ -96,8 +95,11 @@ class Sender:
 
 def takes_gzip(request: Request) -> bool:
     """Tell whether the client takes gzip."""
-    match = _GZIP.search(request.headers.get(b"accept-encoding", b""))
-    return match is not None and (match[1] is None or match[1].strip(b"0.") != b"")
+    for coding in request.headers.get(b"accept-encoding", b"").lower().split(b","):
+        name, _, weight = (part.strip() for part in coding.partition(b";"))
+        if name in {b"gzip", b"x-gzip"}:
+            return weight.removeprefix(b"q").strip(b" \t=0.") != b"" or not weight
+    return False
 
 
 def gzip(body: bytes, level: int) -> bytes:

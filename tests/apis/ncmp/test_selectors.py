@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,19 @@ def test_without_wildcards_a_term_is_contained(term, texts):
 def test_wildcards_in_a_term():
     assert like("Node=a%c_e", ["/x/Node=abbcde"])
     assert not like("Node=a_c", ["/x/Node=abbc", "Node.c"])
+    assert like("%", [""])
+    assert not like("a%a", ["a"])
+
+
+@pytest.mark.timeout(30)  # an expression that tries every way to share the text out takes years
+def test_many_wildcards_take_no_longer():
+    assert not like("a%" * 30 + "b", ["a" * 2000])
+
+
+@given(st.text("ab%_", max_size=6), st.text("ab", max_size=8))
+def test_wildcards_agree_with_one_expression_of_them_all(term, text):
+    naive = re.search("".join({"%": ".*", "_": "."}.get(letter, letter) for letter in term), text)
+    assert like(term, [text]) is (naive is not None)
 
 
 def test_a_selector_goes_to_everybody_it_was_found_to_concern():

@@ -75,6 +75,20 @@ def like(term: str, texts: Sequence[str]) -> bool:
     """Whether one of some texts contains a term, in which ``%`` is any text and ``_`` any letter."""
     if "%" not in term and "_" not in term:
         return any(term in text for text in texts)
-    pattern = "".join({"%": ".*", "_": "."}.get(letter) or re.escape(letter) for letter in term)
-    compiled = re.compile(pattern, re.DOTALL)
-    return any(compiled.search(text) for text in texts)
+    # Part after part from the left: one expression of them all would try every way to share the text out.
+    parts = [
+        re.compile("".join("." if letter == "_" else re.escape(letter) for letter in part), re.DOTALL)
+        for part in term.split("%")
+        if part
+    ]
+    return any(_in_order(parts, text) for text in texts)
+
+
+def _in_order(parts: Sequence[re.Pattern[str]], text: str) -> bool:
+    at = 0
+    for part in parts:
+        found = part.search(text, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
