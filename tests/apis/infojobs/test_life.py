@@ -125,10 +125,20 @@ def test_a_silent_service_is_not_discoverable(yard):
     put_dms_type(yard)
     put_dms_producer(yard)
     service = "/dms/service/v0alpha1/services/pm-history"
-    assert (put := yard.ask("PUT", service, {})).status == 201
+    said = {
+        "version": "0.1.0",
+        "display_name": "PM history",
+        "service_type": "rApp",
+        "service_href": "http://pm-history/v0alpha1",
+    }
+    # The times and the status are the server's own.
+    assert (put := yard.ask("PUT", service, {**said, "name": "x", "status": "x", "updated_at": 1})).status == 201
     assert put.json == {"heartbeat_timer": 1}
     beat = [{"op": "replace", "path": "/status", "value": "REGISTERED"}]
     assert yard.ask("PATCH", service, beat).status == 204
+    shown = yard.ask("GET", service).json
+    assert 10**18 < shown.pop("created_at") < shown.pop("updated_at")
+    assert shown == {"name": "pm-history", "status": "REGISTERED", **said}
     assert yard.ask("PATCH", service, [{"op": "remove", "path": "/status"}]).status == 400
     assert yard.ask("PATCH", "/dms/service/v0alpha1/services/none", beat).status == 404
     status = f"{PRODUCE}/info-producers/pm-history/status"

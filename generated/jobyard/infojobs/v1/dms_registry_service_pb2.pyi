@@ -31,7 +31,7 @@ class PutDmsServiceRequest(_message.Message):
     """Required. Name of the service."""
     @_builtins.property
     def service(self) -> _registered_service_pb2.RegisteredService:
-        """The service; what it says beside is not kept."""
+        """The service. What is said of it is kept, and replaces what was said before."""
 
     def __init__(
         self,

@@ -22,32 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,jobyard/infojobs/v1/registered_service.proto\x12\x13jobyard.infojobs.v1\x1a!jobyard/rest/v1/annotations.proto\"\xa4\x01\n\x11RegisteredService\x12\x1a\n\nservice_id\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x16\n\x06status\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x1f\n\x0fheartbeat_timer\x18\x03 \x01(\x05\x42\x06\xd2\xf6\x18\x02\x38\x02\x12\x1c\n\ncreated_at\x18\x04 \x01(\x03\x42\x08\xd2\xf6\x18\x04\x10\x01\x38\x02\x12\x1c\n\nupdated_at\x18\x05 \x01(\x03\x42\x08\xd2\xf6\x18\x04\x10\x01\x38\x02\";\n\x10ServiceOperation\x12\n\n\x02op\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"#\n\tJobResult\x12\x16\n\x04\x64\x61ta\x18\x01 \x01(\tB\x08\xd2\xf6\x18\x04 \x02`\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,jobyard/infojobs/v1/registered_service.proto\x12\x13jobyard.infojobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!jobyard/rest/v1/annotations.proto\"\xc0\x02\n\x11RegisteredService\x12\x14\n\x04name\x18\x06 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02\x12\x19\n\x07version\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\x0c\x64isplay_name\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1c\n\nupdated_at\x18\x05 \x01(\x03\x42\x08\xd2\xf6\x18\x04\x10\x01\x38\x02\x12\x1c\n\ncreated_at\x18\x04 \x01(\x03\x42\x08\xd2\xf6\x18\x04\x10\x01\x38\x02\x12\x1e\n\x0cservice_type\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\x0cservice_href\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x16\n\x06status\x18\x02 \x01(\tB\x06\xd2\xf6\x18\x02\x38\x02J\x04\x08\x01\x10\x02J\x04\x08\x03\x10\x04R\nservice_idR\x0fheartbeat_timer\";\n\x10ServiceOperation\x12\n\n\x02op\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"#\n\tJobResult\x12\x16\n\x04\x64\x61ta\x18\x01 \x01(\tB\x08\xd2\xf6\x18\x04 \x02`\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.infojobs.v1.registered_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTEREDSERVICE'].fields_by_name['service_id']._loaded_options = None
-  _globals['_REGISTEREDSERVICE'].fields_by_name['service_id']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_REGISTEREDSERVICE'].fields_by_name['status']._loaded_options = None
-  _globals['_REGISTEREDSERVICE'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_REGISTEREDSERVICE'].fields_by_name['heartbeat_timer']._loaded_options = None
-  _globals['_REGISTEREDSERVICE'].fields_by_name['heartbeat_timer']._serialized_options = b'\322\366\030\0028\002'
-  _globals['_REGISTEREDSERVICE'].fields_by_name['created_at']._loaded_options = None
-  _globals['_REGISTEREDSERVICE'].fields_by_name['created_at']._serialized_options = b'\322\366\030\004\020\0018\002'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['name']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['name']._serialized_options = b'\322\366\030\0028\002'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['version']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['version']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['display_name']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['display_name']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['description']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_REGISTEREDSERVICE'].fields_by_name['updated_at']._loaded_options = None
   _globals['_REGISTEREDSERVICE'].fields_by_name['updated_at']._serialized_options = b'\322\366\030\004\020\0018\002'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['created_at']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['created_at']._serialized_options = b'\322\366\030\004\020\0018\002'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['service_type']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['service_type']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['service_href']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['service_href']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_REGISTEREDSERVICE'].fields_by_name['status']._loaded_options = None
+  _globals['_REGISTEREDSERVICE'].fields_by_name['status']._serialized_options = b'\322\366\030\0028\002'
   _globals['_JOBRESULT'].fields_by_name['data']._loaded_options = None
   _globals['_JOBRESULT'].fields_by_name['data']._serialized_options = b'\322\366\030\004 \002`\001'
-  _globals['_REGISTEREDSERVICE']._serialized_start=105
-  _globals['_REGISTEREDSERVICE']._serialized_end=269
-  _globals['_SERVICEOPERATION']._serialized_start=271
-  _globals['_SERVICEOPERATION']._serialized_end=330
-  _globals['_JOBRESULT']._serialized_start=332
-  _globals['_JOBRESULT']._serialized_end=367
+  _globals['_REGISTEREDSERVICE']._serialized_start=134
+  _globals['_REGISTEREDSERVICE']._serialized_end=454
+  _globals['_SERVICEOPERATION']._serialized_start=456
+  _globals['_SERVICEOPERATION']._serialized_end=515
+  _globals['_JOBRESULT']._serialized_start=517
+  _globals['_JOBRESULT']._serialized_end=552
 # @@protoc_insertion_point(module_scope)

@@ -22,33 +22,49 @@ class RegisteredService(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SERVICE_ID_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    HEARTBEAT_TIMER_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
-    service_id: _builtins.str
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    SERVICE_TYPE_FIELD_NUMBER: _builtins.int
+    SERVICE_HREF_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Name of the service; the one in the path counts."""
-    status: _builtins.str
-    """Output only. Whether it is heard of."""
-    heartbeat_timer: _builtins.int
-    """Output only. Seconds between two heartbeats."""
-    created_at: _builtins.int
-    """Output only. When it was first registered, in nanoseconds since 1970."""
+    version: _builtins.str
+    """Which version of the service it is."""
+    display_name: _builtins.str
+    """The name for people."""
+    description: _builtins.str
+    """What the service does."""
     updated_at: _builtins.int
     """Output only. When it was last heard of, in nanoseconds since 1970."""
+    created_at: _builtins.int
+    """Output only. When it was first registered, in nanoseconds since 1970."""
+    service_type: _builtins.str
+    """Whether it is a part of the platform or an rApp, in words of its own."""
+    service_href: _builtins.str
+    """Where it is found."""
+    status: _builtins.str
+    """Output only. `REGISTERED`, or `UNDISCOVERABLE` when it is not heard of."""
     def __init__(
         self,
         *,
-        service_id: _builtins.str = ...,
-        status: _builtins.str = ...,
-        heartbeat_timer: _builtins.int = ...,
-        created_at: _builtins.int = ...,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        description: _builtins.str = ...,
         updated_at: _builtins.int = ...,
+        created_at: _builtins.int = ...,
+        service_type: _builtins.str = ...,
+        service_href: _builtins.str = ...,
+        status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "heartbeat_timer", b"heartbeat_timer", "service_id", b"service_id", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "display_name", b"display_name", "name", b"name", "service_href", b"service_href", "service_type", b"service_type", "status", b"status", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

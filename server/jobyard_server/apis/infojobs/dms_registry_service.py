@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import orjson
 from typing_extensions import override
 
 from jobyard.infojobs.v1 import dms_registry_service_pb2, dms_registry_service_pb2_grpc, registered_service_pb2
@@ -14,9 +15,11 @@ from jobyard_server.apis.infojobs.nouns import API, REGISTERED, SERVICE, UNDISCO
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import Reason, invalid, refuse
+from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.ports import Store, Tx
 
 _VERBS: Final = frozenset({"add", "replace"})
+_SAID: Final = ("version", "display_name", "description", "service_type", "service_href")
 
 
 class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceServicer):
@@ -30,11 +33,11 @@ class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceService
     async def PutDmsService(
         self, request: dms_registry_service_pb2.PutDmsServiceRequest, context: object
     ) -> dms_registry_service_pb2.PutDmsServiceResponse:
-        call = current_call()
+        call, said = current_call(), _said(request.service)
 
         def put(tx: Tx) -> bool:
             before = tx.record(API, call.tenant, SERVICE, request.service_id)
-            self._hear(tx, call.tenant, request.service_id, REGISTERED, call.user)
+            self._hear(tx, call, request.service_id, said, REGISTERED)
             return before is None
 
         created = await self._store.run(put)
@@ -47,9 +50,10 @@ class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceService
         call, status = current_call(), _status(request.operations)
 
         def patch(tx: Tx) -> None:
-            if tx.record(API, call.tenant, SERVICE, request.service_id) is None:
+            before = tx.record(API, call.tenant, SERVICE, request.service_id)
+            if before is None:
                 raise _unknown(request.service_id)
-            self._hear(tx, call.tenant, request.service_id, status, call.user)
+            self._hear(tx, call, before.id, before.body, status)
 
         await self._store.run(patch)
         return dms_registry_service_pb2.PatchDmsServiceResponse()
@@ -62,13 +66,12 @@ class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceService
         if found is None:
             raise _unknown(request.service_id)
         heard = heard_of(found, await self._store.read.now())
-        seconds = found.attributes.get("heartbeat_seconds")
         service = registered_service_pb2.RegisteredService(
-            service_id=found.id,
-            status=REGISTERED if heard else UNDISCOVERABLE,
-            heartbeat_timer=seconds if isinstance(seconds, int) else 0,
-            created_at=found.created_at * 1000,
+            **orjson.loads(found.body),
+            name=found.id,
             updated_at=found.updated_at * 1000,
+            created_at=found.created_at * 1000,
+            status=REGISTERED if heard else UNDISCOVERABLE,
         )
         return dms_registry_service_pb2.GetDmsServiceResponse(service=service)
 
@@ -78,11 +81,16 @@ class DmsRegistryService(dms_registry_service_pb2_grpc.DmsRegistryServiceService
     ) -> dms_registry_service_pb2.GetDmsHeartbeatResponse:
         return dms_registry_service_pb2.GetDmsHeartbeatResponse(message="alive")
 
-    def _hear(self, tx: Tx, tenant: str, id_: str, status: str, actor: str) -> None:
+    def _hear(self, tx: Tx, call: Call, id_: str, said: str, status: str) -> None:
         attributes: dict[str, Attribute] = {"heartbeat_seconds": self._seconds, "status": status}
-        tx.put_record(API, tenant, SERVICE, id_, "{}", attributes=attributes, by=actor)
+        tx.put_record(API, call.tenant, SERVICE, id_, said, attributes=attributes, by=call.user)
         # A producer of the name that is back gets what it has missed.
-        producers.look_after_all(tx, tenant, [id_])
+        producers.look_after_all(tx, call.tenant, [id_])
+
+
+def _said(service: registered_service_pb2.RegisteredService) -> str:
+    """What a service says of itself, as it is kept."""
+    return orjson.dumps({name: getattr(service, name) for name in _SAID}).decode()
 
 
 def _status(operations: Sequence[registered_service_pb2.ServiceOperation]) -> str:
