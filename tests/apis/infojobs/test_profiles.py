@@ -93,6 +93,41 @@ def test_consumers_are_told_through_the_proxy_and_not_shown_the_token_otherwise(
         simulator.rounds.let_go()
 
 
+def test_a_forgetful_server_begins_anew(tmp_path, simulator):
+    """As ICS after a restart: producers are new, jobs are posted again, and nobody is told of any of it."""
+    yard = Yard(tmp_path, simulator, JOBYARD_PROFILES="ics-forgetful")
+    yard.server.start()
+    try:
+        for name in ("told", "untold"):
+            yard.put_type(f"{name}_1.0.0")
+            assert yard.put_producer(name, f"{name}_1.0.0").status == 201
+            assert yard.put_job(name, f"{name}_1.0.0").status == 201
+        assert yard.ask("DELETE", "/data-producer/v1/info-producers/told").status == 204
+        eventually(lambda: told_disabled(yard, "told", 1))
+        yard.restart()
+        assert yard.ask("GET", "/data-producer/v1/info-producers").json == []
+        for name in ("told", "untold"):
+            assert yard.status(name) == {"info_job_status": "DISABLED", "producers": []}
+            assert yard.put_producer(name, f"{name}_1.0.0").status == 201
+            eventually(lambda name=name: enabled_again(yard, name))
+            assert yard.ask("DELETE", f"/data-producer/v1/info-producers/{name}").status == 204
+        # In between they were ENABLED again, of which nobody was told, for what was told before is forgotten.
+        eventually(lambda: told_disabled(yard, "told", 2))
+        eventually(lambda: told_disabled(yard, "untold", 1))
+    finally:
+        yard.stop()
+
+
+def told_disabled(yard, name, times):
+    heard = yard.simulator.heard("POST", f"/cons/jobs/{name}/status")
+    assert [call.json for call in heard] == [{"eiJobStatus": "DISABLED"}] * times
+
+
+def enabled_again(yard, name):
+    assert yard.status(name) == {"info_job_status": "ENABLED", "producers": [name]}
+    assert len(yard.simulator.heard("POST", f"/prod/ok/{name}/jobs")) == 2
+
+
 def shown(yard, path, authorization):
     (call,) = yard.simulator.heard("POST", path)
     assert call.headers.get("authorization") == authorization

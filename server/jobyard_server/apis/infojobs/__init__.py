@@ -47,7 +47,7 @@ from jobyard_server.apis.infojobs.info_job_service import InfoJobService
 from jobyard_server.apis.infojobs.info_producer_service import InfoProducerService
 from jobyard_server.apis.infojobs.pieces import job_ended
 from jobyard_server.apis.infojobs.producer_type_service import ProducerTypeService
-from jobyard_server.apis.infojobs.starting import look_after_everybody
+from jobyard_server.apis.infojobs.starting import begin
 from jobyard_server.apis.registration import Api, Service
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import invalid
@@ -148,5 +148,5 @@ API = Api(
     },
     make_deliveries=kinds,
     ended=job_ended,
-    started=look_after_everybody,
+    started=begin,
 )

@@ -43,7 +43,11 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
     supervise = DeliveryKind(
         render=render_supervision,
         judge=judge_below_400,
-        settled=_looked_after(options.supervision_seconds, options.supervision_misses),
+        settled=_looked_after(
+            producers.Supervision(
+                options.supervision_seconds, options.supervision_misses, producers.EXACT_START in options.profiles
+            )
+        ),
         policies={"": ONCE},
         keep_dead=False,
     )
@@ -60,7 +64,7 @@ def _for_all(kind: DeliveryKind) -> DeliveryKind:
     return replace(kind, render=render)
 
 
-def _looked_after(period: float, misses: int) -> Settled:
+def _looked_after(rules: producers.Supervision) -> Settled:
     """What follows when a producer was looked after."""
 
     def settled(tx: Tx, delivery: Delivery, _answer: Answer) -> None:
@@ -69,7 +73,7 @@ def _looked_after(period: float, misses: int) -> Settled:
         if producer is None or producer.registration != facts["registration"]:
             return
         answered = delivery.state is DeliveryState.DELIVERED if producer.check_url else None
-        producers.look_after(tx, delivery.tenant, producer, answered=answered, misses=misses, period=period)
+        producers.look_after(tx, delivery.tenant, producer, rules, answered=answered)
 
     return settled
 

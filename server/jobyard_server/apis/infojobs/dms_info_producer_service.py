@@ -52,8 +52,10 @@ class DmsInfoProducerService(dms_info_producer_service_pb2_grpc.DmsInfoProducerS
             job_url=checked_url("info_job_callback_url", said.info_job_callback_url),
             face=DMS,
         )
-        period = self._options.supervision_seconds
-        created = await self._store.run(lambda tx: producers.register(tx, call.tenant, call.user, new, period))
+        period, exact = self._options.supervision_seconds, producers.EXACT_START in self._options.profiles
+        created = await self._store.run(
+            lambda tx: producers.register(tx, call.tenant, call.user, new, period, exact=exact)
+        )
         return dms_info_producer_service_pb2.PutDmsInfoProducerResponse(created=created)
 
     @override

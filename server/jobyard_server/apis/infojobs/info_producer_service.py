@@ -56,8 +56,10 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
             ),
             face=ICS,
         )
-        period = self._options.supervision_seconds
-        created = await self._store.run(lambda tx: producers.register(tx, call.tenant, call.user, new, period))
+        period, exact = self._options.supervision_seconds, producers.EXACT_START in self._options.profiles
+        created = await self._store.run(
+            lambda tx: producers.register(tx, call.tenant, call.user, new, period, exact=exact)
+        )
         return info_producer_service_pb2.PutInfoProducerResponse(created=created)
 
     @override
@@ -83,7 +85,8 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
         self, request: info_producer_service_pb2.ListInfoProducerJobsRequest, context: object
     ) -> info_producer_service_pb2.ListInfoProducerJobsResponse:
         found = await self._find(request.info_producer_id)
-        jobs = await producer_jobs(self._store.read, current_call().tenant, found)
+        exact = producers.EXACT_START in self._options.profiles
+        jobs = await producer_jobs(self._store.read, current_call().tenant, found, exact=exact)
         return info_producer_service_pb2.ListInfoProducerJobsResponse(jobs=jobs)
 
     async def _find(self, id_: str) -> Producer:

@@ -44,7 +44,7 @@ SILENT_START: Final = "ics-silent-start"
 """Profile: a job counts as ENABLED to its consumer from the start, so that he is not told when it becomes so."""
 
 PAGE: Final = 1000
-_LIVE: Final = Comparison("state", Op.IN, (State.PENDING.value, State.RUNNING.value, State.SUSPENDED.value))
+LIVE: Final = Comparison("state", Op.IN, (State.PENDING.value, State.RUNNING.value, State.SUSPENDED.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ async def live_jobs(read: Reader, tenant: str, *where: Expression) -> list[Job]:
     found: list[Job] = []
     after: tuple[Attribute, ...] | None = None
     while True:
-        query = JobQuery(API, tenant, All((*where, _LIVE)), order=(Order("number"),), after=after, limit=PAGE)
+        query = JobQuery(API, tenant, All((*where, LIVE)), order=(Order("number"),), after=after, limit=PAGE)
         page = await read.jobs(query)
         found += page
         if len(page) < PAGE:
@@ -242,7 +242,7 @@ async def live_jobs(read: Reader, tenant: str, *where: Expression) -> list[Job]:
 
 async def count_live(read: Reader, tenant: str) -> int:
     """How many jobs are there for clients."""
-    return await read.count_jobs(JobQuery(API, tenant, _LIVE))
+    return await read.count_jobs(JobQuery(API, tenant, LIVE))
 
 
 def _type_unknown(type_: str) -> Exception:

@@ -61,10 +61,12 @@ async def job_status(read: Reader, job: Job) -> info_job_pb2.ConsumerJobStatus:
     return info_job_pb2.ConsumerJobStatus(info_job_status=availability(job), producers=[one.id for one in suppliers])
 
 
-async def producer_jobs(read: Reader, tenant: str, producer: Producer) -> list[info_job_pb2.ProducerInfoJobRequest]:
-    """The jobs that a producer has to run."""
-    covered = await Reading(read, tenant).covered(producer.types)
-    jobs = await live_jobs(read, tenant, Comparison("definition", Op.IN, tuple(covered)))
+async def producer_jobs(
+    read: Reader, tenant: str, producer: Producer, *, exact: bool
+) -> list[info_job_pb2.ProducerInfoJobRequest]:
+    """The jobs that a producer has to run; ``exact``: without those of older versions of its types."""
+    types = producer.types if exact else await Reading(read, tenant).covered(producer.types)
+    jobs = await live_jobs(read, tenant, Comparison("definition", Op.IN, tuple(types)))
     return [request_message(job, job_facts(job)) for job in jobs]
 
 

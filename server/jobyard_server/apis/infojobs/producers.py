@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from jobyard_server.apis.infojobs.lookup import MOST, Locked
 from jobyard_server.apis.infojobs.nouns import API, PRODUCER, QUEUE, SERVICE, SUPPLY, Producer, heard_of, supply_id
@@ -12,8 +13,12 @@ from jobyard_server.domain.catalog import NewExecutor, Reach
 from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.usecases.ports import Tx
 
+EXACT_START: Final = "ics-exact-start"
+"""Profile: a producer that registers, or turns out to be alive, gets the jobs of exactly its types, as of ICS. Jobs of
+older versions that it stands in for reach it only when they are put."""
 
-def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float) -> bool:
+
+def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float, *, exact: bool = False) -> bool:
     """Register a producer, or register it anew; whether it is new. Its jobs are posted to it."""
     found = Locked(tx, tenant)
     for type_ in new.types:
@@ -33,7 +38,8 @@ def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float) -> b
     covered = found.covered(new.types)
     lost = tuple(type_ for type_ in was_covered if type_ not in covered)
     spread(tx, tenant, Spread(LEFT, lost, new.id))
-    spread(tx, tenant, Spread(REGISTERED, tuple(covered), new.id, new.registration))
+    given = new.types if exact else tuple(covered)
+    spread(tx, tenant, Spread(REGISTERED, given, new.id, new.registration))
     owe_supervision(tx, tenant, new, tx.now + round(period * 1_000_000))
     return before is None
 
@@ -45,16 +51,34 @@ def remove(tx: Tx, tenant: str, id_: str) -> bool:
     if producer is None:
         return False
     covered = found.covered(producer.types)
-    tx.delete_executor(API, tenant, id_)
-    for type_ in producer.types:
-        tx.delete_record(API, tenant, SUPPLY, supply_id(type_, id_))
-    tx.withdraw(API, tenant, f"supervision\n{id_}", frozenset({SUPERVISE}))
+    drop(tx, tenant, producer)
     spread(tx, tenant, Spread(LEFT, tuple(covered), id_))
     return True
 
 
-def look_after(tx: Tx, tenant: str, producer: Producer, *, answered: bool | None, misses: int, period: float) -> None:
+def drop(tx: Tx, tenant: str, producer: Producer) -> None:
+    """Remove what is kept of a producer itself."""
+    tx.delete_executor(API, tenant, producer.id)
+    for type_ in producer.types:
+        tx.delete_record(API, tenant, SUPPLY, supply_id(type_, producer.id))
+    tx.withdraw(API, tenant, f"supervision\n{producer.id}", frozenset({SUPERVISE}))
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How producers are looked after."""
+
+    period: float
+    """Seconds."""
+    misses: int
+    """So many in a row, and a producer is gone."""
+    exact: bool = False
+    """As of :data:`EXACT_START`."""
+
+
+def look_after(tx: Tx, tenant: str, producer: Producer, rules: Supervision, *, answered: bool | None) -> None:
     """A producer was looked after; ``answered``: ``None`` for one that is not called."""
+    misses = rules.misses
     if answered is None:
         answered = heard_of(tx.record(API, tenant, SERVICE, producer.id), tx.now)
         misses = 0
@@ -65,9 +89,9 @@ def look_after(tx: Tx, tenant: str, producer: Producer, *, answered: bool | None
     if missed != producer.misses and producer.check_url:
         _keep(tx, tenant, "", replace(producer, misses=missed))
     if answered:
-        covered = Locked(tx, tenant).covered(producer.types)
-        spread(tx, tenant, Spread(ALIVE, tuple(covered), producer.id, producer.registration))
-    owe_supervision(tx, tenant, producer, tx.now + round(period * 1_000_000))
+        given = producer.types if rules.exact else tuple(Locked(tx, tenant).covered(producer.types))
+        spread(tx, tenant, Spread(ALIVE, given, producer.id, producer.registration))
+    owe_supervision(tx, tenant, producer, tx.now + round(rules.period * 1_000_000))
 
 
 def look_after_all(tx: Tx, tenant: str, ids: list[str]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from jobyard_server.apis.infojobs.lookup import Locked
-from jobyard_server.apis.infojobs.nouns import ENABLED, attribute, job_facts, status_of
-from jobyard_server.apis.infojobs.owing import callable_url, owe_status
+from jobyard_server.apis.infojobs.nouns import API, ENABLED, attribute, job_facts, status_of
+from jobyard_server.apis.infojobs.owing import STATUS, callable_url, owe_status, status_lane
 from jobyard_server.domain.job import Attribute, Job, Subjob
 from jobyard_server.domain.state import State
 from jobyard_server.usecases.ports import Tx
@@ -46,6 +46,12 @@ def told(tx: Tx, job: Job, status: str, *, done: bool) -> Job:
         changed[REPORTED] = status
     job = _keep(tx, job, changed)
     return look(tx, job, tell=done)
+
+
+def forget(tx: Tx, job: Job) -> Job:
+    """Take its consumer to know that a job is ENABLED, whatever he was told or is owed."""
+    tx.withdraw(API, job.tenant, status_lane(job), frozenset({STATUS}))
+    return _keep(tx, tx.refold(job), {REPORTED: ENABLED, TELLING: "", UNSETTLED: job.definition})
 
 
 def _keep(tx: Tx, job: Job, changed: dict[str, str]) -> Job:
