@@ -66,6 +66,20 @@ def test_jobs_go_to_the_services_for_jobs_and_never_to_that_for_data(yard, dmi, 
     assert [one["dmiServiceName"] for one in answer.json] == [other_dmi.url, dmi.url]
 
 
+def test_a_service_for_jobs_of_one_kind_is_enough(yard, dmi):
+    writes = {"dmiDatajobsWritePlugin": dmi.url}
+    assert yard.register("", target("ch-1", "/ManagedElement=1", "p"), **writes).status == 200
+    reads = {"dmiDatajobsReadPlugin": "http://read"}
+    assert yard.register("", target("ch-2", "/ManagedElement=2", "p"), **reads).status == 200
+    (part,) = yard.write("j", operation("/ManagedElement=1/x")).json
+    assert part["dmiServiceName"] == dmi.url
+    refused = yard.write("k", operation("/ManagedElement=2/x"))
+    assert (refused.status, "no DMI service for write jobs" in refused.json["details"]) == (404, True)
+    said = {"readProperties": {"dataNodeSelector": '/ManagedElement[id="2"]'}}
+    found = yard.ask("POST", "/do-not-use/dataJobs/read", said).json
+    assert found["dmiSelectors"] == {"http://read": {"http://read#p": ['/ManagedElement[id="2"]']}}
+
+
 def test_addresses_that_are_none_are_refused(yard):
     for name in ("dmiPlugin", "dmiModelPlugin", "dmiDatajobsReadPlugin"):
         answer = yard.ask("POST", CH, {"dmiPlugin": "http://dmi", name: "http://host with spaces"})

@@ -169,6 +169,19 @@ def test_a_status_is_passed_on_as_it_is(yard, dmi):
     assert status.decode() in CASES["fwd-003"]["expect"]["body"][0]
 
 
+def test_a_read_job_sends_nothing_to_anybody(yard, dmi):
+    # read-0001: its text is classified as a whole, and that is all.
+    yard.register(dmi.url, target("ch-1", "/ManagedElement=ME1"))
+    answer = yard.ask("POST", "/do-not-use/dataJobs/read", body("read-0001"))
+    assert answer.json == {
+        "broadcastSelectors": ["selector1", "selector2"],
+        "dmiSelectors": {},
+        "notReadySelectors": [],
+        "errorSelectors": [],
+    }
+    assert dmi.calls == []
+
+
 @pytest.mark.parametrize("id_", ["read-000", *of("classifySelectors")])
 def test_selectors_classified(yard, id_):
     ready = {"cmHandleStatus": "ADVISED"} if id_ == "read-011" else {}

@@ -23,9 +23,9 @@ NOT_FOUND: Final = 100
 EXISTS: Final = 109
 INVALID_ID: Final = 110
 _TEXTS: Final = {
-    NOT_FOUND: "cm handle id(s) not found",
-    EXISTS: "cm handle already exists",
-    INVALID_ID: "cm handle has an invalid character(s) in id",
+    NOT_FOUND: "cm handle reference(s) not found",
+    EXISTS: "cm-handle already exists",
+    INVALID_ID: "cm handle reference has an invalid character(s) in id",
 }
 
 

@@ -50,7 +50,7 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
         }
         for name, url in urls.items():
             check_dmi_url(url, name, self._pattern)
-        if request.created_cm_handles and not (request.dmi_plugin or request.dmi_data_plugin):
+        if request.created_cm_handles and not any(urls.values()):
             raise invalid("dmiPlugin", "is missing")
 
 

@@ -73,7 +73,7 @@ class Splitter:
             route = route_of(path, known)
             if route is None:
                 raise _unknown(path)
-            part, tag = self._by_route.get(route) or self._meet(route)
+            part, tag = self._by_route.get(route) or self._meet(route, path)
             if part.count:
                 part.body += b","
             part.body += _passed_on(operation, tag, f"{self.field}[{index}]", read=self._read)
@@ -91,8 +91,10 @@ class Splitter:
             part.body += b"]}"
         return self.parts
 
-    def _meet(self, route: Route) -> tuple[Part, bytes]:
+    def _meet(self, route: Route, path: str) -> tuple[Part, bytes]:
         key = route.read_key if self._read else route.write_key
+        if not key.dmi:
+            raise _unserved(path, "read" if self._read else "write")
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = Part(key, bytearray(self._begin(key)))
@@ -132,6 +134,16 @@ def _text(value: msgspec.Raw, field: str) -> bytes:
             raise invalid(field, "must be a text")
         case _:
             return b'"%b"' % written
+
+
+def _unserved(path: str, kind: str) -> Refused:
+    return refuse(
+        Reason.TARGET_REFERENCE_UNKNOWN,
+        f"The target of the path {path!r} has no DMI service for {kind} jobs.",
+        Violation("path", f"leads to a target without a DMI service for {kind} jobs"),
+        path=path,
+        details=f"there is no DMI service for {kind} jobs behind {path}",
+    )
 
 
 def _unknown(path: str) -> Refused:

@@ -79,7 +79,7 @@ def parsed(id_: str, body: str) -> Target:
 def check_target(body: str) -> Mapping[str, Attribute]:
     """The check of a target that an operator loads."""
     found = parsed("", body)
-    if not found.dmi:
+    if not (found.dmi or found.read or found.write):
         raise invalid("record.body.dmiService", "is missing")
     for name in ("dmiService", "dmiDatajobsReadService", "dmiDatajobsWriteService"):
         check_dmi_url(getattr(found, _TEXTS[name]), f"record.body.{name}")
