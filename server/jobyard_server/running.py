@@ -41,6 +41,9 @@ GC_THRESHOLDS: Final = (20_000, 20, 20)
 
 HEALTH_PERIOD: Final = 0.5
 
+LAST_ANSWERS: Final = 0.05
+"""Seconds in which those who wait are answered when the server stops, before calls are ended."""
+
 _log = structlog.get_logger("jobyard.server")
 
 
@@ -239,6 +242,9 @@ class _Process:
         _log.info("stopping", calls=len(parts.edge.serving))
         parts.health.draining = True
         await parts.rpc.health.enter_graceful_shutdown()
+        # Whoever waits for work or for news is answered as long as there is somebody to answer.
+        parts.store.end_waits()
+        await asyncio.sleep(LAST_ANSWERS)
         parts.edge.stop(self._settings.drain_seconds)
         http.should_exit = True
         await asyncio.gather(parts.rpc.server.stop(self._settings.drain_seconds), served)

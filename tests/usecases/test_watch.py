@@ -54,6 +54,19 @@ async def test_a_job_is_followed_from_its_first_event_to_its_end(store, ann, han
     assert events == await store.read.events(after=0, limit=100)
 
 
+async def test_a_watch_ends_when_the_server_stops_and_says_so(store, ann):
+    job = await submitted(store)
+    async with aclosing(watch_jobs(store, ann, WatchRequest(job=job.uid))) as stream:
+        (item,) = await take(stream, 1)
+        waiting = asyncio.ensure_future(refusal(anext(stream)))
+        await asyncio.sleep(0.05)
+        store.end_waits()
+        assert (await asyncio.wait_for(waiting, 30)).reason is Reason.SERVER_STOPPING
+    # What was told last is where another server goes on.
+    async with aclosing(watch_jobs(store, ann, WatchRequest(resume_token=item.resume_token))) as stream:
+        assert (await refusal(anext(stream))).reason is Reason.SERVER_STOPPING
+
+
 async def test_without_a_token_a_watch_begins_now(store, ann):
     await submitted(store)
     async with aclosing(watch_jobs(store, ann, WatchRequest())) as stream:

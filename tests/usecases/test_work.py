@@ -49,6 +49,14 @@ async def test_waiting_ends_in_time_with_nothing(store):
     assert 0.15 < clock() - begun < 2.0
 
 
+async def test_waiting_ends_with_nothing_when_the_server_stops(store):
+    waiting = asyncio.ensure_future(acquire(store, WORKER, replace(WORK, wait_seconds=600.0)))
+    await asyncio.sleep(0.05)
+    store.end_waits()
+    assert (await asyncio.wait_for(waiting, 30)).leases == ()
+    assert (await asyncio.wait_for(acquire(store, WORKER, replace(WORK, wait_seconds=600.0)), 30)).leases == ()
+
+
 async def test_each_piece_of_work_wakes_somebody(store):
     crowd = [
         asyncio.ensure_future(acquire(store, WORKER, replace(WORK, session=f"session-{i}", wait_seconds=20.0)))

@@ -102,6 +102,11 @@ def refuse(reason: Reason, message: str, *violations: Violation, **metadata: str
     return Refused(Refusal(reason, message, violations, metadata))
 
 
+def stopping() -> Refused:
+    """Refuse what another server, or this one when it is back, would do."""
+    return Refused(Refusal(Reason.SERVER_STOPPING, "The server is stopping.", retry_after=1.0))
+
+
 def invalid(field_path: str, description: str, **metadata: str) -> Refused:
     """Refuse a request because of one field."""
     return refuse(Reason.INVALID_FIELD, f"{field_path}: {description}", Violation(field_path, description), **metadata)

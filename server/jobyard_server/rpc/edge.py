@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError, Message
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication
 from jobyard_server.callers.credential import Credential, Kind, present
 from jobyard_server.domain.principal import Principal
-from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
+from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse, stopping
 from jobyard_server.observe.calls import CallLog, CallMetrics
 from jobyard_server.rpc import caller, validation
 from jobyard_server.rpc.failures import Failure, from_refusal, internal
@@ -164,7 +164,7 @@ class Call:
         edge, method = self._edge, self._method
         if not method.vital:
             if edge.stopping:
-                raise _stopping()
+                raise stopping()
             if len(edge.serving) > edge.limits.calls:
                 raise Refused(Refusal(Reason.OVERLOADED, "The server is serving too many calls.", retry_after=1.0))
             if edge.turnstile is not None:
@@ -256,7 +256,7 @@ class Call:
                 message = "The request is not a well-formed message."
                 return from_refusal(Refusal(Reason.INVALID_FIELD, message), self.request_id)
             case TimeoutError() if self._hurried:
-                return from_refusal(_stopping().refusal, self.request_id)
+                return from_refusal(stopping().refusal, self.request_id)
             case TimeoutError() if self._is_late():
                 message = "The time for this call ran out."
                 return from_refusal(Refusal(Reason.DEADLINE_EXCEEDED, message), self.request_id)
@@ -312,7 +312,3 @@ def _request_id(sent: str | bytes | None) -> str:
     if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent):
         return sent
     return f"{_PROCESS}-{next(_COUNTER):x}"
-
-
-def _stopping() -> Refused:
-    return Refused(Refusal(Reason.SERVER_STOPPING, "The server is stopping.", retry_after=1.0))

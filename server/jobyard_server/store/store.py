@@ -262,6 +262,15 @@ class Store:
         """Wait for events."""
         await self._wakeups.changed(seconds)
 
+    @property
+    def ending(self) -> bool:
+        """Whether whoever waits is to come back with what there is."""
+        return self._wakeups.ending
+
+    def end_waits(self) -> None:
+        """Wake whoever waits, as the server is about to stop."""
+        self._wakeups.end()
+
     async def expire_leases(self) -> int:
         """Take back a step of what lapsed sessions hold."""
         return await self._step(lambda unit: expire_leases(unit, self._writer.reachable_for))

@@ -33,6 +33,8 @@ class Wakeups:
         self._poller: asyncio.Task[None] | None = None
         self._count = 0
         self._seen = -1
+        self.ending = False
+        """Whether nobody is to begin another wait."""
 
     @property
     def turn(self) -> int:
@@ -81,6 +83,11 @@ class Wakeups:
             await asyncio.sleep(min(seconds, RECENT_SECONDS - since))
         else:
             await self._wait([self._events], seconds)
+
+    def end(self) -> None:
+        """Wake everybody for the last time; whoever has nothing to say but what he waited for ends."""
+        self.ending = True
+        self.wake_all()
 
     def close(self) -> None:
         """Wake everybody and stop asking."""

@@ -28,7 +28,7 @@ class WorkRequest:
 
 
 async def acquire(store: Store, call: Call, request: WorkRequest) -> Acquired:
-    """Leases, the most urgent first; none when nothing became ready in time.
+    """Leases, the most urgent first; none when nothing became ready in time, or before the server stops.
 
     A worker serves its own tenant, unless its principal may serve all of them.
     """
@@ -52,9 +52,11 @@ async def acquire(store: Store, call: Call, request: WorkRequest) -> Acquired:
         ready = asyncio.ensure_future(store.ready(request.queues, left))
         try:
             acquired = await store.acquire(command)
-            if acquired.leases:
+            if not acquired.leases and not store.ending:
+                await asyncio.wait([ready], timeout=acquired.again_in)
+            if acquired.leases or store.ending:
+                # At the end nobody looks again: what is leased then is lost if the answer comes too late to be sent.
                 return acquired
-            await asyncio.wait([ready], timeout=acquired.again_in)
         finally:
             ready.cancel()
 

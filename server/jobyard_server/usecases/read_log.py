@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.reason import stopping
 from jobyard_server.usecases.finding import find_attempt, find_job, find_subjob
 
 if TYPE_CHECKING:
@@ -45,5 +46,7 @@ async def read_log(
             at = start + len(data)
         elif ended or not follow:
             return
+        elif store.ending:
+            raise stopping()
         else:
             await store.changed(POLL_SECONDS)

@@ -10,7 +10,7 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.fields import JOB_FIELDS, Field, job_value
 from jobyard_server.domain.filter import Comparison, Expression, Op
 from jobyard_server.domain.matching import matches
-from jobyard_server.domain.reason import Reason, Violation, refuse
+from jobyard_server.domain.reason import Reason, Violation, refuse, stopping
 from jobyard_server.usecases.conditions import conditions
 from jobyard_server.usecases.finding import find_job
 from jobyard_server.usecases.ports import JobQuery
@@ -114,6 +114,8 @@ async def watch_jobs(
             if clock() - quiet_since >= request.checkpoint_seconds:
                 quiet_since = clock()
                 yield WatchItem(None, None, seal_watch(store.signer, position))
+            if store.ending:
+                raise stopping()
             if len(events) < PAGE:
                 await change
         finally:

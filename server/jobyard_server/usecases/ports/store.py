@@ -55,6 +55,10 @@ class Store(ScheduleStore, Protocol):
     async def changed(self, seconds: float) -> None:
         """Return when events may have been appended, at the latest after ``seconds``."""
 
+    @property
+    def ending(self) -> bool:
+        """Whether the server is about to stop: whoever was woken then waits no more, and says what there is."""
+
     async def claim_deliveries(self, command: ClaimDeliveries) -> Sequence[Delivery]:
         """Claim what is due, per destination in order and never more than it takes at once."""
 
