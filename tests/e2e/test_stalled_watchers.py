@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
 import time
@@ -17,7 +18,15 @@ from support.yarding import jobs_of, quick_server
 
 BATCH = 100
 PAUSE = 0.15
+BURDEN = 15
+"""Batches by which it is measured what submits take."""
 MOST_MEMORY = 64 * 1024 * 1024
+
+
+def processor_time(pid):
+    """Seconds that a process has worked."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid):
@@ -36,6 +45,14 @@ async def stalled(channel):
     call = stub.WatchJobs(job_watch_pb2.WatchJobsRequest(include_job=True))
     await call.initial_metadata()
     return call
+
+
+async def burden(server, jobs, batch):
+    """Processor time of the server for some batches, in seconds."""
+    before = processor_time(server.process.pid)
+    for _ in range(BURDEN):
+        await jobs.stub.SubmitJobs(batch)
+    return processor_time(server.process.pid) - before
 
 
 async def healthy(jobs, wanted, lags):
@@ -64,6 +81,7 @@ async def test_watchers_that_do_not_listen_cost_nothing(tmp_path, options, watch
             one = job_submit_pb2.SubmitJobRequest(queue="nobody", payload='"' + "x" * 500 + '"')
             batch = job_submit_pb2.SubmitJobsRequest(requests=[one] * BATCH)
             await jobs.stub.SubmitJobs(batch)
+            alone = await burden(server, jobs, batch)
             calls = [await stalled(slow) for _ in range(watchers)]
             lags: list[float] = []
             reading = asyncio.create_task(healthy(jobs, batches * BATCH, lags))
@@ -78,6 +96,10 @@ async def test_watchers_that_do_not_listen_cost_nothing(tmp_path, options, watch
             grown = resident(server.process.pid) - before
             assert not any(call.done() for call in calls)
             assert grown < MOST_MEMORY, f"{grown / 2**20:.0f} MiB for {watchers} watchers"
+            if options:
+                # Streams that take nothing any more cost submits nothing; told to fifty, each event would cost
+                # fifty times as much as to be stored.
+                assert await burden(server, jobs, batch) < 2 * alone + 0.1
             lags.sort()
             assert lags[len(lags) * 99 // 100] < most_lag
             # One that listens again finds what it missed, whole.

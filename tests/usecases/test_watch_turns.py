@@ -1,11 +1,12 @@
 """Turns of watchers: few at once, the least behind first, and nobody waits for one whose stream is stuck."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
 from jobyard_server.usecases import watch_turns
-from jobyard_server.usecases.watch_turns import Turn, Turns
+from jobyard_server.usecases.watch_turns import BUSY, CROWD, SHARE, TELLING, Turn, Turns, Watchers, rest_after
 
 
 async def soon(awaitable):
@@ -108,3 +109,70 @@ async def test_messages_are_counted_and_taken_in_turn(turns):
     assert [message async for message in turns.taken(turn, messages(), 100)] == [0, 1, 2, 3, 4]
     assert turn.told == 5
     assert not turns.alive(turn)
+
+
+class Resting:
+    """A rest that lasts until the test says so."""
+
+    def __init__(self):
+        self.told = 0
+        self.seconds = 0.0
+
+    def note(self):
+        self.told += 1
+
+    def left(self):
+        return self.seconds
+
+
+async def test_nobody_is_admitted_while_others_need_the_event_loop():
+    rest = Resting()
+    turns = Turns(at_once=1, rest=rest)
+    rest.seconds = 0.01
+    waiting, turn = await begun(turns, 10)
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    rest.seconds = 0.0
+    await soon(waiting)
+    turns.end(turn)
+
+
+def test_a_rest_leaves_others_their_share_of_a_busy_event_loop():
+    passed, told = 0.05, 100
+    own = told * TELLING
+    rest = rest_after(told, passed, worked=own + 2 * BUSY * passed)
+    assert own / (passed + rest) == pytest.approx(SHARE)
+    assert rest_after(told, passed, worked=own + BUSY * passed / 2) == 0
+    # Who has told little for long has rested already.
+    assert rest_after(1, 1.0, worked=1.0) == 0
+
+
+async def test_many_of_one_connection_are_a_crowd_until_they_have_read(monkeypatch):
+    monkeypatch.setattr(watch_turns, "LISTENS", 3)
+    watchers = Watchers()
+    with ExitStack() as stack:
+        turns = [stack.enter_context(watchers.opened("one")) for _ in range(CROWD)]
+        other = stack.enter_context(watchers.opened("other"))
+        unknown = [stack.enter_context(watchers.opened("")) for _ in range(2 * CROWD)]
+        assert not any(watchers.crowded(turn) for turn in [*turns, other, *unknown])
+        with watchers.opened("one") as last:
+            assert all(watchers.crowded(turn) for turn in [*turns, last])
+            assert not watchers.crowded(other)
+            last.told = 3
+            assert not watchers.crowded(last)
+        assert not any(watchers.crowded(turn) for turn in turns)
+
+
+async def test_one_of_a_crowd_waits_even_when_it_is_hardly_behind():
+    async def messages():
+        yield "news"
+
+    watchers = Watchers()
+    with ExitStack() as stack:
+        turns = [stack.enter_context(watchers.opened("one")) for _ in range(CROWD + 1)]
+        stuck, waits = (watchers.taken(turn, messages(), 0) for turn in turns[:2])
+        assert await soon(anext(stuck)) == "news"
+        # Its stream takes nothing more, so that its place goes to the other one after a while.
+        assert await soon(anext(waits)) == "news"
+        await stuck.aclose()
+        await waits.aclose()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 MAX_TOKEN: Final = 16_384
 _VERSION: Final = b"\x01"
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Signer:
@@ -31,7 +32,7 @@ class Signer:
 
     def seal(self, purpose: str, values: Sequence[object]) -> str:
         """Seal JSON values for one purpose; a token made for another one does not open."""
-        text = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+        text = _ENCODE(values).encode()
         sealed = self._cipher.encrypt(text, [_VERSION, purpose.encode()])
         return base64.urlsafe_b64encode(_VERSION + sealed).rstrip(b"=").decode()
 

@@ -14,6 +14,8 @@ class Caller:
 
     principal: Principal
     request_id: str
+    peer: str = ""
+    """The connection the call came over."""
 
 
 _current: ContextVar[Caller] = ContextVar("jobyard_caller")
@@ -32,6 +34,11 @@ def principal() -> Principal:
 def request_id() -> str:
     """The name of this call in logs, events and errors."""
     return _current.get().request_id
+
+
+def peer() -> str:
+    """The connection this call came over."""
+    return _current.get().peer
 
 
 def enter(caller: Caller) -> None:

@@ -183,7 +183,7 @@ class Call:
     def resume(self) -> None:
         """Say who is calling to what runs next in the current task."""
         assert self._principal is not None
-        caller.enter(caller.Caller(self._principal, self.request_id))
+        caller.enter(caller.Caller(self._principal, self.request_id, self._peer))
 
     def unary_limit(self) -> asyncio.Timeout:
         """The time of a call with one answer, as a context that cancels what runs in it."""

@@ -14,7 +14,7 @@ from jobyard_server.domain.reason import Reason, Violation, refuse, stopping
 from jobyard_server.usecases.conditions import conditions
 from jobyard_server.usecases.finding import find_job
 from jobyard_server.usecases.ports import JobQuery
-from jobyard_server.usecases.watch_turns import Turn, Turns
+from jobyard_server.usecases.watch_turns import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -85,42 +85,40 @@ async def watch_jobs(
     request: WatchRequest,
     *,
     fields: Mapping[str, Field] = JOB_FIELDS,
-    turns: Turns | None = None,
+    watchers: Watchers | None = None,
+    client: str = "",
 ) -> AsyncGenerator[WatchItem, None]:
     """Events in order, each once, and a checkpoint whenever nothing was sent for a while.
 
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
-    ``turns`` are those of all watchers of the process.
+    ``watchers`` are those of the process, ``client`` the connection that this one came over.
     """
-    turns, turn = turns or Turns(), Turn()
     where = conditions(request.filter, request.where, fields)
     job = await find_job(store.read, call, request.job) if request.job is not None else None
     position = await _start(store, request, job)
     clock = asyncio.get_running_loop().time
     quiet_since = clock()
-    while True:
-        # Asked before reading: what is committed between the read and the wait is not slept over.
-        change = asyncio.ensure_future(store.changed(request.checkpoint_seconds))
-        try:
-            events = await _events(store, call, position, job)
-            behind = await _behind(store, position) if len(events) > NEAR else 0
-            async for item in turns.taken(turn, _items(store, call, request, where, events), behind):
-                quiet_since = clock()
-                yield item
-                if request.until_terminal and item.event is not None and await _ended(store, item.event):
-                    return
-            if events:
-                position = events[-1].position
-            if clock() - quiet_since >= request.checkpoint_seconds:
-                quiet_since = clock()
-                yield WatchItem(None, None, seal_watch(store.signer, position))
-            if store.ending:
-                raise stopping()
-            if len(events) < PAGE:
-                await change
-        finally:
-            change.cancel()
-            turns.end(turn)
+    with (watchers := watchers or Watchers()).opened(client) as turn:
+        while not store.ending:
+            # Asked before reading: what is committed between the read and the wait is not slept over.
+            change = asyncio.ensure_future(store.changed(request.checkpoint_seconds))
+            try:
+                events = await _events(store, call, position, job)
+                behind = await _behind(store, position) if len(events) > NEAR else 0
+                async for item in watchers.taken(turn, _items(store, call, request, where, events), behind):
+                    quiet_since = clock()
+                    yield item
+                    if request.until_terminal and await _ended(store, item.event):
+                        return
+                position = events[-1].position if events else position
+                if clock() - quiet_since >= request.checkpoint_seconds:
+                    quiet_since = clock()
+                    yield WatchItem(None, None, seal_watch(store.signer, position))
+                if len(events) < PAGE and not store.ending:
+                    await change
+            finally:
+                change.cancel()
+    raise stopping()
 
 
 async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
@@ -183,8 +181,10 @@ def _wanted(where: Expression, event: Event, job: Job | None) -> bool:
     return matches(where, lambda name: job_value(job, name))
 
 
-async def _ended(store: Store, event: Event) -> bool:
+async def _ended(store: Store, event: Event | None) -> bool:
     """Whether nothing more is to come of the job, unless somebody retries it."""
+    if event is None:
+        return False
     if event.type is EventType.JOB_DELETED:
         return True
     if not event.state.terminal:

@@ -20,6 +20,7 @@ from jobyard_server.apis.jobs.calling import current_call
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.reason import invalid
 from jobyard_server.domain.state import State
+from jobyard_server.rpc import caller
 from jobyard_server.usecases.cancel_job import cancel_job
 from jobyard_server.usecases.change_jobs import cancel_jobs, delete_jobs, retry_jobs
 from jobyard_server.usecases.delete_job import delete_job
@@ -37,7 +38,7 @@ from jobyard_server.usecases.submit_job import submit_job
 from jobyard_server.usecases.submit_jobs import submit_jobs
 from jobyard_server.usecases.suspend_job import suspend_job
 from jobyard_server.usecases.watch_jobs import WatchRequest, watch_jobs
-from jobyard_server.usecases.watch_turns import Turns
+from jobyard_server.usecases.watch_turns import Watchers
 
 
 class JobService(job_service_pb2_grpc.JobServiceServicer):
@@ -46,7 +47,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     def __init__(self, store: Store, options: Options) -> None:
         self._store = store
         self._options = options
-        self._turns = Turns()
+        self._watchers = Watchers()
 
     @override
     async def SubmitJob(
@@ -209,7 +210,8 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             until_terminal=request.until_terminal,
             checkpoint_seconds=self._options.checkpoint_seconds,
         )
-        async with aclosing(watch_jobs(self._store, current_call(), wanted, turns=self._turns)) as items:
+        watched = watch_jobs(self._store, current_call(), wanted, watchers=self._watchers, client=caller.peer())
+        async with aclosing(watched) as items:
             async for item in items:
                 yield job_watch_pb2.WatchJobsResponse(
                     event=mapping.event_message(item.event) if item.event else None,
