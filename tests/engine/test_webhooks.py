@@ -73,6 +73,31 @@ async def test_more_webhooks_than_one_page_of_them_are_told(store, monkeypatch):
     assert sorted(await told(store)) == expected
 
 
+async def test_webhooks_are_read_again_only_when_one_has_changed(store, teller, monkeypatch):
+    reads = []
+    records = store.read.records
+    monkeypatch.setattr(store.read, "records", lambda *where, **how: reads.append(where) or records(*where, **how))
+
+    async def reads_of(change):
+        reads.clear()
+        made = await change if change is not None else None
+        for _ in range(3):
+            await store.submit(new_job())
+            await all_told(teller)
+        return made, len(reads)
+
+    assert await reads_of(None) == (None, 1)
+    assert (await reads_of(hook(store)))[1] == 1
+    assert (await reads_of(hook(store, "other", BOB)))[1] == 1
+    assert (await reads_of(delete_webhook(store, ANN, "w")))[1] == 1
+    assert len(await told(store)) == 6
+    assert (await reads_of(None))[1] == 0
+    # Another process that looks after the same webhooks has read none of them yet.
+    reads.clear()
+    await WebhookTeller(store, period=0.01).step()
+    assert len(reads) == 1
+
+
 async def test_what_happened_before_it_was_there_is_not_told(store, teller):
     await store.submit(new_job())
     await hook(store)

@@ -14,11 +14,12 @@ from jobyard_server.domain.matching import matches
 from jobyard_server.domain.webhook import event_facts, webhook_of
 from jobyard_server.usecases.conditions import conditions
 from jobyard_server.usecases.ports import JobQuery
-from jobyard_server.usecases.webhooks import API, KIND
+from jobyard_server.usecases.webhooks import API, KIND, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jobyard_server.domain.catalog import Record
     from jobyard_server.domain.event import Event
     from jobyard_server.domain.filter import Expression
     from jobyard_server.domain.job import Job
@@ -42,7 +43,7 @@ class _Listener:
     def wants(self, event: Event, job: Job | None) -> bool:
         """Whether it is to be told of an event. Of a job that is gone only the end matches a filter."""
         webhook = self.webhook
-        if webhook.tenant != event.tenant or event.position <= webhook.after:
+        if event.position <= webhook.after:
             return False
         if webhook.event_types and event.type not in webhook.event_types:
             return False
@@ -51,6 +52,22 @@ class _Listener:
         if job is None:
             return event.type is EventType.JOB_DELETED
         return matches(self.where, lambda name: job_value(job, name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listeners:
+    """All webhooks that are to be told something."""
+
+    version: int
+    """Of the webhooks when they were read."""
+    by_tenant: Mapping[str, Sequence[_Listener]]
+    after: int
+    """Up to this position none of them is told anything."""
+    filtered: bool
+
+    def of(self, event: Event) -> Sequence[_Listener]:
+        """Those that may want to be told of an event."""
+        return self.by_tenant.get(event.tenant, ())
 
 
 class WebhookTeller:
@@ -70,6 +87,7 @@ class WebhookTeller:
         self._position = 0
         self._room = PAGE
         """More webhooks than there are."""
+        self._known: _Listeners | None = None
 
     async def step(self) -> int:
         """Go through what happened, or wait a little for something to happen; how many events it was."""
@@ -77,30 +95,34 @@ class WebhookTeller:
         change = asyncio.ensure_future(self._store.changed(self._period))
         try:
             listeners = await self._listeners()
-            seen = await self._go_on(listeners) if listeners else 0
+            seen = await self._go_on(listeners) if listeners.by_tenant else 0
             if not seen:
                 await change
         finally:
             change.cancel()
         return seen
 
-    async def _listeners(self) -> list[_Listener]:
+    async def _listeners(self) -> _Listeners:
+        """The webhooks, which are read anew only when one of them has changed."""
+        # Read first: what changes while the webhooks are read is seen at the next look.
+        kept = await self._store.read.record(*VERSION)
+        version = 0 if kept is None else kept.revision
+        if self._known is None or self._known.version != version:
+            self._known = _listening(version, await self._records())
+        return self._known
+
+    async def _records(self) -> Sequence[Record]:
         records = await self._store.read.records(API, None, KIND, after=None, limit=self._room)
         while len(records) == self._room:
             self._room *= 4
             records = await self._store.read.records(API, None, KIND, after=None, limit=self._room)
-        found: list[_Listener] = []
-        for record in records:
-            webhook = webhook_of(record)
-            if not webhook.disabled:
-                found.append(_Listener(webhook, conditions(webhook.filter, None, JOB_FIELDS)))
-        return found
+        return records
 
-    async def _go_on(self, listeners: Sequence[_Listener]) -> int:
+    async def _go_on(self, listeners: _Listeners) -> int:
         if self._written < 0:
             await self._read_position()
         floor, _ = await self._store.read.event_bounds()
-        start = max(self._position, floor, min(one.webhook.after for one in listeners))
+        start = max(self._position, floor, listeners.after)
         events = await self._store.read.events(after=start, limit=PAGE)
         if not events:
             return 0
@@ -110,7 +132,7 @@ class WebhookTeller:
         for event in events:
             job = jobs.get(event.job)
             key = self._routing_key(event, job)
-            owed += [_owed(one.webhook, event, key) for one in listeners if one.wants(event, job)]
+            owed += [_owed(one.webhook, event, key) for one in listeners.of(event) if one.wants(event, job)]
             last = event.position
             if len(owed) >= MOST_DELIVERIES:
                 break
@@ -119,9 +141,9 @@ class WebhookTeller:
         self._position = last
         return len(events)
 
-    async def _jobs(self, listeners: Sequence[_Listener], events: Sequence[Event]) -> Mapping[int, Job]:
-        filtered = any(one.where is not None for one in listeners)
-        numbers = tuple({event.job for event in events if filtered or event.api in self._routing_keys})
+    async def _jobs(self, listeners: _Listeners, events: Sequence[Event]) -> Mapping[int, Job]:
+        wanted = (event for event in events if listeners.filtered or event.api in self._routing_keys)
+        numbers = tuple({event.job for event in wanted})
         if not numbers:
             return {}
         query = JobQuery(None, None, Comparison("number", Op.IN, numbers), limit=len(numbers))
@@ -151,6 +173,18 @@ class WebhookTeller:
     async def _read_position(self) -> None:
         kept = await self._store.read.record(*_POSITION)
         self._written = self._position = 0 if kept is None else int(kept.body)
+
+
+def _listening(version: int, records: Sequence[Record]) -> _Listeners:
+    by_tenant: dict[str, list[_Listener]] = {}
+    for record in records:
+        webhook = webhook_of(record)
+        if not webhook.disabled:
+            listener = _Listener(webhook, conditions(webhook.filter, None, JOB_FIELDS))
+            by_tenant.setdefault(webhook.tenant, []).append(listener)
+    listeners = [one for some in by_tenant.values() for one in some]
+    after = min((one.webhook.after for one in listeners), default=0)
+    return _Listeners(version, by_tenant, after, any(one.where is not None for one in listeners))
 
 
 def _owed(webhook: Webhook, event: Event, routing_key: str) -> NewDelivery:

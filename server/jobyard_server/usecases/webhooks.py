@@ -15,6 +15,7 @@ from jobyard_server.usecases.credentials import seal_secret
 from jobyard_server.usecases.records import delete_record, get_record, list_records
 
 if TYPE_CHECKING:
+    from jobyard_server.domain.catalog import Record
     from jobyard_server.domain.event import EventType
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Store, Tx
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 API: Final = "jobs"
 KIND: Final = "webhook"
 KEY_BYTES: Final = 32
+VERSION: Final = (API, "", "webhook_version", "webhooks")
+"""The record whose revision grows with every change of a webhook: while it stays, none has to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ async def put_webhook(store: Store, call: Call, new: NewWebhook) -> tuple[Webhoo
             updated_at=0,
         )
         record = tx.put_record(API, call.tenant, KIND, new.id, webhook_body(kept), by=call.user)
+        webhooks_changed(tx)
         return webhook_of(record), "" if keeps else made
 
     return await store.run(put)
@@ -92,7 +96,12 @@ async def list_webhooks(store: Store, call: Call, *, size: int = 0, token: str =
 
 async def delete_webhook(store: Store, call: Call, id_: str) -> None:
     """Remove one. What it is owed still is found to be pointless when it is to be sent."""
-    await delete_record(store, call, KIND, id_, api=API)
+    await delete_record(store, call, KIND, id_, api=API, follow=webhooks_changed)
+
+
+def webhooks_changed(tx: Tx, _before: Record | None = None, _after: Record | None = None) -> None:
+    """Have everybody who tells webhooks read them anew."""
+    tx.put_record(*VERSION, "")
 
 
 def _check(new: NewWebhook) -> None:

@@ -37,6 +37,7 @@ from jobyard_server.apis.jobs.template import make_jobs
 from jobyard_server.apis.jobs.webhook_service import WebhookService
 from jobyard_server.apis.jobs.worker_service import WorkerService
 from jobyard_server.apis.registration import Api, Service
+from jobyard_server.usecases.webhooks import KIND, webhooks_changed
 
 API = Api(
     name="jobs",
@@ -112,6 +113,7 @@ API = Api(
         "worker": frozenset({"work"}),
     },
     checks=CHECKS,
+    kept={KIND: webhooks_changed},
     deliveries=DELIVERIES,
     make_jobs=make_jobs,
 )
