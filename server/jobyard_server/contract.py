@@ -12,12 +12,15 @@ def descriptors() -> bytes:
     return _generated().joinpath("descriptors.binpb").read_bytes()
 
 
-def openapi_documents() -> dict[str, bytes]:
-    """The OpenAPI documents by file name."""
+def openapi_names() -> list[str]:
+    """The file names of the OpenAPI documents."""
     folder = _generated().joinpath("openapi")
-    if not folder.is_dir():
-        return {}
-    return {document.name: document.read_bytes() for document in folder.iterdir()}
+    return sorted(document.name for document in folder.iterdir()) if folder.is_dir() else []
+
+
+def openapi_document(name: str) -> bytes:
+    """An OpenAPI document by its file name."""
+    return _generated().joinpath("openapi", name).read_bytes()
 
 
 def _generated() -> Traversable:

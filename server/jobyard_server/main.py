@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
-from alembic.util import CommandError
 from google.protobuf import descriptor_pool
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
 from sqlalchemy.exc import SQLAlchemyError
@@ -45,7 +44,7 @@ from jobyard_server.rpc.turnstile import Share
 from jobyard_server.settings import Settings, SettingsError
 from jobyard_server.store.database import without_password
 from jobyard_server.store.store import Store
-from jobyard_server.store.trouble import TROUBLE
+from jobyard_server.store.trouble import trouble
 from jobyard_server.transcoding import limits as rest_limits
 from jobyard_server.transcoding import settings as rest_settings
 from jobyard_server.transcoding.app import Transcoder
@@ -58,9 +57,6 @@ from jobyard_server.usecases.tell_webhooks import WebhookTeller
 
 APIS: Final[tuple[Api, ...]] = (jobs.API, dataone.API, qinling.API, infojobs.API, viya.API, ncmp.API)
 """Every API this server speaks."""
-
-DATABASE_TROUBLE: Final = (OSError, ValueError, SQLAlchemyError, *TROUBLE, CommandError)
-"""What a database that cannot be used, or a URL that names none, is told by."""
 
 HOW_TO_OPEN: Final = (
     "set JOBYARD_AUTH_TOKENS=FILE, whose tokens `jobyard token create` makes, to listen elsewhere than on loopback"
@@ -96,6 +92,11 @@ class Parts:
         for api in APIS:
             if api.started is not None:
                 await api.started(self.store, self.options)
+
+
+def database_trouble() -> tuple[type[Exception], ...]:
+    """What a database that cannot be used, or a URL that names none, is told by."""
+    return (OSError, ValueError, SQLAlchemyError, *trouble())
 
 
 def build(settings: Settings) -> Parts:
@@ -202,7 +203,7 @@ def _store(settings: Settings) -> Store:
             ended={api.name: api.ended for api in APIS if api.ended is not None},
             resumed={api.name: api.resumed for api in APIS if api.resumed is not None},
         )
-    except DATABASE_TROUBLE as problem:
+    except database_trouble() as problem:
         raise SettingsError(f"database: {without_password(settings.database)} cannot be used: {problem}") from None
 
 
@@ -267,7 +268,7 @@ def _rpc(settings: Settings, store: Store, edge: Edge, options: Options) -> Rpc:
         keepalive_seconds=settings.keepalive_seconds,
         shared=settings.processes > 1,
     )
-    return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors(), transport)
+    return Rpc(edge, services, [file for api in APIS for file in api.files], contract.descriptors, transport)
 
 
 def _peers(settings: Settings) -> Peers:

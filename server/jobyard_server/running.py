@@ -19,7 +19,7 @@ import uvloop
 from typing_extensions import override
 
 from jobyard_server import listening
-from jobyard_server.main import DATABASE_TROUBLE, Parts, build
+from jobyard_server.main import Parts, build, database_trouble
 from jobyard_server.observe.log import configure
 from jobyard_server.settings import Settings, SettingsError, unknown
 from jobyard_server.store.database import without_password
@@ -133,7 +133,7 @@ class _Process:
     async def _open(self, store: Store) -> None:
         try:
             await store.start()
-        except DATABASE_TROUBLE as problem:
+        except database_trouble() as problem:
             raise SettingsError(
                 f"database: {without_password(self._settings.database)} cannot be used: {problem}"
             ) from None

@@ -45,7 +45,7 @@ async def served(tmp_path_factory):
         log = CallLog(lines, people=False, every=False)
         edge = Edge(authentication, CallMetrics(main.CollectorRegistry()), Limits(unary_seconds=1), log)
         offered = [(each.name, each.register, each.build(store, options)) for api in main.APIS for each in api.services]
-        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors())
+        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors)
         yield rpc, lines
 
 

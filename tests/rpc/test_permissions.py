@@ -57,7 +57,7 @@ async def rpc(tmp_path_factory):
         authentication = Verified([Everybody()], Principal("anonymous", "default"))
         edge = Edge(authentication, CallMetrics(main.CollectorRegistry()), Limits())
         offered = [(each.name, each.register, each.build(store, options)) for api in main.APIS for each in api.services]
-        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors())
+        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors)
         rpc.port = rpc.server.add_insecure_port("127.0.0.1:0")
         await rpc.server.start()
         yield rpc

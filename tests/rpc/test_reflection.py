@@ -32,7 +32,7 @@ async def server(tmp_path_factory):
     async with Store(f"sqlite:///{tmp_path_factory.mktemp('reflection') / 'jobyard.db'}") as store:
         edge = Edge(Unguarded("default"), CallMetrics(main.CollectorRegistry()), Limits())
         offered = [(each.name, each.register, each.build(store, options)) for each in services]
-        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors())
+        rpc = Rpc(edge, offered, [file for api in main.APIS for file in api.files], contract.descriptors)
         port = rpc.server.add_insecure_port("127.0.0.1:0")
         await rpc.server.start()
         yield f"127.0.0.1:{port}"

@@ -197,7 +197,7 @@ async def test_all_are_shown_and_none_is_found(server, secrets, peer):
                Authorization=f"Basic {secrets['wrong pair']}")[0] == 401  # fmt: skip
     log_in(server, secrets)
     use(server, secrets, peer)
-    for name in contract.openapi_documents():
+    for name in contract.openapi_names():
         ask(server, f"/openapi/{name}")
     for path in ("/docs", "/docs/docs.js", "/metrics", "/readyz", "/jobyard/v1/deliveries", "/jobyard/v1/webhooks"):
         assert ask(server, path, Authorization=f"Bearer {secrets['token']}")[0] == 200, path

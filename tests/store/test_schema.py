@@ -11,7 +11,8 @@ from jobyard_server.domain.state import State
 from jobyard_server.store import tables, tables_catalog, tables_deliveries, tables_engine
 from jobyard_server.store.columns import METADATA
 from jobyard_server.store.database import open_database
-from jobyard_server.store.schema import SchemaError, newest_revision
+from jobyard_server.store.migrating import SchemaError
+from jobyard_server.store.schema import newest_revision
 from support.storing import Hand, new_job
 
 DECLARED = (tables, tables_catalog, tables_deliveries, tables_engine)

@@ -177,7 +177,7 @@ def guarded(limits: Limits | None = None, log: Any = None) -> Edge:
 
 def rpc_of(servicer: Probe, edge: Edge, transport: Transport | None = None) -> Rpc:
     return Rpc(edge, [(SERVICE, add_to_server, servicer)], [FILE],
-               contract.descriptors(), transport)  # fmt: skip
+               contract.descriptors, transport)  # fmt: skip
 
 
 def bearer(word: str, **more: str) -> Mapping[str, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from jobyard_server.caller_settings import CallerSettings, KeystoneSettings
+from jobyard_server.caller_settings import CallerSettings, IssuerSettings, KeystoneSettings
 from jobyard_server.callers.authentication import ANONYMOUS, Authentication, Unguarded, Verified, Verifier
 from jobyard_server.callers.basic import BasicVerifier
-from jobyard_server.callers.certificates import CertificateVerifier
-from jobyard_server.callers.issued_tokens import IssuedTokenVerifier
 from jobyard_server.callers.passwords import Passwords, User, check_hash
 from jobyard_server.callers.roles import RoleError, Roles
 from jobyard_server.callers.sessions import PasswordLogin, Sessions
@@ -68,6 +66,9 @@ def _users(settings: Settings, roles: Roles) -> dict[str, User]:
 def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
     found: list[Verifier] = []
     if settings.tls_callers:
+        # Each of these brings large libraries, which whoever uses none of it does without.
+        from jobyard_server.callers.certificates import CertificateVerifier  # noqa: PLC0415
+
         holders = {
             name: _principal(f"tls_callers: {name}", each, roles, settings.default_tenant)
             for name, each in settings.tls_callers.items()
@@ -75,15 +76,20 @@ def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
         found.append(CertificateVerifier(holders))
     if settings.auth_tokens is not None:
         found.append(TokenVerifier(settings.auth_tokens, roles, settings.default_tenant))
-    for number, issuer in enumerate(settings.auth_issuers):
-        try:
-            found.append(IssuedTokenVerifier(issuer, roles, settings.default_tenant))
-        except RoleError as problem:
-            raise RoleError(f"auth_issuers.{number}: {problem}") from None
+    found += [_issued(number, issuer, settings, roles) for number, issuer in enumerate(settings.auth_issuers)]
     if settings.auth_keystone is not None:
         # Last: what somebody else knows is not sent to it.
         found.append(_keystone(settings.auth_keystone, roles))
     return found
+
+
+def _issued(number: int, issuer: IssuerSettings, settings: Settings, roles: Roles) -> Verifier:
+    from jobyard_server.callers.issued_tokens import IssuedTokenVerifier  # noqa: PLC0415
+
+    try:
+        return IssuedTokenVerifier(issuer, roles, settings.default_tenant)
+    except RoleError as problem:
+        raise RoleError(f"auth_issuers.{number}: {problem}") from None
 
 
 def _keystone(settings: KeystoneSettings, roles: Roles) -> Verifier:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobyard_server.cli.errors import CommandError
-from jobyard_server.main import APIS, DATABASE_TROUBLE
+from jobyard_server.main import APIS, database_trouble
 from jobyard_server.store.checking import check as look
 from jobyard_server.store.copying import CopyError, copy
 from jobyard_server.store.database import Database, open_database, without_password
@@ -84,7 +84,7 @@ def _opened(url: str) -> Iterator[Database]:
             yield database
         finally:
             database.close()
-    except DATABASE_TROUBLE as problem:
+    except database_trouble() as problem:
         raise CommandError(f"{without_password(url)} cannot be used: {problem}") from None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from html import escape
 from importlib import resources
 from pathlib import PurePath
@@ -26,21 +27,31 @@ _MEDIA: Final = {".js": JAVASCRIPT, ".css": CSS}
 
 def pages() -> Mapping[str, Callable[[], Page]]:
     """The pages by path."""
-    documents = contract.openapi_documents()
-    found = {f"/openapi/{name}": _always(Page(body, JSON)) for name, body in documents.items()}
-    for asset in _VIEWER:
-        name = PurePath(asset)
-        found[f"/docs/{name.name}"] = _always(Page(_ASSETS.joinpath(asset).read_bytes(), _MEDIA[name.suffix]))
-    found["/docs"] = _always(Page(_page(documents), HTML, policy=_POLICY))
-    return found
+    found = {f"/openapi/{name}": partial(_document, name) for name in contract.openapi_names()}
+    found |= {f"/docs/{PurePath(asset).name}": partial(_asset, asset) for asset in _VIEWER}
+    return {**found, "/docs": _page}
 
 
-def _page(documents: Mapping[str, bytes]) -> bytes:
-    titles = {name.removesuffix(".json"): orjson.loads(body)["info"]["title"] for name, body in documents.items()}
-    ordered = sorted(titles.items(), key=lambda each: (each[0] != "jobs", each[0] == "all", each[0]))
-    choices = "".join(f'<option value="{escape(name)}">{escape(title)}</option>' for name, title in ordered)
-    return _ASSETS.joinpath("docs.html").read_text(encoding="utf-8").replace("<!-- choices -->", choices).encode()
+# Read for whoever asks, who is rarely there: together they are as large as everything else that a server shows.
 
 
-def _always(page: Page) -> Callable[[], Page]:
-    return lambda: page
+def _document(name: str) -> Page:
+    return Page(contract.openapi_document(name), JSON)
+
+
+def _asset(name: str) -> Page:
+    return Page(_ASSETS.joinpath(name).read_bytes(), _MEDIA[PurePath(name).suffix])
+
+
+def _page() -> Page:
+    choices = "".join(f'<option value="{escape(name)}">{escape(title)}</option>' for name, title in _titles())
+    page = _ASSETS.joinpath("docs.html").read_text(encoding="utf-8").replace("<!-- choices -->", choices)
+    return Page(page.encode(), HTML, policy=_POLICY)
+
+
+@cache
+def _titles() -> Sequence[tuple[str, str]]:
+    """The documents and what they are called, our own API first and the one of all of them last."""
+    names = [name.removesuffix(".json") for name in contract.openapi_names()]
+    ordered = sorted(names, key=lambda name: (name != "jobs", name == "all", name))
+    return [(name, orjson.loads(contract.openapi_document(f"{name}.json"))["info"]["title"]) for name in ordered]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 KEY_BYTES: Final = 32
 MAX_TOKEN: Final = 16_384
@@ -26,9 +26,16 @@ class Signer:
     """
 
     def __init__(self, key: bytes, epoch: str) -> None:
-        self._cipher = AESSIV(key)
+        self._key = key
         self.epoch = epoch
         """Changes when the positions of the database start anew, for example after it was moved or restored."""
+
+    @cached_property
+    def _cipher(self) -> AESSIV:
+        # Loaded with the first position that is told: many servers take jobs and never tell one.
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
+
+        return AESSIV(self._key)
 
     def seal(self, purpose: str, values: Sequence[object]) -> str:
         """Seal JSON values for one purpose; a token made for another one does not open."""
@@ -47,9 +54,15 @@ class Signer:
         # Unused trailing bits would let two spellings name one position.
         if raw[:1] != _VERSION or base64.urlsafe_b64encode(raw).rstrip(b"=") != token.encode():
             raise ValueError("not one of ours")
-        try:
-            text = self._cipher.decrypt(raw[1:], [_VERSION, purpose.encode()])
-        except InvalidTag as error:
-            raise ValueError("damaged") from error
+        text = _opened(self._cipher, raw[1:], [_VERSION, purpose.encode()])
         values: list[object] = json.loads(text)
         return values
+
+
+def _opened(cipher: AESSIV, sealed: bytes, said: list[bytes]) -> bytes:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - the cipher has loaded it already
+
+    try:
+        return cipher.decrypt(sealed, said)
+    except InvalidTag as error:
+        raise ValueError("damaged") from error

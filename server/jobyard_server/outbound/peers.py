@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 from jobyard_server.domain.delivery import Answer, HttpCall, MessageCall, ObjectCall, Problem
-from jobyard_server.outbound.objects import Objects
 from jobyard_server.usecases.ports.results import Topics
 
 if TYPE_CHECKING:
     from jobyard_server.domain.delivery import PeerCall
     from jobyard_server.outbound.client import HttpClient
+    from jobyard_server.outbound.objects import Objects
     from jobyard_server.result_settings import BrokerSettings, ObjectSettings
 
 
@@ -40,7 +40,12 @@ class Peers:
             from jobyard_server.outbound.brokers.nats import Nats  # noqa: PLC0415 - an extra: most publish to nobody
 
             chosen = Nats(broker)
-        return cls(http, Objects(objects) if objects is not None else None, chosen)
+        buckets: Objects | None = None
+        if objects is not None:
+            from jobyard_server.outbound.objects import Objects  # noqa: PLC0415 - its library is large
+
+            buckets = Objects(objects)
+        return cls(http, buckets, chosen)
 
     def open(self) -> None:
         """Begin; in a running event loop."""

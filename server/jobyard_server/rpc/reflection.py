@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import grpc
@@ -40,9 +41,14 @@ FILES: Final = tuple(
 class Reflection:
     """Answers from the files of the contract, with their comments."""
 
-    def __init__(self, contract: bytes, services: Iterable[str]) -> None:
-        self._files = ReflectedFiles(FileDescriptorSet.FromString(contract), FILES)
+    def __init__(self, contract: Callable[[], bytes], services: Iterable[str]) -> None:
+        self._contract = contract
         self._services = sorted(services)
+
+    @cached_property
+    def _files(self) -> ReflectedFiles:
+        # Made for the first who asks: it is large, and programs that have the stubs never do.
+        return ReflectedFiles(FileDescriptorSet.FromString(self._contract()), FILES)
 
     def register(self, server: Any) -> None:
         """Offer both versions, whose messages are the same on the wire."""

@@ -11,7 +11,7 @@ import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from jobyard_server.rpc import methods, reflection, validation
+from jobyard_server.rpc import methods, reflection
 from jobyard_server.rpc.edge import Edge
 from jobyard_server.rpc.inprocess import InProcessBackend
 from jobyard_server.rpc.interceptor import EdgeInterceptor
@@ -69,14 +69,13 @@ class Rpc:
         edge: Edge,
         services: Sequence[tuple[str, Register, object]],
         files: Iterable[FileDescriptor],
-        contract: bytes,
+        contract: Callable[[], bytes],
         transport: Transport | None = None,
     ) -> None:
-        """Take the services as (full name, registration, servicer), and the contract as a FileDescriptorSet."""
+        """Take the services as (full name, registration, servicer), and what reads the FileDescriptorSet."""
         names = [name for name, _, _ in services]
         offered = [*names, HEALTH, *reflection.SERVICES]
         self.methods = methods.read(offered, files)
-        validation.compile_rules(names)
         self.health = health.aio.HealthServicer()
         self.server = grpc.aio.server(
             interceptors=[EdgeInterceptor(edge, self.methods)], options=(transport or Transport()).options()

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import protovalidate
-from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from jobyard_server.domain.reason import Reason, Refused, Violation, refuse
+from jobyard_server.transcoding.codec.declared import COMPILING
 
 _VALIDATOR: Final = protovalidate.Validator()
 _validate = _VALIDATOR.validate
+_COMPILED: Final[set[str]] = set()
+"""The full names of messages."""
 
 
 def check(message: Message) -> None:
-    """Raise ``Refused`` naming every field that breaks a rule."""
+    """Raise ``Refused`` naming every field that breaks a rule.
+
+    The rules of a message are compiled when the first one comes: a server takes few of the messages that it knows.
+    """
     try:
-        _validate(message)
+        if message.DESCRIPTOR.full_name in _COMPILED:
+            _validate(message)
+        else:
+            _validate_first(message)
     except protovalidate.ValidationError as problem:
         raise _refusal(problem) from None
 
 
-def compile_rules(services: Iterable[str]) -> None:
-    """Compile the rules of every request ahead of the first one; raises for a rule that makes no sense."""
-    pool = descriptor_pool.Default()
-    for service in services:
-        for method in pool.FindServiceByName(service).methods:
-            request = message_factory.GetMessageClass(method.input_type)
-            _VALIDATOR.collect_violations(request(), fail_fast=True)
+def _validate_first(message: Message) -> None:
+    # Rules are options, and so not to be read while another thread reads some.
+    with COMPILING:
+        _COMPILED.add(message.DESCRIPTOR.full_name)
+        _validate(message)
 
 
 def _refusal(problem: protovalidate.ValidationError) -> Refused:

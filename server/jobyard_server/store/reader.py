@@ -18,7 +18,7 @@ from jobyard_server.store.reader_catalog import CatalogReader
 from jobyard_server.store.reader_deliveries import DeliveryReader
 from jobyard_server.store.reader_schedules import ScheduleReads
 from jobyard_server.store.trimming import EVENT_FLOOR
-from jobyard_server.store.trouble import GONE
+from jobyard_server.store.trouble import gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -212,7 +212,7 @@ def _answering() -> Iterator[None]:
     """Say that the database does not answer."""
     try:
         yield
-    except GONE as error:
+    except gone() as error:
         raise _unreadable() from error
 
 

@@ -1,32 +1,52 @@
-"""What goes wrong in a database, by what follows from it."""
+"""What goes wrong in a database, by what follows from it.
+
+Asked where something went wrong: a driver that was not loaded raises nothing, and who keeps a file does not load the
+driver of a database server to know its errors.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+import sys
+from typing import Final, TypeAlias
 
-import psycopg
 import sqlalchemy.exc
 
-TROUBLE: Final = (sqlite3.Error, psycopg.Error)
-"""Whatever a driver says."""
-
-GONE: Final = (
-    sqlite3.OperationalError,
-    sqlalchemy.exc.OperationalError,
-    sqlalchemy.exc.TimeoutError,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-)
-"""The database cannot do it now; it may later."""
-
-AGAIN: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-"""Others were in the way: the whole transaction is done again. It has changed nothing."""
-
-TOO_LONG: Final = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
-"""Somebody else is busy there. Doing it in halves would take as long again."""
-
-TAKEN: Final = (psycopg.errors.UniqueViolation,)
-"""Others wrote it since it was looked for, so looking again finds it."""
+Errors: TypeAlias = tuple[type[Exception], ...]
 
 TRIES: Final = 3
+
+
+def trouble() -> Errors:
+    """Whatever a driver says."""
+    return (sqlite3.Error, *_of_psycopg("Error"))
+
+
+def gone() -> Errors:
+    """The database cannot do it now; it may later."""
+    return (
+        sqlite3.OperationalError,
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.TimeoutError,
+        *_of_psycopg("OperationalError", "InterfaceError"),
+    )
+
+
+def again() -> Errors:
+    """Others were in the way: the whole transaction is done again. It has changed nothing."""
+    return _of_psycopg("SerializationFailure", "DeadlockDetected")
+
+
+def too_long() -> Errors:
+    """Somebody else is busy there. Doing it in halves would take as long again."""
+    return _of_psycopg("QueryCanceled", "LockNotAvailable")
+
+
+def taken() -> Errors:
+    """Others wrote it since it was looked for, so looking again finds it."""
+    return _of_psycopg("UniqueViolation")
+
+
+def _of_psycopg(*names: str) -> Errors:
+    driver = sys.modules.get("psycopg.errors")
+    return () if driver is None else tuple(getattr(driver, name) for name in names)

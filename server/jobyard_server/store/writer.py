@@ -25,7 +25,7 @@ from jobyard_server.store.owing import make_timetables
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.tally import Tally
-from jobyard_server.store.trouble import AGAIN, GONE, TAKEN, TOO_LONG, TRIES
+from jobyard_server.store.trouble import TRIES, again, gone, taken, too_long
 from jobyard_server.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Writer:
             make_timetables(unit)
             unit.write_events()
             desk.commit()
-        except (*AGAIN, *TOO_LONG):
+        except (*again(), *too_long()):
             desk.rollback()
             if tries == 1:
                 raise
@@ -260,16 +260,16 @@ def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Ans
     sets.run("SAVEPOINT verb")
     try:
         values = commands[0].verb(unit, [command.argument for command in commands])
-    except AGAIN:
+    except again():
         raise
     except Exception as error:  # noqa: BLE001 - undone here, told to its caller
         # A full disk rolls back the whole transaction, and then this raises, too.
         sets.run("ROLLBACK TO verb")
         sets.run("RELEASE verb")
         unit.undo(mark)
-        if isinstance(error, TAKEN) and tries > 1:
+        if isinstance(error, taken()) and tries > 1:
             return _apply(unit, commands, tries - 1)
-        if len(commands) > 1 and not isinstance(error, TOO_LONG):
+        if len(commands) > 1 and not isinstance(error, too_long()):
             middle = len(commands) // 2
             return _apply(unit, commands[:middle]) + _apply(unit, commands[middle:])
         return [(command, None, _told(error)) for command in commands]
@@ -279,7 +279,7 @@ def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Ans
 
 def _told(error: Exception) -> Exception:
     """What a command that failed is told."""
-    if isinstance(error, (*GONE, *TAKEN)):
+    if isinstance(error, (*gone(), *taken())):
         _log.error("command_failed", exc_info=error)
         return _unavailable(error)
     return error

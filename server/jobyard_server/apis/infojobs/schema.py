@@ -1,23 +1,23 @@
-"""JSON schemas of information types: checked when they are registered, and what does not fit them told by field."""
+"""JSON schemas of information types: checked when they are registered, and what does not fit them told by field.
+
+Their library is loaded with the first schema: most servers know no information types.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import jsonschema_rs
 import orjson
 
 from jobyard_server.domain.reason import Reason, invalid, refuse
 
-Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Validator | jsonschema_rs.Draft7Validator
+if TYPE_CHECKING:
+    import jsonschema_rs
 
-_DRAFTS: Final[Mapping[str, Callable[..., Validator]]] = {
-    "http://json-schema.org/draft-04/schema": jsonschema_rs.Draft4Validator,
-    "http://json-schema.org/draft-06/schema": jsonschema_rs.Draft6Validator,
-    "http://json-schema.org/draft-07/schema": jsonschema_rs.Draft7Validator,
-}
+    Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Validator | jsonschema_rs.Draft7Validator
+
 _OBJECT_EXPECTED: Final = "The definition is not a JSON object."
 
 
@@ -31,6 +31,8 @@ def check_schema(text: str) -> None:
 
 def check_definition(schema: str, definition: str) -> None:
     """Refuse a definition that does not fit; the problem names the field."""
+    import jsonschema_rs  # noqa: PLC0415
+
     value = parsed(definition)
     try:
         validator = _validator(schema)
@@ -55,12 +57,19 @@ def parsed(definition: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _validator(text: str) -> Validator:
+    import jsonschema_rs  # noqa: PLC0415
+
     schema = orjson.loads(text)
     if not isinstance(schema, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is wrong with the text, as all the rest
     named = schema.get("$schema", "http://json-schema.org/draft-04/schema#")
     spelled = str(named).replace("https://", "http://", 1)
-    draft = next((made for begin, made in _DRAFTS.items() if spelled.startswith(begin)), None)
+    drafts: Mapping[str, Callable[..., Validator]] = {
+        "http://json-schema.org/draft-04/schema": jsonschema_rs.Draft4Validator,
+        "http://json-schema.org/draft-06/schema": jsonschema_rs.Draft6Validator,
+        "http://json-schema.org/draft-07/schema": jsonschema_rs.Draft7Validator,
+    }
+    draft = next((made for begin, made in drafts.items() if spelled.startswith(begin)), None)
     if draft is None:
         raise ValueError(f"$schema {str(named)[:100]!r} is none of drafts 4, 6 and 7")
     try:
@@ -78,6 +87,8 @@ def _nowhere(_uri: str) -> Any:
 
 def _told(error: jsonschema_rs.ValidationError) -> str:
     """What is wrong, beginning with the field."""
+    import jsonschema_rs  # noqa: PLC0415
+
     place = ".".join(map(str, error.instance_path))
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
         field = f"{place}.{error.kind.property}" if place else str(error.kind.property)

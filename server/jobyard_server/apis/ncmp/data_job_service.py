@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from typing import TypeAlias
 
-import msgspec
 from google.api import httpbody_pb2
 from typing_extensions import override
 
@@ -16,12 +16,16 @@ from jobyard_server.apis.ncmp.asking import Asking
 from jobyard_server.apis.ncmp.calling import current_call
 from jobyard_server.apis.ncmp.jobs import NCMP, DataJobs, Wanted, refused_by_all
 from jobyard_server.apis.ncmp.parts import job_facts, news_of
+from jobyard_server.apis.ncmp.preparing import Steps, all_at_once
 from jobyard_server.apis.ncmp.reading import classify
 from jobyard_server.apis.ncmp.refusals import dmi_failed
-from jobyard_server.apis.ncmp.requests import DATA, Gathered, Metadata, write_job, written
+from jobyard_server.apis.ncmp.requests import DATA, Metadata, bounded, written
+from jobyard_server.apis.ncmp.write_body import WriteBody
 from jobyard_server.apis.registration import Options
-from jobyard_server.domain.reason import invalid
+from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.usecases.ports import Store
+
+Requests: TypeAlias = AsyncIterator[pb.WriteDataJobRequest]
 
 
 class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
@@ -68,44 +72,67 @@ class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
         return pb.GetDataJobResultResponse(result=httpbody_pb2.HttpBody(content_type=answer.type, data=answer.body))
 
 
-async def _wanted(requests: AsyncIterator[pb.WriteDataJobRequest]) -> Wanted:
-    """The job that some pieces ask for."""
-    gathered, first = Gathered(), pb.WriteDataJobRequest()
-    operations: list[msgspec.Raw] = []
-    digest = hashlib.blake2b(digest_size=16)
-    begun = False
-    async for request in requests:
-        if not begun:
-            first.data_job_id, first.authorization = request.data_job_id, request.authorization
-            first.metadata.CopyFrom(request.metadata)
-            begun = True
-        gathered.add(request.body.data)
-        digest.update(request.body.data)
-        for one in request.operations:
-            operations.append(written(one, len(operations)))
-            digest.update(operations[-1])
+async def _wanted(requests: Requests) -> Wanted:
+    """The job that some pieces ask for. Its operations are taken from them while it is split."""
+    first = content = await anext(requests, pb.WriteDataJobRequest())
     if not first.data_job_id:
         raise invalid("data_job_id", "is missing")
-    body = gathered.whole()
-    if body and operations:
-        raise invalid("operations", "stand beside a body")
-    if body:
-        metadata, found = write_job(body)
-    else:
-        metadata, found = _metadata(first), operations
-        digest.update(repr(metadata).encode())
-    return Wanted(
+    while not (content.body.data or content.operations):
+        further = await anext(requests, None)
+        if further is None:
+            break
+        content = further
+    said = first.metadata
+    wanted = Wanted(
         name=first.data_job_id,
-        metadata=metadata,
-        operations=found,
-        digest=digest.hexdigest(),
-        field=DATA if body else "operations",
+        steps=all_at_once(()),
+        field=DATA if content.body.data else "operations",
         role=NCMP,
+        metadata=Metadata(said.destination or None, said.data_accept_type or None, said.data_content_type or None),
         wait=True,
         authorization=first.authorization,
     )
+    steps = _of_body if content.body.data else _of_messages
+    wanted.steps = steps(wanted, content, requests)
+    return wanted
 
 
-def _metadata(request: pb.WriteDataJobRequest) -> Metadata:
-    said = request.metadata
-    return Metadata(said.destination or None, said.data_accept_type or None, said.data_content_type or None)
+async def _of_body(wanted: Wanted, first: pb.WriteDataJobRequest, requests: Requests) -> Steps:
+    """The operations of a body, and its metadata."""
+    body, digest = WriteBody(), hashlib.blake2b(digest_size=16)
+    async for request in _all(first, requests):
+        if request.operations:
+            raise _beside()
+        body.add(request.body.data)
+        digest.update(request.body.data)
+        if found := body.ready():
+            wanted.metadata = body.metadata
+            yield found
+    rest = body.rest()
+    wanted.metadata, wanted.digest = body.metadata, digest.hexdigest()
+    yield rest
+
+
+async def _of_messages(wanted: Wanted, first: pb.WriteDataJobRequest, requests: Requests) -> Steps:
+    """The operations that are messages."""
+    digest, count = hashlib.blake2b(digest_size=16), 0
+    async for request in _all(first, requests):
+        if request.body.data:
+            raise _beside()
+        found = [written(one, number) for number, one in enumerate(request.operations, count)]
+        count += len(found)
+        for one in found:
+            digest.update(one)
+        yield bounded(found, count, wanted.field)
+    digest.update(repr(wanted.metadata).encode())
+    wanted.digest = digest.hexdigest()
+
+
+async def _all(first: pb.WriteDataJobRequest, others: Requests) -> Requests:
+    yield first
+    async for request in others:
+        yield request
+
+
+def _beside() -> Refused:
+    return invalid("operations", "stand beside a body")

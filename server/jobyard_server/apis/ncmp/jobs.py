@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from jobyard_server.apis.ncmp.dmi_calls import FIRST, SECOND, head
 from jobyard_server.apis.ncmp.nouns import API, QUEUE
 from jobyard_server.apis.ncmp.owing import owe_part
 from jobyard_server.apis.ncmp.parts import JobFacts, PartFacts, news_of
-from jobyard_server.apis.ncmp.preparing import Prepared, make_parts
+from jobyard_server.apis.ncmp.preparing import Prepared, Steps, make_parts
 from jobyard_server.apis.ncmp.requests import Metadata
 from jobyard_server.apis.ncmp.routing import ProducerKey
 from jobyard_server.apis.ncmp.splitting import Splitter
@@ -40,18 +38,20 @@ _WAITING: Final = 8 * 1024 * 1024
 """What a transaction counts for at the most while it waits: a single job is never too large."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wanted:
-    """A job as it is asked for."""
+    """A job as it is asked for. While its operations still come, not all of it is known."""
 
     name: str
-    metadata: Metadata
-    operations: Sequence[msgspec.Raw]
-    digest: str
-    """Of all that was asked: the same again is the same job."""
+    steps: Steps
+    """Its operations, some at a time."""
     field: str
     """What clients call the operations."""
     role: str
+    metadata: Metadata
+    """Known with the first step."""
+    digest: str = ""
+    """Of all that was asked: the same again is the same job. Known behind the last step."""
     read: bool = False
     wait: bool = False
     """Whether :meth:`DataJobs.hand_over` follows at once."""
@@ -81,7 +81,7 @@ class DataJobs:
     async def accept(self, call: Call, wanted: Wanted) -> Accepted:
         """Split a job and store it with its parts, which are then on their way to their DMI services."""
         splitter = Splitter(lambda key: self._head(key, wanted), wanted.field, read=wanted.read)
-        prepared = await make_parts(self._store, call.tenant, wanted.operations, splitter)
+        prepared = await make_parts(self._store, call.tenant, wanted.steps, splitter)
         credential = await self._sealed(wanted.authorization)
         size = min(_WAITING, sum(len(part.rest) for part in prepared))
         return await self._store.run(lambda tx: self._write(tx, call, wanted, prepared, credential), size=size)

@@ -6,9 +6,9 @@ What a part is sent is written while it grows, so that a large job is never in m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 import msgspec
@@ -19,6 +19,9 @@ from jobyard_server.apis.ncmp.splitting import Part, Splitter
 from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.contents import Keeping
 from jobyard_server.usecases.ports import Store, Tx
+
+Steps: TypeAlias = AsyncIterator[Sequence[msgspec.Raw]]
+"""Operations, some at a time, each time as many as there are."""
 
 STEP: Final = 4096
 """Operations whose targets are looked up together: what they could be is in memory at the same time."""
@@ -50,14 +53,11 @@ class Prepared:
             tx.finish_blob(self.body, self.size, self.written.digest, job=job)
 
 
-async def make_parts(
-    store: Store, tenant: str, operations: Sequence[msgspec.Raw], splitter: Splitter
-) -> Sequence[Prepared]:
+async def make_parts(store: Store, tenant: str, steps: Steps, splitter: Splitter) -> Sequence[Prepared]:
     """Split all operations; raises ``Refused`` for one that cannot be, and then there are no parts."""
     name = f"ncmp/{uuid4()}"
     routes, known, written = Routes(), dict[str, Route](), dict[ProducerKey, Keeping]()
-    for start in range(0, len(operations), STEP):
-        step = operations[start : start + STEP]
+    async for step in _small(steps):
         wanted = await asyncio.to_thread(_wanted, splitter, step, known)
         found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
         known.update((id_, routes(body)) for id_, body in found.items())
@@ -70,6 +70,17 @@ async def make_parts(
     return [
         await _prepared(part, f"{name}/{number}", written.get(part.key)) for number, part in enumerate(splitter.end())
     ]
+
+
+async def all_at_once(operations: Sequence[msgspec.Raw]) -> Steps:
+    """The steps of a job whose operations are all there."""
+    yield operations
+
+
+async def _small(steps: Steps) -> Steps:
+    async for operations in steps:
+        for start in range(0, len(operations), STEP):
+            yield operations[start : start + STEP]
 
 
 async def _prepared(part: Part, name: str, written: Keeping | None) -> Prepared:

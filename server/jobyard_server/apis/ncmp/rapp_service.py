@@ -12,6 +12,7 @@ from jobyard.ncmp.v1 import rapp_service_pb2_grpc
 from jobyard_server.apis.ncmp import mapping
 from jobyard_server.apis.ncmp.calling import current_call
 from jobyard_server.apis.ncmp.jobs import RAPP, DataJobs, Wanted, pieces_of
+from jobyard_server.apis.ncmp.preparing import all_at_once
 from jobyard_server.apis.ncmp.requests import Metadata, all_read, operations_of
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.filter import Comparison, Op
@@ -61,7 +62,7 @@ def _wanted(request: pb.CreateDataJobRequest) -> Wanted:
         metadata=Metadata(
             request.destination or None, request.data_accept_type or None, request.data_content_type or None
         ),
-        operations=operations,
+        steps=all_at_once(operations),
         digest=blake2b(request.data, digest_size=16).hexdigest(),
         field="data",
         role=RAPP,

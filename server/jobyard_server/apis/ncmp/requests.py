@@ -68,16 +68,17 @@ def write_job(body: Buffer) -> tuple[Metadata, Sequence[msgspec.Raw]]:
         raise invalid(DATA, "is missing")
     said = found.metadata
     metadata = Metadata(said.destination, said.accept or said.accept_too, said.content or said.content_too)
-    return metadata, _bounded(found.request.data, DATA)
+    return metadata, bounded(found.request.data, len(found.request.data))
 
 
 def operations_of(data: bytes, field: str) -> Sequence[msgspec.Raw]:
     """The operations in a JSON array; slices of it."""
     try:
         data.decode()
-        return _bounded(_list(data), field)
+        found = _list(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise invalid(field, "must be an array of operations") from None
+    return bounded(found, len(found), field)
 
 
 def written(operation: operation_pb2.WriteOperation, index: int) -> msgspec.Raw:
@@ -115,8 +116,9 @@ def malformed(problem: str) -> Refused:
     return refuse(Reason.REQUEST_INVALID, f"The body cannot be read: {problem}.")
 
 
-def _bounded(operations: Sequence[msgspec.Raw], field: str) -> Sequence[msgspec.Raw]:
-    if len(operations) > MOST_OPERATIONS:
+def bounded(operations: Sequence[msgspec.Raw], count: int, field: str = DATA) -> Sequence[msgspec.Raw]:
+    """Operations of a job that has so many of them; refuses too many."""
+    if count > MOST_OPERATIONS:
         raise invalid(field, f"has more than {MOST_OPERATIONS} operations")
     return operations
 
