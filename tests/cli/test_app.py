@@ -35,6 +35,31 @@ def test_help_loads_neither_grpc_nor_the_server():
     assert done.stdout.strip() == "[]"
 
 
+LARGE = [
+    "alembic",
+    "cryptography",
+    "joserfc",
+    "jsonschema_rs",
+    "nats",
+    "obstore",
+    "psycopg",
+    "pygments",
+    "rich",
+]
+"""What most servers never need, 3 to 10 MiB each."""
+
+
+def test_a_server_loads_no_library_that_it_does_not_use(tmp_path):
+    code = (
+        "import asyncio, sys; from jobyard_server.cli import app, serving; serving.logging_library.load(); "
+        "from jobyard_server import main, running; from jobyard_server.settings import load\n"
+        f"async def build(): main.build(load(database='sqlite:///{tmp_path}/jobyard.db'))\n"
+        f"asyncio.run(build()); print([name for name in {LARGE} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_says_what_it_is_for(command):
     done = subprocess.run([JOBYARD, command, "--help"], capture_output=True, text=True, env=environment(), check=True)

@@ -1,8 +1,10 @@
 """Every rpc of every API says what it asks of its callers, and asks it by both doors before anything else."""
 
+import contextlib
+
 import grpc
 import pytest
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import code_pb2
 
@@ -11,10 +13,12 @@ from jobyard_server import contract, main
 from jobyard_server.apis.registration import Options
 from jobyard_server.callers.authentication import Verified
 from jobyard_server.domain.principal import Principal
+from jobyard_server.domain.reason import Refused
 from jobyard_server.observe.calls import CallMetrics
 from jobyard_server.rpc.edge import Edge, Limits
 from jobyard_server.rpc.methods import Access
 from jobyard_server.rpc.server import Rpc
+from jobyard_server.rpc.validation import check
 from jobyard_server.store.store import Store
 from jobyard_server.transcoding.backend import Call, RequestRefused, RpcFailure
 
@@ -39,6 +43,17 @@ def test_every_rpc_of_the_contract_says_what_it_asks():
     ]
     assert silent == []
     assert len(METHODS) > 30
+
+
+def test_the_rules_of_every_request_make_sense():
+    """They are compiled when a request comes; those that cannot be are found here."""
+    compiled = 0
+    for method in METHODS.values():
+        request = message_factory.GetMessageClass(method.input_type)()
+        with contextlib.suppress(Refused):
+            check(request)
+        compiled += 1
+    assert compiled == len(METHODS)
 
 
 class Everybody:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,18 @@ async def test_a_schema_that_needs_a_newer_program_is_left_alone(open_store, url
         await open_store().start()
 
 
+@pytest.mark.only("sqlite")
+async def test_a_database_that_is_up_to_date_needs_no_library_that_migrates(open_store, monkeypatch):
+    async with open_store():
+        pass
+    monkeypatch.setitem(sys.modules, "jobyard_server.store.migrating", None)
+    async with open_store() as store:
+        await lives(store, "a")
+
+
 def test_every_migration_says_which_programs_it_leaves_behind():
     """No release may leave the one before it behind."""
     for path in sorted((Path(tables.__file__).parent / "migrations" / "versions").glob("0*.py")):
         words = dict(re.findall(r'(?m)^(revision|down_revision|oldest) = "?(\w+)"?', path.read_text()))
+        assert path.name.startswith(f"{words['revision']}_")
         assert words["oldest"] <= (words["revision"] if words["down_revision"] == "None" else words["down_revision"])

@@ -66,8 +66,7 @@ def _users(settings: Settings, roles: Roles) -> dict[str, User]:
 def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
     found: list[Verifier] = []
     if settings.tls_callers:
-        # Each of these brings large libraries, which whoever uses none of it does without.
-        from jobyard_server.callers.certificates import CertificateVerifier  # noqa: PLC0415
+        from jobyard_server.callers.certificates import CertificateVerifier  # noqa: PLC0415 - its library is large
 
         holders = {
             name: _principal(f"tls_callers: {name}", each, roles, settings.default_tenant)
@@ -84,7 +83,7 @@ def _verifiers(settings: Settings, roles: Roles) -> list[Verifier]:
 
 
 def _issued(number: int, issuer: IssuerSettings, settings: Settings, roles: Roles) -> Verifier:
-    from jobyard_server.callers.issued_tokens import IssuedTokenVerifier  # noqa: PLC0415
+    from jobyard_server.callers.issued_tokens import IssuedTokenVerifier  # noqa: PLC0415 - its libraries are large
 
     try:
         return IssuedTokenVerifier(issuer, roles, settings.default_tenant)

@@ -33,7 +33,7 @@ class Signer:
     @cached_property
     def _cipher(self) -> AESSIV:
         # Loaded with the first position that is told: many servers take jobs and never tell one.
-        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415 - it is large
 
         return AESSIV(self._key)
 

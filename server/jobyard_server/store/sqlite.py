@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUSY_MILLISECONDS: Final = 5_000
-CACHE_KIBIBYTES: Final = 32_768
+WRITER_KIBIBYTES: Final = 8_192
+READER_KIBIBYTES: Final = 2_048
+"""Pages that a connection keeps in memory; what it does not keep the system does, a copy away."""
 VACUUM_PAGES: Final = 256
 """Pages given back by one step: a few milliseconds."""
 SPARE_PAGES: Final = 4096
@@ -187,7 +189,7 @@ def _pragmas(*, read_only: bool) -> tuple[str, ...]:
         "auto_vacuum = INCREMENTAL",
         f"busy_timeout = {BUSY_MILLISECONDS}",
         "journal_mode = WAL",
-        f"cache_size = -{CACHE_KIBIBYTES}",
+        f"cache_size = -{READER_KIBIBYTES if read_only else WRITER_KIBIBYTES}",
         "temp_store = MEMORY",
     )
     if read_only:

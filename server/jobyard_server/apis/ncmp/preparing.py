@@ -23,8 +23,10 @@ from jobyard_server.usecases.ports import Store, Tx
 Steps: TypeAlias = AsyncIterator[Sequence[msgspec.Raw]]
 """Operations, some at a time, each time as many as there are."""
 
-STEP: Final = 4096
+STEP: Final = 1024
 """Operations whose targets are looked up together: what they could be is in memory at the same time."""
+MOST_KNOWN: Final = 10_000
+"""Targets that are remembered from one step to the next; then they are looked up again."""
 MOST_PARTS: Final = 5000
 """Data producers of one job: its parts are stored in one transaction."""
 LARGE: Final = 1024 * 1024
@@ -58,6 +60,8 @@ async def make_parts(store: Store, tenant: str, steps: Steps, splitter: Splitter
     name = f"ncmp/{uuid4()}"
     routes, known, written = Routes(), dict[str, Route](), dict[ProducerKey, Keeping]()
     async for step in _small(steps):
+        if len(known) > MOST_KNOWN:
+            known.clear()
         wanted = await asyncio.to_thread(_wanted, splitter, step, known)
         found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
         known.update((id_, routes(body)) for id_, body in found.items())

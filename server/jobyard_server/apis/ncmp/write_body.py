@@ -17,7 +17,7 @@ from typing_extensions import override
 from jobyard_server.apis.ncmp.requests import Gathered, Metadata, bounded, malformed, write_job
 from jobyard_server.domain.reason import Refused
 
-LOOK: Final = 1024 * 1024
+LOOK: Final = 256 * 1024
 """Bytes that are worth a look."""
 FAR: Final = 64 * 1024
 """The operations of a body that is read while it comes begin within so many bytes."""
