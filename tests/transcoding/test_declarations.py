@@ -114,6 +114,10 @@ BAD = {
         '[(jobyard.rest.v1.header).name = "X"]; }',
         "odd.Wrong.part cannot be filled from a header",
     ),
+    "missing first": (
+        face() + method("option (jobyard.rest.v1.consumes) = { missing_first: true };", http='put: "/odd/{name}"'),
+        "odd.Odd.Do: missing_first needs a method that serves GET /odd/{name}",
+    ),
     "two meanings": (
         face()
         + method("")

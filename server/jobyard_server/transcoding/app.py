@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
-from jobyard_server.transcoding.backend import Backend, Call, RequestRefused, ResponseMetadata, RpcFailure
+from jobyard_server.transcoding.backend import Backend, RequestRefused, ResponseMetadata, RpcFailure
 from jobyard_server.transcoding.budget import Budget
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
 from jobyard_server.transcoding.failures import forbidden, of_refusal
+from jobyard_server.transcoding.missing import outweighed
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.plan import Plan, compile_plan
 from jobyard_server.transcoding.printing import Exchange
@@ -106,9 +107,10 @@ class Transcoder:
                 return
             raise
         except Exception as error:  # noqa: BLE001 - every failure is answered; bugs are logged where they are told apart
-            reply = operation.failed(error, request.scene())
-            if isinstance(error, RpcFailure):
-                reply.headers += self._sender.metadata(ResponseMetadata(error.metadata))
+            told = await outweighed(error, operation, request, found.segments, self._backend)
+            reply = operation.failed(told, request.scene())
+            if isinstance(told, RpcFailure):
+                reply.headers += self._sender.metadata(ResponseMetadata(told.metadata))
         await self._sender.reply(operation.dress(reply, request.headers.get(b"accept", b"")), request, send)
 
     def _visit(self, request: Request, operation: Operation, segments: list[str]) -> Visit:
@@ -117,11 +119,7 @@ class Transcoder:
         if offer is None:
             offered = ", ".join(each.media_type for each in operation.offers)
             raise refused("NOT_ACCEPTABLE", f"the method writes only {offered}", allowed=offered)
-        metadata = operation.plan.metadata.of(request.lines, request.headers)
-        metadata.append(("x-request-id", request.request_id))
-        call = Call(operation.call_path, tuple(metadata), request.deadline(), request.peer, request.certificate)
-        exchange = Exchange(request)
-        return Visit(request, operation, segments, offer, exchange, call)
+        return Visit(request, operation, segments, offer, Exchange(request), operation.call(request))
 
     async def _unary(self, visit: Visit, presence: Presence) -> Reply:
         """Run a method that answers once."""

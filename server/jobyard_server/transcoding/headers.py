@@ -6,6 +6,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import binding_pb2, face_pb2
 from jobyard_server.transcoding.backend import Metadata, Violation
 from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.media import bare
 from jobyard_server.transcoding.parameters import Parameter, Rules, parameter
 from jobyard_server.transcoding.query import Wrong
 from jobyard_server.transcoding.refusals import shown, wrong_all
@@ -118,8 +120,18 @@ def _fill(binding: _Binding, message: Message, text: str) -> None:
     elif binding.form == binding_pb2.HEADER_FORM_LIST:
         for part in text.split(","):
             into.put(message, part.strip())
+    elif binding.form == binding_pb2.HEADER_FORM_MEDIA_TYPE:
+        _fill_known(into, message, text)
     else:
         into.put(message, text)
+
+
+def _fill_known(into: Parameter, message: Message, text: str) -> None:
+    """Take the first media type that the field has a word for."""
+    for part in text.split(","):
+        with suppress(ValueRefusedError):
+            into.write(message, bare(part))
+            return
 
 
 def _moment(text: str) -> str | None:

@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from jobyard.rest.v1 import error_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.addresses import Mount
 from jobyard_server.transcoding.answers import AnswerTable
-from jobyard_server.transcoding.backend import RequestRefused, RpcFailure
+from jobyard_server.transcoding.backend import Call, RequestRefused, RpcFailure
 from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
 from jobyard_server.transcoding.body_forms import HTTP_BODY
@@ -40,6 +40,7 @@ from jobyard_server.transcoding.media import (
 from jobyard_server.transcoding.printing import Scope
 from jobyard_server.transcoding.reasons import Meaning, enums_of, meanings
 from jobyard_server.transcoding.reply import Reply
+from jobyard_server.transcoding.requests import Request
 from jobyard_server.transcoding.router import NO_BODY
 from jobyard_server.transcoding.settings import Settings
 from jobyard_server.transcoding.spelling import speller
@@ -124,6 +125,8 @@ class Operation:
         self.exact_in = self.streams_in and self.exact
         self.streams_out = bool(spec.descriptor.server_streaming)
         self.safe = route.verb in _SAFE
+        self.shown_by: Operation | None = None
+        """What shows the thing that the path names, where its absence outweighs all that is wrong with a request."""
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
         self.spell: Spell = speller(spec.request, route.body, plan.dialect)
         self.intake = _intake(spec, route, plan, settings)
@@ -144,6 +147,12 @@ class Operation:
         self.answers = AnswerTable(
             spec, scope, writers, plan.mount, absolute_location=settings.absolute_locations, body=route.response_body
         )
+
+    def call(self, request: Request) -> Call:
+        """Say what a gRPC client would have sent beside the message."""
+        metadata = self.plan.metadata.of(request.lines, request.headers)
+        metadata.append(("x-request-id", request.request_id))
+        return Call(self.call_path, tuple(metadata), request.deadline(), request.peer, request.certificate)
 
     def choose(self, accept: bytes) -> Offer | None:
         """Choose the media type that the client likes best; None: it takes none of them."""

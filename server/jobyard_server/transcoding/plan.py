@@ -82,6 +82,7 @@ def compile_plan(
             operation = Operation(spec, route, plan, settings)
             operations.append(operation)
             routes.append(_route(operation, plan))
+    _show(operations)
     suffixes = tuple(sorted({suffix for plan in faces.values() for suffix in plan.face.suffixes}))
     return Plan(surface, Router(routes), tuple(operations), _by_prefix(faces.values()), faces[BARE_FACE.name], suffixes)
 
@@ -97,6 +98,17 @@ def _route(operation: Operation, plan: FacePlan) -> Route[Operation]:
         owner=spec.name,
         media=media_of(spec, route, plan),
     )
+
+
+def _show(operations: Sequence[Operation]) -> None:
+    """Tell those that look first what is missing which method shows it."""
+    shown = {each.route.template.text: each for each in operations if each.route.verb == "GET"}
+    for operation in operations:
+        if operation.spec.consumes.missing_first:
+            path = operation.route.template.text
+            if path not in shown:
+                raise DeclarationError(f"{operation.spec.name}: missing_first needs a method that serves GET {path}")
+            operation.shown_by = shown[path]
 
 
 def _by_prefix(plans: Iterable[FacePlan]) -> tuple[tuple[str, FacePlan], ...]:

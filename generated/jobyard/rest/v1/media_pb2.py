@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobyard/rest/v1/media.proto\x12\x0fjobyard.rest.v1\"\xa2\x01\n\x08\x43onsumes\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\r\n\x05\x65mpty\x18\x02 \x01(\x08\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x11\n\tmax_bytes\x18\x04 \x01(\x04\x12\'\n\x04\x66orm\x18\x05 \x01(\x0e\x32\x19.jobyard.rest.v1.BodyForm\x12\x13\n\x0bignore_body\x18\x06 \x01(\x08\x12\x0f\n\x07message\x18\x07 \x01(\t\":\n\x08Produces\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04sets\x18\x02 \x01(\t\x12\x0c\n\x04\x61lso\x18\x03 \x03(\t\"g\n\x0bStreamShape\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x14\n\x0cretry_millis\x18\x04 \x01(\r\x12\x19\n\x11keep_alive_millis\x18\x05 \x01(\r*\x95\x01\n\x08\x42odyForm\x12\x19\n\x15\x42ODY_FORM_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42ODY_FORM_JSON\x10\x01\x12\x18\n\x14\x42ODY_FORM_URLENCODED\x10\x02\x12\x17\n\x13\x42ODY_FORM_MULTIPART\x10\x03\x12\x12\n\x0e\x42ODY_FORM_TEXT\x10\x04\x12\x13\n\x0f\x42ODY_FORM_BYTES\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobyard/rest/v1/media.proto\x12\x0fjobyard.rest.v1\"\xb9\x01\n\x08\x43onsumes\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t\x12\r\n\x05\x65mpty\x18\x02 \x01(\x08\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x11\n\tmax_bytes\x18\x04 \x01(\x04\x12\'\n\x04\x66orm\x18\x05 \x01(\x0e\x32\x19.jobyard.rest.v1.BodyForm\x12\x13\n\x0bignore_body\x18\x06 \x01(\x08\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x15\n\rmissing_first\x18\x08 \x01(\x08\":\n\x08Produces\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04sets\x18\x02 \x01(\t\x12\x0c\n\x04\x61lso\x18\x03 \x03(\t\"g\n\x0bStreamShape\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x14\n\x0cretry_millis\x18\x04 \x01(\r\x12\x19\n\x11keep_alive_millis\x18\x05 \x01(\r*\x95\x01\n\x08\x42odyForm\x12\x19\n\x15\x42ODY_FORM_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42ODY_FORM_JSON\x10\x01\x12\x18\n\x14\x42ODY_FORM_URLENCODED\x10\x02\x12\x17\n\x13\x42ODY_FORM_MULTIPART\x10\x03\x12\x12\n\x0e\x42ODY_FORM_TEXT\x10\x04\x12\x13\n\x0f\x42ODY_FORM_BYTES\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.rest.v1.media_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BODYFORM']._serialized_start=379
-  _globals['_BODYFORM']._serialized_end=528
+  _globals['_BODYFORM']._serialized_start=402
+  _globals['_BODYFORM']._serialized_end=551
   _globals['_CONSUMES']._serialized_start=49
-  _globals['_CONSUMES']._serialized_end=211
-  _globals['_PRODUCES']._serialized_start=213
-  _globals['_PRODUCES']._serialized_end=271
-  _globals['_STREAMSHAPE']._serialized_start=273
-  _globals['_STREAMSHAPE']._serialized_end=376
+  _globals['_CONSUMES']._serialized_end=234
+  _globals['_PRODUCES']._serialized_start=236
+  _globals['_PRODUCES']._serialized_end=294
+  _globals['_STREAMSHAPE']._serialized_start=296
+  _globals['_STREAMSHAPE']._serialized_end=399
 # @@protoc_insertion_point(module_scope)

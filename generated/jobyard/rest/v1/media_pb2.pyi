@@ -76,6 +76,7 @@ class Consumes(_message.Message):
     FORM_FIELD_NUMBER: _builtins.int
     IGNORE_BODY_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    MISSING_FIRST_FIELD_NUMBER: _builtins.int
     empty: _builtins.bool
     """The method serves requests without a body, beside another on the same verb and path that has one. Their
     Content-Type, if any, does not matter.
@@ -91,6 +92,11 @@ class Consumes(_message.Message):
     message: _builtins.str
     """Full name of the message whose JSON a body of exact bytes holds: `"acme.orders.v2.OrderFile"`. Only the API document
     says so; nothing reads the body by it.
+    """
+    missing_first: _builtins.bool
+    """What is missing outweighs what is wrong with a request: before a request is refused for its body, media type or
+    values, the method that serves GET on the same path is asked, and where it answers NOT_FOUND, so does this one.
+    Requests that are in order cost nothing.
     """
     @_builtins.property
     def media_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -109,10 +115,11 @@ class Consumes(_message.Message):
         form: Global___BodyForm.ValueType = ...,
         ignore_body: _builtins.bool = ...,
         message: _builtins.str = ...,
+        missing_first: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty", b"empty", "form", b"form", "ignore_body", b"ignore_body", "max_bytes", b"max_bytes", "media_types", b"media_types", "message", b"message", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty", b"empty", "form", b"form", "ignore_body", b"ignore_body", "max_bytes", b"max_bytes", "media_types", b"media_types", "message", b"message", "missing_first", b"missing_first", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

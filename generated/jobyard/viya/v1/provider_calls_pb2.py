@@ -28,7 +28,7 @@ from jobyard.viya.v1 import page_pb2 as jobyard_dot_viya_dot_v1_dot_page__pb2
 from jobyard.viya.v1 import provider_pb2 as jobyard_dot_viya_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$jobyard/viya/v1/provider_calls.proto\x12\x0fjobyard.viya.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!jobyard/rest/v1/annotations.proto\x1a\x1ajobyard/viya/v1/page.proto\x1a\x1ejobyard/viya/v1/provider.proto\"\xdb\x01\n\x14ListProvidersRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12\x19\n\x07sort_by\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\x05start\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12@\n\x04view\x18\x05 \x01(\x0e\x32\x1d.jobyard.viya.v1.ProviderViewB\x13\xda\xf6\x18\x0f\n\x0b\x41\x63\x63\x65pt-Item \x02\x42\x08\n\x06_startB\x08\n\x06_limit\"t\n\x15ListProvidersResponse\x12\x36\n\tproviders\x18\x01 \x01(\x0b\x32#.jobyard.viya.v1.ProviderCollection\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.jobyard.viya.v1.Page\"2\n\x12GetProviderRequest\x12\x1c\n\x0bprovider_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"B\n\x13GetProviderResponse\x12+\n\x08provider\x18\x01 \x01(\x0b\x32\x19.jobyard.viya.v1.Providerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$jobyard/viya/v1/provider_calls.proto\x12\x0fjobyard.viya.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!jobyard/rest/v1/annotations.proto\x1a\x1ajobyard/viya/v1/page.proto\x1a\x1ejobyard/viya/v1/provider.proto\"\xdd\x01\n\x14ListProvidersRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12\x19\n\x07sort_by\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\x05start\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12\x42\n\x04view\x18\x05 \x01(\x0e\x32\x1d.jobyard.viya.v1.ProviderViewB\x15\xda\xf6\x18\x11\n\x0b\x41\x63\x63\x65pt-Item \x02(\x04\x42\x08\n\x06_startB\x08\n\x06_limit\"t\n\x15ListProvidersResponse\x12\x36\n\tproviders\x18\x01 \x01(\x0b\x32#.jobyard.viya.v1.ProviderCollection\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.jobyard.viya.v1.Page\"g\n\x12GetProviderRequest\x12\x1c\n\x0bprovider_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x33\n\x04view\x18\x02 \x01(\x0e\x32\x1d.jobyard.viya.v1.ProviderViewB\x06\xe2\xf6\x18\x02H\x01\"B\n\x13GetProviderResponse\x12+\n\x08provider\x18\x01 \x01(\x0b\x32\x19.jobyard.viya.v1.Providerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,15 +44,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROVIDERSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTPROVIDERSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_LISTPROVIDERSREQUEST'].fields_by_name['view']._loaded_options = None
-  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['view']._serialized_options = b'\332\366\030\017\n\013Accept-Item \002'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['view']._serialized_options = b'\332\366\030\021\n\013Accept-Item \002(\004'
   _globals['_GETPROVIDERREQUEST'].fields_by_name['provider_id']._loaded_options = None
   _globals['_GETPROVIDERREQUEST'].fields_by_name['provider_id']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_GETPROVIDERREQUEST'].fields_by_name['view']._loaded_options = None
+  _globals['_GETPROVIDERREQUEST'].fields_by_name['view']._serialized_options = b'\342\366\030\002H\001'
   _globals['_LISTPROVIDERSREQUEST']._serialized_start=182
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=401
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=403
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=519
-  _globals['_GETPROVIDERREQUEST']._serialized_start=521
-  _globals['_GETPROVIDERREQUEST']._serialized_end=571
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=573
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=639
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=403
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=405
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=521
+  _globals['_GETPROVIDERREQUEST']._serialized_start=523
+  _globals['_GETPROVIDERREQUEST']._serialized_end=626
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=628
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=694
 # @@protoc_insertion_point(module_scope)

@@ -100,16 +100,20 @@ class GetProviderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.str
     """Required. Identifier of the provider."""
+    view: _provider_pb2.ProviderView.ValueType
+    """Whether the provider is shown whole, which is the default, or in short."""
     def __init__(
         self,
         *,
         provider_id: _builtins.str = ...,
+        view: _provider_pb2.ProviderView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,17 +27,17 @@ class _ProviderView:
 class _ProviderViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProviderView.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PROVIDER_VIEW_UNSPECIFIED: _ProviderView.ValueType  # 0
-    """The same as PROVIDER_VIEW_SUMMARY."""
+    """The same as PROVIDER_VIEW_SUMMARY in lists, as PROVIDER_VIEW_FULL of a single one."""
     PROVIDER_VIEW_SUMMARY: _ProviderView.ValueType  # 1
     """Their identifiers."""
     PROVIDER_VIEW_FULL: _ProviderView.ValueType  # 2
     """Everything."""
 
 class ProviderView(_ProviderView, metaclass=_ProviderViewEnumTypeWrapper):
-    """ProviderView says how much of providers a list shows."""
+    """ProviderView says how much of providers is shown."""
 
 PROVIDER_VIEW_UNSPECIFIED: ProviderView.ValueType  # 0
-"""The same as PROVIDER_VIEW_SUMMARY."""
+"""The same as PROVIDER_VIEW_SUMMARY in lists, as PROVIDER_VIEW_FULL of a single one."""
 PROVIDER_VIEW_SUMMARY: ProviderView.ValueType  # 1
 """Their identifiers."""
 PROVIDER_VIEW_FULL: ProviderView.ValueType  # 2

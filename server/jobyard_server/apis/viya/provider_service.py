@@ -49,4 +49,5 @@ class ProviderService(provider_service_pb2_grpc.ProviderServiceServicer):
         executor = await self._store.read.executor(names.API, names.current_call().tenant, id_)
         if executor is None or executor.kind != names.PROVIDER:
             raise refuse(Reason.EXECUTOR_NOT_FOUND, f"There is no provider {id_!r}.", executor=id_)
-        return provider_calls_pb2.GetProviderResponse(provider=Provider.of(executor).message(whole=True))
+        whole = request.view != provider_pb2.PROVIDER_VIEW_SUMMARY
+        return provider_calls_pb2.GetProviderResponse(provider=Provider.of(executor).message(whole=whole))
