@@ -121,20 +121,20 @@ def test_trees_are_the_callers_own():
 
 
 def test_a_message_says_how_it_is_read():
-    found = read("UnsetByMessage", {"name": 5, "count": "7.9", "sizes": 3, "whatever": {"x": 1}, "ratio": 1})
+    found = read("UnsetByMessage", {"name": 5, "count": 7.9, "sizes": 3, "whatever": {"x": 1}, "ratio": 1})
     assert found == message("UnsetByMessage")(name="5", count=7, sizes=[3], ratio=1)
     assert refusal("UnsetByMessage", {"inner": {"whatever": 1}}).startswith("inner.whatever: is not known here")
 
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(5, 5), ("5", 5), (5.7, 5), (-5.7, -5), ("5.7", 5), (True, 1), ("1e3", 1000), (None, 0)],
+    [(5, 5), ("5", 5), (5.7, 5), (-5.7, -5), ("5.0", 5), (True, 1), ("1e3", 1000), (None, 0)],
 )
 def test_lenient_numbers(value, count):
     assert read("Reading", {"owner": "o", "count": value}).count == count
 
 
-@pytest.mark.parametrize("value", ["five", "", " 5", "1e999", 1 << 31, "2147483648.5", [], {}])
+@pytest.mark.parametrize("value", ["five", "", " 5", "5.7", "1e999", 1 << 31, "2147483648.5", [], {}])
 def test_numbers_that_nothing_can_be_made_of(value):
     assert refusal("Reading", {"owner": "o", "count": value}).startswith("count: must be a whole number")
 

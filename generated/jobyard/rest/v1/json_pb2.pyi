@@ -287,8 +287,8 @@ class JsonField(_message.Message):
     as_error: _builtins.bool
     """A google.rpc.Status printed as the face prints errors: for items of a bulk answer."""
     lenient: _builtins.bool
-    """Read what almost fits: numbers from text, text from numbers and booleans, whole numbers from fractions (cut off),
-    a list from a single value.
+    """Read what almost fits: numbers from text, text from numbers and booleans, whole numbers from fractions that are no
+    text (cut off), a list from a single value.
     """
     drop_nulls: _builtins.bool
     """Members of a map, or items of a list, that are null are dropped instead of refused."""

@@ -190,14 +190,8 @@ def exact(value: Decimal) -> int:
 
 
 def lenient_whole(value: Any) -> int:
-    """Read a whole number also from true, false, and fractions, which are cut off."""
-    if isinstance(value, bool | float):
-        return int(value)
-    if isinstance(value, str) and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value):
-        fraction = decimal(value)
-        if fraction.adjusted() <= MOST_DIGITS:
-            return int(fraction)
-    return whole(value)
+    """Read a whole number also from true, false, and fractions, which are cut off; text has to be whole by itself."""
+    return int(value) if isinstance(value, bool | float) else whole(value)
 
 
 def enum_reader(field: FieldDescriptor, words: Words) -> Read:
