@@ -10,7 +10,8 @@ from jobyard_server.domain.fields import Kind
 from jobyard_server.domain.filter import Comparison, Not, Op
 from jobyard_server.domain.job import LeaseLoss, RetryPolicy
 from jobyard_server.domain.reason import Reason, Refused
-from jobyard_server.usecases.ports import DefinitionQuery, Order
+from jobyard_server.usecases.ports import DefinitionQuery, Order, RecordQuery
+from support.storing import refusal
 
 DEFINITION = NewDefinition(
     "sample", "acme", "ann", "print", 2, "contract", "base", "Print", enabled=False, queue="slow", spec='{"a":  1.0}',
@@ -179,6 +180,15 @@ async def test_a_record_is_read_as_it_was_put(store):
     assert not await store.run(lambda tx: tx.delete_record("sample", "acme", "hook", "id\0"))
 
 
+async def test_definitions_of_several_tenants_are_filtered(store):
+    for tenant in ("acme", "other", "third"):
+        await store.run(lambda tx: tx.put_definition(NewDefinition("sample", tenant, "ann", "print", kind="sheet")))
+    some = Comparison("tenant", Op.GE, "other")
+    query = DefinitionQuery("sample", None, "sheet", {}, where=some, order=(Order("created_at"),))
+    assert [each.tenant for each in await store.read.definitions_of(query)] == ["other", "third"]
+    assert await store.read.count_definitions(dataclasses.replace(query, where=None)) == 3
+
+
 async def test_records_are_listed_by_kind(store):
     for kind, id_ in (("hook", "b"), ("hook", "a"), ("other", "c"), ("hook", "d")):
         await store.run(lambda tx: tx.put_record("sample", "acme", kind, id_, "{}"))
@@ -187,6 +197,25 @@ async def test_records_are_listed_by_kind(store):
     rest = await store.read.records("sample", "acme", "hook", after="b", limit=2)
     assert [record.id for record in rest] == ["d"]
     assert await store.read.records("sample", "other", "hook", after=None, limit=2) == []
+
+
+async def test_records_of_several_tenants_are_listed_by_age(store):
+    for tenant, id_ in (("acme", "b"), ("other", "b"), ("third", "a"), ("acme", "c")):
+        await store.run(lambda tx: tx.put_record("sample", tenant, "hook", id_, "{}"))
+    await store.run(lambda tx: tx.put_record("sample", "acme", "else", "d", "{}"))
+
+    async def listed(tenant, where=None, limit=10):
+        found = await store.read.records_of(RecordQuery("sample", tenant, "hook", where, limit))
+        return [(record.tenant, record.id) for record in found]
+
+    everything = [("acme", "b"), ("other", "b"), ("third", "a"), ("acme", "c")]
+    assert await listed(None) == everything
+    assert await listed(None, limit=2) == everything[:2]
+    assert await listed("acme") == [("acme", "b"), ("acme", "c")]
+    assert await listed(None, Not(Comparison("tenant", Op.IN, ("acme", "third")))) == [("other", "b")]
+    assert await listed(None, Comparison("id", Op.EQ, "b")) == everything[:2]
+    refused = await refusal(listed(None, Comparison("kind", Op.EQ, "hook")))
+    assert refused.reason is Reason.INVALID_FILTER
 
 
 async def test_bodies_of_many_records_are_read_at_once(store):

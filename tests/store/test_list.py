@@ -9,7 +9,7 @@ import pytest_asyncio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobyard_server.domain.fields import JOB_COLUMNS, ApiFields, Kind, job_value
+from jobyard_server.domain.fields import ELAPSED_MILLIS, JOB_COLUMNS, ApiFields, Kind, job_value
 from jobyard_server.domain.filter import All, Any, Comparison, Not, Op
 from jobyard_server.domain.matching import matches
 from jobyard_server.domain.principal import Principal
@@ -72,7 +72,7 @@ ORDERED = [Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE]
 OF_TEXT = st.sampled_from(
     ["colour", "plain", "display_name", "queue", "state", "external_id", "labels.team", "labels.a.b", "labels.none"]
 )
-OF_NUMBERS = st.sampled_from(["size", "priority", "number", "created_at", "finished_at", "started_at"])
+OF_NUMBERS = st.sampled_from(["size", "priority", "number", "created_at", "finished_at", "started_at", ELAPSED_MILLIS])
 ANY_VALUE = st.sampled_from([*NUMBERS, *TEXTS, None])
 COMPARISONS = st.one_of(
     st.builds(

@@ -89,13 +89,21 @@ JOB_COLUMNS: Final[Mapping[str, Kind]] = {
 """What conditions and orders may name beside labels: columns. Any other name is an attribute of the job's API."""
 
 DEFINITION_COLUMNS: Final[Mapping[str, Kind]] = {
-    **dict.fromkeys(("id", "base", "display_name", "queue", "created_by"), Kind.TEXT),
+    **dict.fromkeys(("id", "tenant", "base", "display_name", "queue", "created_by"), Kind.TEXT),
     **dict.fromkeys(("created_at", "updated_at"), Kind.INSTANT),
 }
 """The same of definitions; all of them have a value."""
 
+RECORD_COLUMNS: Final[Mapping[str, Kind]] = {"id": Kind.TEXT, "tenant": Kind.TEXT}
+"""The same of records."""
+
 FIRST_RESULT: Final = "first_result"
 """The result of a job's first subjob, as JSON text: for conditions alone, and without an index."""
+
+ELAPSED_MILLIS: Final = "elapsed_millis"
+"""Milliseconds that a job took that has ended, both instants cut down to them: for conditions alone as well."""
+
+DERIVED: Final = frozenset({FIRST_RESULT, ELAPSED_MILLIS})
 
 NULLABLE: Final = frozenset({"external_id", "started_at", "finished_at", "expires_at", "parent", "due_at"})
 """Columns that may have no value; every label and attribute may."""
@@ -114,7 +122,7 @@ class ApiFields:
 
     def __post_init__(self) -> None:
         for name, kind in self.attributes.items():
-            taken = name in JOB_COLUMNS or name == FIRST_RESULT
+            taken = name in JOB_COLUMNS or name in DERIVED
             if not _NAME.match(name) or taken or kind not in (Kind.TEXT, Kind.INT):
                 raise ValueError(f"{name!r} ({kind}) cannot be an attribute")
         if unknown := set(self.indexed) - self.attributes.keys() - JOB_COLUMNS.keys():
@@ -125,10 +133,12 @@ _ORDERED: Final = frozenset({Op.LT, Op.LE, Op.GT, Op.GE})
 
 
 def job_value(job: Job, name: str) -> Attribute:
-    """What a job holds under a name of :data:`JOB_COLUMNS`, ``labels.KEY``, or an attribute."""
+    """What a job holds under a name of :data:`JOB_COLUMNS`, its elapsed time, ``labels.KEY``, or an attribute."""
     if name in JOB_COLUMNS:
         value: Attribute = getattr(job, name)
         return value
+    if name == ELAPSED_MILLIS:
+        return None if job.finished_at is None else job.finished_at // 1000 - job.created_at // 1000
     if name.startswith(LABELS_PREFIX):
         return job.labels.get(name.removeprefix(LABELS_PREFIX))
     return job.attributes.get(name)

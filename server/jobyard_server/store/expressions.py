@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jobyard_server.domain.fields import DEFINITION_COLUMNS, FIRST_RESULT, INT64_MIN, JOB_COLUMNS, NULLABLE, Kind
+from jobyard_server.domain.fields import (
+    DEFINITION_COLUMNS,
+    ELAPSED_MILLIS,
+    FIRST_RESULT,
+    INT64_MIN,
+    JOB_COLUMNS,
+    NULLABLE,
+    RECORD_COLUMNS,
+    Kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.dialect import Dialect
 
 _FIRST_RESULT: Final = "(SELECT result FROM subjobs WHERE subjobs.job = jobs.number AND subjobs.ordinal = 0)"
+_ELAPSED_MILLIS: Final = "(finished_at / 1000 - created_at / 1000)"
 _API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -46,6 +56,11 @@ def definition_term(name: str, attributes: Mapping[str, Kind], dialect: Dialect)
     return _attribute(name, attributes, dialect)
 
 
+def record_term(name: str, _attributes: Mapping[str, Kind], _dialect: Dialect) -> Term | None:
+    """The same of records, which have no attributes to ask for."""
+    return Term(name, number=RECORD_COLUMNS[name] is not Kind.TEXT) if name in RECORD_COLUMNS else None
+
+
 def term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
     """The column or attribute of a name; ``None`` when there is none."""
     if name in JOB_COLUMNS:
@@ -53,6 +68,8 @@ def term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | 
         return _present(name, number=number) if name in NULLABLE else Term(name, number)
     if name == FIRST_RESULT:
         return _present(_FIRST_RESULT, number=False)
+    if name == ELAPSED_MILLIS:
+        return _present(_ELAPSED_MILLIS, number=True)
     return _attribute(name, attributes, dialect)
 
 

@@ -1,4 +1,4 @@
-"""Lists of definitions of one kind as SQL: filtered, sorted, counted."""
+"""Lists of definitions, and of records, of one kind as SQL: filtered, sorted, counted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.store.conditions import Conditions
-from jobyard_server.store.expressions import definition_term
+from jobyard_server.store.expressions import definition_term, record_term
 from jobyard_server.store.query import Statement
 from jobyard_server.store.rows import kept
-from jobyard_server.store.rows_catalog import DEFINITION_COLUMNS
+from jobyard_server.store.rows_catalog import DEFINITION_COLUMNS, RECORD_COLUMNS
 
 if TYPE_CHECKING:
     from jobyard_server.store.dialect import Dialect
-    from jobyard_server.usecases.ports import DefinitionQuery, Order
+    from jobyard_server.usecases.ports import DefinitionQuery, Order, RecordQuery
 
 _SELECT: Final = f"SELECT {', '.join(DEFINITION_COLUMNS)} FROM definitions"
 
@@ -30,13 +30,28 @@ def count(query: DefinitionQuery, dialect: Dialect) -> Statement:
     return _statement(query, dialect, "SELECT count(*) FROM definitions", "")
 
 
+def records(query: RecordQuery, dialect: Dialect) -> Statement:
+    """The records that a query names."""
+    conditions = Conditions({}, dialect, term=record_term)
+    select = f"SELECT {', '.join(RECORD_COLUMNS)} FROM records WHERE {_where(query, conditions)}"
+    sql = f"{select} ORDER BY created_at, tenant, id LIMIT {query.limit:d}"
+    return Statement(sql, tuple(conditions.parameters))
+
+
 def _statement(query: DefinitionQuery, dialect: Dialect, select: str, tail: str) -> Statement:
     conditions = Conditions(query.attributes, dialect, term=definition_term)
-    conditions.parameters.extend((query.api, kept(query.tenant), kept(query.kind)))
-    where = "api = ? AND tenant = ? AND kind = ?"
+    return Statement(f"{select} WHERE {_where(query, conditions)}{tail}", tuple(conditions.parameters))
+
+
+def _where(query: DefinitionQuery | RecordQuery, conditions: Conditions) -> str:
+    parts = ["api = ?", "kind = ?"]
+    conditions.parameters.extend((query.api, kept(query.kind)))
+    if query.tenant is not None:
+        parts.append("tenant = ?")
+        conditions.parameters.append(kept(query.tenant))
     if query.where is not None:
-        where += f" AND {conditions.sql(query.where)}"
-    return Statement(f"{select} WHERE {where}{tail}", tuple(conditions.parameters))
+        parts.append(conditions.sql(query.where))
+    return " AND ".join(parts)
 
 
 def _key(query: DefinitionQuery, key: Order, dialect: Dialect) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.catalog import Definition, Executor, Queue, Record
     from jobyard_server.store.dialect import Dialect
     from jobyard_server.store.sets import Sets
-    from jobyard_server.usecases.ports import DefinitionQuery
+    from jobyard_server.usecases.ports import DefinitionQuery, RecordQuery
 
 T = TypeVar("T")
 
@@ -136,6 +136,11 @@ class CatalogReader(ABC):
         where, parameters = _scope(api, tenant, ("id",), None if after is None else (kept(after),))
         sql = f"{_RECORDS}{where} AND kind = ? ORDER BY id, tenant LIMIT {limit:d}"
         return await self.many(sql, (*parameters, kept(kind)), rows.record)
+
+    async def records_of(self, query: RecordQuery) -> Sequence[Record]:
+        """The records a query names."""
+        statement = query_definitions.records(query, self.dialect)
+        return await self.many(statement.sql, statement.parameters, rows.record)
 
 
 def _scope(

@@ -232,3 +232,29 @@ def test_executions_wait_for_a_worker_and_are_found(yard):
     assert yard.ask("DELETE", f"/v1/executions/{execution['id']}").status == 204
     gone = yard.ask("GET", f"/v1/executions/{execution['id']}/log")
     assert (gone.status, gone.json) == (404, {"faultstring": f"Execution not found [id={execution['id']}]"})
+
+
+@pytest.mark.parametrize("path", ["functions", "aliases", "webhooks"])
+def test_administrators_list_what_others_own(yard, path):
+    red, blue = (owned(yard, path, user) for user in ("ann", "bob"))
+    for query, seen in {
+        "": set(),
+        "?all_projects=true": {red, blue},
+        "?project_id=red": {red},
+        "?project_id=neq:red": {blue},
+        "?project_id=in:red,blue": {red, blue},
+        "?project_id=has:lu": {blue},
+    }.items():
+        (listed,) = yard.ok("GET", f"/v1/{path}{query}", user="root").values()
+        assert {red, blue}.intersection(each["id"] for each in listed) == seen, query
+    (own,) = yard.ok("GET", f"/v1/{path}?project_id=blue").values()
+    assert {red, blue}.intersection(each["id"] for each in own) == {red}
+
+
+def owned(yard, path, user):
+    """A function, or what leads to one, of a caller; aliases have the same name in every project."""
+    function = yard.function(user=user)["id"]
+    if path == "functions":
+        return function
+    body = {"function_id": function, **({"name": "shared"} if path == "aliases" else {})}
+    return yard.ok("POST", f"/v1/{path}", body, user=user)["id"]

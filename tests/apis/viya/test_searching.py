@@ -6,17 +6,18 @@ from urllib.parse import quote
 
 import pytest
 
-from apis.viya.yard import INLINE, JOBS, Yard
+from apis.viya.yard import DEFINITIONS, INLINE, JOBS, REQUESTS, Yard
 from support.running import Worker
 
 MARK = "searched"
+STATES = ("pending", "running", "canceled", "completed", "failed", "timedOut")
 
 
 @pytest.fixture(scope="module")
 def jobs(yard):
     """A job for each state, by the word of it; what each is found by."""
     found = {}
-    for word in ("pending", "running", "canceled", "completed", "failed", "timedOut"):
+    for word in STATES:
         job = yard.submit(
             {"type": "AnalyticsFlow"},
             name=f"{MARK} {word}",
@@ -68,13 +69,50 @@ def listed(yard, filter_, query=""):
         ("gt(state,running)", {"timedOut"}),
         ("not(in(state,'completed','timedOut'))", {"pending", "running", "canceled", "failed"}),
         ("isNull(state)", set()),
+        ("ge(elapsedTime,0)", set(STATES)),
+        ("lt(elapsedTime,0)", set()),
+        ("isNull(elapsedTime)", set()),
+        ("gt(elapsedTime,600000)", set()),
+        ("not(gt(elapsedTime,600000))", set(STATES)),
+        ("in(elapsedTime,-1,-2)", set()),
+        ("isNull(heartbeatTimeStamp)", set(STATES)),
+        ("eq(version,4)", set(STATES)),
+        ("lt(version,4)", set()),
+        ("in(jobRequest.version,'2','3')", set(STATES)),
+        ("ne(jobRequest.jobDefinition.version,2)", set()),
+        ("isNull(links)", set()),
     ],
 )
 def test_jobs_are_found_by_what_is_known_of_them(yard, jobs, filter_, words):
     assert set(listed(yard, filter_)) == words
 
 
-@pytest.mark.parametrize("filter_", ["eq(results,x)", "eq(error,x)", "eq(jobRequest.arguments,x)", "eq(links,x)"])
+def test_jobs_are_found_by_the_time_they_took(yard, jobs):
+    took = yard.job(jobs["completed"])["elapsedTime"]
+    assert "completed" in listed(yard, f"eq(elapsedTime,{took})")
+    assert "completed" not in listed(yard, f"ne(elapsedTime,{took})")
+    assert "completed" not in listed(yard, f"or(gt(elapsedTime,{took}),lt(elapsedTime,{took}))")
+    # One that goes on takes longer now than when it was shown.
+    shown = yard.job(jobs["running"])["elapsedTime"]
+    assert "running" in listed(yard, f"ge(elapsedTime,{shown})")
+    assert "running" not in listed(yard, f"lt(elapsedTime,{shown})")
+
+
+@pytest.mark.parametrize("path", [JOBS, REQUESTS, DEFINITIONS])
+def test_what_all_have_alike(yard, path):
+    made = yard.ask("POST", path, body={"name": "x", "type": "Compute", "jobDefinition": INLINE}).json["id"]
+    for filter_, count in (("gt(version,1)", 1), ("lt(version,2)", 0), ("isNull(links)", 0), ("not(isNull(links))", 1)):
+        assert yard.ask("GET", f"{path}?filter=and(eq(id,{made}),{filter_})").json["count"] == count, filter_
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        *("eq(results,x)", "eq(error,x)", "eq(jobRequest.arguments,x)", "eq(links,x)", "eq(version,x)"),
+        *("contains(version,4)", "contains(elapsedTime,1)", "gt(elapsedTime,soon)"),
+        "gt(heartbeatTimeStamp,'2026-01-01T00:00:00.000Z')",
+    ],
+)
 def test_what_cannot_be_compared(yard, filter_):
     refused = yard.ask("GET", f"{JOBS}?filter={quote(filter_)}")
     assert (refused.status, refused.json["errorCode"]) == (400, 1100)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from jobyard_server.apis.qinling import names, refusals
+from jobyard_server.apis.qinling.scope import MOST, Seen
 from jobyard_server.domain.catalog import Definition, Record
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import invalid
-from jobyard_server.usecases.ports import Reader
+from jobyard_server.usecases.ports import DefinitionQuery, Order, Reader, RecordQuery
 
 CPU: Final = (100, 100, 300)
 """Thousandths of a processor: usual, least, most."""
@@ -20,8 +21,6 @@ MEMORY: Final = (33_554_432, 33_554_432, 134_217_728)
 """Bytes."""
 TIMEOUT: Final = (5, 1, 300)
 """Seconds."""
-
-PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +166,12 @@ async def find_target(
     return Target(function.id, version, alias or None, definition, function.queue, spec)
 
 
-async def definitions_of(read: Reader, tenant: str | None, kind: str, most: int) -> Sequence[Definition]:
-    """Definitions of a kind, the oldest first."""
-    found: list[Definition] = []
-    after: tuple[str, str, str, int] | None = None
-    while True:
-        page = await read.definitions(names.API, tenant, after=after, limit=PAGE)
-        found += [each for each in page if each.kind == kind]
-        if len(page) < PAGE or len(found) > most:
-            return sorted(found, key=lambda each: (each.created_at, each.id))[:most]
-        last = page[-1]
-        after = (last.api, last.tenant, last.id, last.version)
+async def functions_of(read: Reader, seen: Seen) -> Sequence[Definition]:
+    """The functions that a list shows, the oldest first."""
+    query = DefinitionQuery(
+        names.API, seen.tenant, names.FUNCTION, {}, where=seen.where, order=(Order("created_at"),), limit=MOST
+    )
+    return await read.definitions_of(query)
 
 
 async def versions_of(read: Reader, tenant: str, function: str) -> Sequence[Definition]:
@@ -189,13 +183,6 @@ async def versions_of(read: Reader, tenant: str, function: str) -> Sequence[Defi
     return [each for each in found if each is not None]
 
 
-async def records_of(read: Reader, tenant: str | None, kind: str, most: int) -> Sequence[Record]:
-    """Records of a kind, the oldest first."""
-    found: list[Record] = []
-    after: str | None = None
-    while True:
-        page = await read.records(names.API, tenant, kind, after=after, limit=PAGE)
-        found += page
-        if len(page) < PAGE or len(found) > most:
-            return sorted(found, key=lambda each: (each.created_at, each.id))[:most]
-        after = page[-1].id
+async def records_of(read: Reader, seen: Seen, kind: str) -> Sequence[Record]:
+    """The records of a kind that a list shows, the oldest first."""
+    return await read.records_of(RecordQuery(names.API, seen.tenant, kind, where=seen.where, limit=MOST))

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from jobyard.qinling.v1 import runtime_service_pb2, runtime_service_pb2_grpc
 from jobyard_server.apis.qinling import mapping, names, refusals, runtimes, scope
-from jobyard_server.apis.qinling.functions import FunctionSpec, definitions_of
+from jobyard_server.apis.qinling.functions import FunctionSpec, functions_of
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.catalog import NewExecutor
 from jobyard_server.usecases.ports import Store
@@ -88,7 +88,7 @@ class RuntimeService(runtime_service_pb2_grpc.RuntimeServiceServicer):
         return runtime_service_pb2.DeleteRuntimeResponse()
 
     async def _used(self, id_: str) -> bool:
-        found = await definitions_of(self._store.read, None, names.FUNCTION, scope.MOST)
+        found = await functions_of(self._store.read, scope.Seen(None))
         return any(FunctionSpec.of(each.spec).runtime_id == id_ for each in found)
 
 

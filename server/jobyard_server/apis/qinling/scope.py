@@ -61,12 +61,6 @@ class Seen:
     where: Expression | None = None
     """A condition on ``tenant``."""
 
-    def shows(self, tenant: str) -> bool:
-        """Whether a thing of a project is shown."""
-        if self.tenant is not None and tenant != self.tenant:
-            return False
-        return self.where is None or matches(self.where, lambda _: tenant)
-
 
 def seen(call: Call, *, all_projects: bool, project_id: str | None) -> Seen:
     """What a list shows; naming a project is ignored unless an administrator does so."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from jobyard_server.apis.viya.filtering import fail
-from jobyard_server.apis.viya.members import Kind, Member, Table, time_condition
+from jobyard_server.apis.viya.members import (
+    NEVER,
+    TEXT_ONLY,
+    Kind,
+    Member,
+    Table,
+    constant,
+    instant_condition,
+    integer,
+    only_null,
+    time_condition,
+)
 from jobyard_server.apis.viya.states import WORDS
-from jobyard_server.apis.viya.times import FOR_EVER
+from jobyard_server.apis.viya.times import FOR_EVER, MILLI
 from jobyard_server.domain import fields
-from jobyard_server.domain.fields import FIRST_RESULT, ApiFields
+from jobyard_server.domain.fields import ELAPSED_MILLIS, FIRST_RESULT, ApiFields
 from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
 from jobyard_server.domain.filter import Any as AnyOf
+from jobyard_server.domain.job import Micros
 from jobyard_server.domain.state import State
 
 FIELDS: Final = ApiFields(
@@ -47,13 +61,12 @@ FIELDS: Final = ApiFields(
 
 
 _FAILED: Final = Comparison("state_word", Op.EQ, WORDS[State.FAILED])
-_NEVER: Final = AnyOf(())
 
 
 def _results(op: Op, values: tuple[str, ...]) -> Expression:
     """In what the provider said over REST, else in what the worker gave."""
     if op is Op.IS_NULL:
-        return _NEVER
+        return NEVER
     if op is not Op.HAS:
         fail("The member 'results' can only be searched with contains.")
     said = Comparison("results", Op.IS_NULL, None)
@@ -145,9 +158,41 @@ TABLE: Final = Table(
     },
     special={
         "expirationTimeStamp": _expiration,
+        "heartbeatTimeStamp": only_null("heartbeatTimeStamp", Not(Comparison("heartbeat_interval", Op.GT, 0))),
+        "links": only_null("links", NEVER),
+        "version": constant("version", 4),
+        "jobRequest.version": constant("jobRequest.version", 3),
+        "jobRequest.jobDefinition.version": constant("jobRequest.jobDefinition.version", 2),
         "results": _results,
         "error": _error,
         "error.message": _error_message,
     },
     sorted_by={"expirationTimeStamp": "expires_at"},
 )
+
+
+def table(now: Micros) -> Table:
+    """What jobs are filtered and sorted by at an instant: one that goes on takes longer and longer."""
+    return replace(TABLE, special={**TABLE.special, "elapsedTime": partial(_elapsed, now)})
+
+
+_FLIPPED: Final = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE, Op.EQ: Op.EQ}
+
+
+def _elapsed(now: Micros, op: Op, values: tuple[str, ...]) -> Expression:
+    """From the submit to the end; until now, where there is none yet."""
+    name = "elapsedTime"
+    if op is Op.IS_NULL:
+        return NEVER
+    if op in TEXT_ONLY:
+        fail(f"The member {name!r} is no text.")
+    if op is Op.IN:
+        return AnyOf(tuple(_elapsed(now, Op.EQ, (value,)) for value in values))
+    if op is Op.NE:
+        return Not(_elapsed(now, Op.EQ, values))
+    millis = integer(name, values[0])
+    goes_on = Comparison("finished_at", Op.IS_NULL, None)
+    since = instant_condition(
+        lambda op, at: Comparison("created_at", op, at), _FLIPPED[op], (now // MILLI - millis) * MILLI
+    )  # fmt: skip
+    return AnyOf((All((goes_on, since)), Comparison(ELAPSED_MILLIS, op, millis)))

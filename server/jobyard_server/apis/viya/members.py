@@ -14,12 +14,13 @@ from jobyard_server.apis.viya.times import MILLI, micros_of
 from jobyard_server.domain.fields import INT64_MAX, INT64_MIN
 from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
 from jobyard_server.domain.filter import Any as AnyOf
+from jobyard_server.domain.matching import matches
 from jobyard_server.domain.reason import Reason, Refused, Violation, refuse
 from jobyard_server.usecases.ports import Order
 
 SEARCHED_MOST: Final = 65_536
 """Characters; what comes after them is not searched."""
-_TEXT_ONLY: Final = frozenset({Op.HAS, Op.STARTS_WITH, Op.ENDS_WITH})
+TEXT_ONLY: Final = frozenset({Op.HAS, Op.STARTS_WITH, Op.ENDS_WITH})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}\Z")
 _SORT: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9.]*)(?::(ascending|descending))?(?::(?:primary|secondary|tertiary|quaternary|identical))?\Z"
@@ -104,22 +105,26 @@ def _condition(name: str, member: Member, op: Op, values: tuple[str, ...]) -> Ex
     (value,) = values
     if member.kind is Kind.SEARCHED and op is not Op.HAS:
         fail(f"The member {name!r} can only be searched with contains.")
-    if op in _TEXT_ONLY and member.kind is Kind.INT:
+    if op in TEXT_ONLY and member.kind is Kind.INT:
         fail(f"The member {name!r} is no text.")
     if member.kind is Kind.TIME:
         return time_condition(lambda op, at: Comparison(column, op, at), name, op, value)
-    return Comparison(column, op, _number(name, value) if member.kind is Kind.INT else value)
+    return Comparison(column, op, integer(name, value) if member.kind is Kind.INT else value)
 
 
 def time_condition(compared: Callable[[Op, int], Expression], name: str, op: Op, value: str) -> Expression:
     """The condition on a time that is kept in microseconds and compared in the milliseconds that clients see."""
-    if op in _TEXT_ONLY:
+    if op in TEXT_ONLY:
         fail(f"The member {name!r} is no text.")
     try:
         at = micros_of(value)
     except ValueError:
         fail(f"The member {name!r} is compared with a time such as '2026-01-31T23:59:59.000Z', not {value!r}.")
-    at -= at % MILLI
+    return instant_condition(compared, op, at - at % MILLI)
+
+
+def instant_condition(compared: Callable[[Op, int], Expression], op: Op, at: int) -> Expression:
+    """The condition on such a time; ``at`` is a whole millisecond, in microseconds."""
     match op:
         case Op.EQ:
             return All((compared(Op.GE, at), compared(Op.LT, at + MILLI)))
@@ -133,10 +138,39 @@ def time_condition(compared: Callable[[Op, int], Expression], name: str, op: Op,
             return compared(op, at)
 
 
-def _number(name: str, value: str) -> int:
+def integer(name: str, value: str) -> int:
+    """The number that a member is compared with."""
     if not _INTEGER.match(value) or not INT64_MIN <= int(value) <= INT64_MAX:
         fail(f"The member {name!r} is compared with an integer, not {value!r}.")
     return int(value)
+
+
+ALWAYS: Final = All(())
+NEVER: Final = AnyOf(())
+
+
+def constant(name: str, value: int) -> Special:
+    """The condition on a number that is the same in all representations."""
+
+    def compare(op: Op, values: tuple[str, ...]) -> Expression:
+        if op in TEXT_ONLY:
+            fail(f"The member {name!r} is no text.")
+        wanted = tuple(integer(name, each) for each in values)
+        held = Comparison(name, op, wanted if op is Op.IN else next(iter(wanted), None))
+        return ALWAYS if matches(held, lambda _: value) else NEVER
+
+    return compare
+
+
+def only_null(name: str, when: Expression) -> Special:
+    """The condition on a member of which one can only ask whether it is there; ``when`` it is not."""
+
+    def compare(op: Op, _values: tuple[str, ...]) -> Expression:
+        if op is not Op.IS_NULL:
+            fail(f"The member {name!r} can only be asked for with isNull.")
+        return when
+
+    return compare
 
 
 def _unsorted(part: str) -> Refused:

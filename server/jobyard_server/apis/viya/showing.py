@@ -33,7 +33,8 @@ async def show_page(
 ) -> tuple[job_collection_pb2.JobCollection, page_pb2.Page]:
     """A page of jobs, of one kept request or of all."""
     window = Window.of(request, NEWEST_FIRST)
-    where = there(read(window.filter, fields.TABLE), await store.read.now())
+    now = await store.read.now()
+    where = there(read(window.filter, fields.table(now)), now)
     if request_id:
         where = All((Comparison("request_id", Op.EQ, request_id), where))
     order = fields.TABLE.order(window.sort_by)

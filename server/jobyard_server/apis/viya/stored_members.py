@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobyard_server.apis.viya.members import Kind, Member, Table, time_condition
+from jobyard_server.apis.viya.members import NEVER, Kind, Member, Table, constant, only_null, time_condition
 from jobyard_server.domain import fields
 from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
 from jobyard_server.domain.filter import Any as AnyOf
@@ -35,7 +35,7 @@ ATTRIBUTES: Final = {
 def _modified_by(op: Op, values: tuple[str, ...]) -> Expression:
     """Whoever made it, until somebody changed it."""
     if op is Op.IS_NULL:
-        return AnyOf(())
+        return NEVER
     if op is Op.IN:
         return AnyOf(tuple(_modified_by(Op.EQ, (value,)) for value in values))
     if op is Op.NE:
@@ -49,7 +49,7 @@ def _modified_by(op: Op, values: tuple[str, ...]) -> Expression:
 def _modified_at(op: Op, values: tuple[str, ...]) -> Expression:
     """What is said, else what the row says."""
     if op is Op.IS_NULL:
-        return AnyOf(())
+        return NEVER
     if op is Op.IN:
         return AnyOf(tuple(_modified_at(Op.EQ, (value,)) for value in values))
     unsaid = Comparison("modified_at", Op.IS_NULL, None)
@@ -70,7 +70,11 @@ _BOTH: Final = {
     "properties": Member("properties", Kind.SEARCHED),
 }
 
-_SPECIAL: Final = {"modifiedBy": _modified_by, "modifiedTimeStamp": _modified_at}
+_SPECIAL: Final = {
+    "modifiedBy": _modified_by,
+    "modifiedTimeStamp": _modified_at,
+    "links": only_null("links", NEVER),
+}
 _SORTED_BY: Final = {"modifiedBy": "modified_by", "modifiedTimeStamp": "updated_at"}
 
 DEFINITIONS: Final = Table(
@@ -80,7 +84,7 @@ DEFINITIONS: Final = Table(
         "code": Member("code", Kind.SEARCHED, sortable=False),
         "parameters": Member("parameters", Kind.SEARCHED, sortable=False),
     },
-    special=_SPECIAL,
+    special={**_SPECIAL, "version": constant("version", 2)},
     sorted_by=_SORTED_BY,
 )
 REQUESTS: Final = Table(
@@ -93,7 +97,7 @@ REQUESTS: Final = Table(
         "createdByApplication": Member("creator"),
         "arguments": Member("arguments", Kind.SEARCHED),
     },
-    special=_SPECIAL,
+    special={**_SPECIAL, "version": constant("version", 3)},
     sorted_by=_SORTED_BY,
 )
 PROVIDERS: Final = Table({"id": Member("id")})

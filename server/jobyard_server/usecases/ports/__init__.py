@@ -17,7 +17,7 @@ from jobyard_server.usecases.ports.deliveries import (
     RoutingKey,
     nothing_follows,
 )
-from jobyard_server.usecases.ports.reading import DefinitionQuery, JobQuery, Order, Reader
+from jobyard_server.usecases.ports.reading import DefinitionQuery, JobQuery, Order, Reader, RecordQuery
 from jobyard_server.usecases.ports.schedules import (
     DueSchedule,
     DueTime,
@@ -68,6 +68,7 @@ __all__ = [
     "MakeJobs",
     "Order",
     "Reader",
+    "RecordQuery",
     "Render",
     "Rendering",
     "RoutingKey",

@@ -51,7 +51,8 @@ class DefinitionQuery:
     """Which definitions of one kind, in which order, from where on."""
 
     api: str
-    tenant: str
+    tenant: str | None
+    """``None``: of all tenants that the condition leaves."""
     kind: str
     attributes: Mapping[str, Kind]
     """Those that conditions and orders may name, beside columns."""
@@ -60,6 +61,19 @@ class DefinitionQuery:
     """``id`` is always the last key."""
     limit: int = 100
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """Which records of one kind, the oldest first."""
+
+    api: str
+    tenant: str | None
+    """``None``: of all tenants that the condition leaves."""
+    kind: str
+    where: Expression | None = None
+    """On ``tenant`` and ``id``."""
+    limit: int = 100
 
 
 class Reader(ScheduleReader, Protocol):
@@ -142,6 +156,9 @@ class Reader(ScheduleReader, Protocol):
         self, api: str, tenant: str | None, kind: str, *, after: str | None, limit: int
     ) -> Sequence[Record]:
         """Records of a kind by id."""
+
+    async def records_of(self, query: RecordQuery) -> Sequence[Record]:
+        """The records a query names."""
 
     async def record_bodies(self, api: str, tenant: str, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
         """The bodies of those of some records that are there, by id. Any number of them."""
