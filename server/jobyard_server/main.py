@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, ncmp, qinling, viya
-from jobyard_server.apis.registration import Api, Ask, Options
+from jobyard_server.apis.registration import Api, Ask, Options, checks_of
 from jobyard_server.callers import assembly
 from jobyard_server.console import docs
 from jobyard_server.dmi_rules import dmi_rules
@@ -114,6 +114,7 @@ def build(settings: Settings) -> Parts:
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     known = replace(_options(settings), objects=peers.objects, topics=peers.topics)
+    known = replace(known, checks=checks_of(APIS, known))
     options = replace(known, ask=_asking(peers), print_json=printer, log_in=callers.log_in)
     sender = _sender(settings, store, peers, registry, printer, options)
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
@@ -244,7 +245,6 @@ def _options(settings: Settings) -> Options:
         session_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         checkpoint_seconds=settings.checkpoint_seconds,
-        checks={(api.name, kind): check for api in APIS for kind, check in api.checks.items()},
         kept={(api.name, kind): kept for api in APIS for kind, kept in api.kept.items()},
         apis=frozenset(api.name for api in APIS),
         makers=_makers(),

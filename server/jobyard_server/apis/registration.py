@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -129,6 +129,8 @@ class Api:
     """What lists of its jobs filter and sort by."""
     checks: Mapping[str, SpecCheck] = field(default_factory=dict)
     """By kind of definition, executor or record; kinds that are not named here are refused by none."""
+    make_checks: Callable[[Options], Mapping[str, SpecCheck]] | None = None
+    """The same for kinds whose rules depend on settings."""
     kept: Mapping[str, RecordKept] = field(default_factory=dict)
     """By kind of record: what follows when one is put or removed through the one API through which all are loaded."""
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -153,3 +155,12 @@ class Api:
         words: dict[State | tuple[State, str], str] = dict(self.words.items())
         words.update(self.odd_words.items())
         return words
+
+
+def checks_of(apis: Iterable[Api], options: Options) -> Mapping[NounKind, SpecCheck]:
+    """The checks of what operators load, of all APIs together."""
+    found: dict[NounKind, SpecCheck] = {}
+    for api in apis:
+        made = api.make_checks(options) if api.make_checks is not None else {}
+        found |= {(api.name, kind): check for kind, check in {**api.checks, **made}.items()}
+    return found

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
+import pytest
 import yaml
 
 from apis.ncmp.yard import operation, target
+from jobyard_server.apis.ncmp import API
+from jobyard_server.apis.registration import DmiRules, Options, checks_of
+from jobyard_server.domain.reason import Refused
 from support.running import JOBYARD, environment
 
 CH = "/ncmpInventory/v1/ch"
@@ -137,3 +142,12 @@ def test_operators_load_targets_from_files(yard, dmi, tmp_path):
     assert yard.write("k", operation("/a")).status == 404
     for wrong in ({"alternateId": "/x"}, {**body, "dmiService": "ftp://x"}, {**body, "strange": 1}, []):
         assert apply(("ch-3", wrong)).returncode != 0, wrong
+
+
+def test_files_name_only_services_that_may_be_called():
+    options = Options(dmi=DmiRules(url_pattern="http://dmi-[0-9]+"))
+    check = checks_of([API], options)["ncmp", "target"]
+    assert check('{"alternateId":"/a","dmiService":"http://dmi-1"}') == {"alternate_id": "/a", "producer": None}
+    for name in ("dmiService", "dmiDatajobsReadService", "dmiDatajobsWriteService"):
+        with pytest.raises(Refused, match=rf"record\.body\.{name}"):
+            check(json.dumps({"alternateId": "/a", name: "http://dmi-1.elsewhere"}))

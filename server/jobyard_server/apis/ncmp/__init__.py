@@ -1,6 +1,7 @@
 """NCMP data jobs: jobs on the configuration of a network, split by data producer; rApp, NCMP and DMI."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from jobyard.ncmp.v1 import (
@@ -65,10 +66,10 @@ API = Api(
     words=nouns.WORDS,
     fields=nouns.FIELDS,
     checks={
-        nouns.TARGET: check_target,
         nouns.REFERENCE: check_no_reference,
         dmi_jobs.PRODUCER: dmi_jobs.check_producer,
     },
+    make_checks=lambda options: {nouns.TARGET: partial(check_target, url_pattern=options.dmi.url_pattern)},
     kept={nouns.TARGET: follow},
     roles={
         "rapp": frozenset({"ncmp.read", "ncmp.write"}),

@@ -76,13 +76,13 @@ def parsed(id_: str, body: str) -> Target:
     return Target(id_, **texts, ready=ready)
 
 
-def check_target(body: str) -> Mapping[str, Attribute]:
+def check_target(body: str, url_pattern: str = "") -> Mapping[str, Attribute]:
     """The check of a target that an operator loads."""
     found = parsed("", body)
     if not (found.dmi or found.read or found.write):
         raise invalid("record.body.dmiService", "is missing")
     for name in ("dmiService", "dmiDatajobsReadService", "dmiDatajobsWriteService"):
-        check_dmi_url(getattr(found, _TEXTS[name]), f"record.body.{name}")
+        check_dmi_url(getattr(found, _TEXTS[name]), f"record.body.{name}", url_pattern)
     return {"alternate_id": found.alternate_id or None, "producer": found.producer or None}
 
 
