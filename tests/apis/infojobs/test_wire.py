@@ -16,6 +16,7 @@ PRODUCERS = "/data-producer/v1/info-producers"
 EI = "/A1-EI/v1/eijobs"
 DMS_JOBS = "/dms/data-consumer/v0alpha1/info-jobs"
 DMS = "/dms/data-producer/v0alpha1"
+DMS_SUBSCRIPTIONS = "/dms/data-consumer/v0alpha1/info-type-subscriptions"
 RESULT = "/dms/v0alpha1/job_results/there"
 SERVICE = "/dms/service/v0alpha1/services/there"
 PROBLEM, PLAIN = "application/problem+json", "application/json"
@@ -28,6 +29,7 @@ PRODUCER = {
     "info_job_callback_url": "http://producer.example/jobs",
     "info_producer_supervision_callback_url": "http://producer.example/health",
 }
+SUBSCRIPTION = {"owner": "me", "status_result_uri": "http://consumer.example/types"}
 BEAT = [{"op": "REPLACE", "path": "/status", "value": "REGISTERED"}]
 
 
@@ -127,6 +129,17 @@ REFUSED = [
     ("PUT", f"{PRODUCERS}/p", PRODUCER | {"supported_info_types": ["none"]}, 404, PROBLEM, "type not found: none"),
     ("PUT", f"{DMS}/info-producers/p", PRODUCER | {"supported_info_types": ["none"]}, 400, PROBLEM, "type not found"),
     ("DELETE", f"{PRODUCERS}/none", None, 404, PROBLEM, "Could not find Information Producer: none"),
+    *[
+        (
+            "PUT",
+            f"{DMS_SUBSCRIPTIONS}/s",
+            without(SUBSCRIPTION, name),
+            400,
+            PROBLEM,
+            f"Required field '{name}' missing.",
+        )
+        for name in SUBSCRIPTION
+    ],
     ("POST", RESULT, {}, 400, PROBLEM, "Required field 'data' missing."),
     ("POST", RESULT, {"data": {"type": "application/json"}}, 400, PROBLEM, "data.uri: must say where the data is"),
     ("POST", "/dms/v0alpha1/job_results/none", {"data": {"uri": "u"}}, 400, PROBLEM, "There is no job none"),
@@ -171,6 +184,8 @@ TAKEN = [
     ("DELETE", f"{DMS}/info-producers/none", {}, None, 204, None),
     ("PUT", f"{TYPES}/free", {}, {"info_job_data_schema": {}, "info_type_information": None}, 201, None),
     ("GET", f"{TYPES}/free", {}, None, 200, {"info_job_data_schema": {}}),
+    # Subscribers of ICS may say nothing.
+    ("PUT", "/data-consumer/v1/info-type-subscription/s", {}, {}, 201, None),
     ("PATCH", SERVICE, {}, BEAT, 204, None),
     ("GET", "/dms/heartbeat", {}, None, 200, {"message": "alive"}),
 ]

@@ -130,6 +130,7 @@ def test_when_no_part_could_be_handed_over_the_answer_says_what_the_service_said
     answer = yard.write("j", operation("p1"))
     assert answer.status == 502
     assert answer.json["message"] == message
+    assert answer.json["dmi-response"].keys() == {"http-code", "body"}
     assert answer.json["dmi-response"]["http-code"] == code
     assert yard.job("j")["status"] == "FAILED"
     # What failed as a whole is asked for again.

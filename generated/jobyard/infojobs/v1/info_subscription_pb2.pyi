@@ -51,9 +51,9 @@ class InfoTypeSubscription(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     status_result_uri: _builtins.str
-    """Required. Where it is posted to."""
+    """Required by DMS. Where it is posted to."""
     owner: _builtins.str
-    """Who subscribes."""
+    """Required by DMS. Who subscribes."""
     id: _builtins.str
     """The name of the subscription again, for clients of DMS; the one in the path counts."""
     def __init__(

@@ -10,6 +10,7 @@ from jobyard_server.apis.infojobs.calling import current_call
 from jobyard_server.apis.infojobs.lookup import Reading
 from jobyard_server.apis.infojobs.types import consumer_type
 from jobyard_server.apis.registration import Options
+from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.ports import Store
 
 
@@ -53,9 +54,11 @@ class DmsConsumerTypeService(dms_consumer_type_service_pb2_grpc.DmsConsumerTypeS
     async def PutDmsInfoTypeSubscription(
         self, request: dms_consumer_type_service_pb2.PutDmsInfoTypeSubscriptionRequest, context: object
     ) -> dms_consumer_type_service_pb2.PutDmsInfoTypeSubscriptionResponse:
-        created = await subscriptions.put_subscription(
-            self._store, current_call(), request.subscription_id, request.subscription
-        )
+        said = request.subscription
+        for field, value in (("owner", said.owner), ("status_result_uri", said.status_result_uri)):
+            if not value:
+                raise invalid(field, f"Required field '{field}' missing.")
+        created = await subscriptions.put_subscription(self._store, current_call(), request.subscription_id, said)
         return dms_consumer_type_service_pb2.PutDmsInfoTypeSubscriptionResponse(created=created)
 
     @override
