@@ -105,6 +105,17 @@ def first_line(path: Path) -> str:
     return (ast.get_docstring(tree(path)) or "").partition("\n")[0]
 
 
+def test_what_a_checker_is_told_to_pass_over_has_a_reason():
+    bare = re.compile(r"# (noqa(: [A-Z0-9, ]+)?|type: ignore(\[[a-z, -]+\])?)$")
+    found = [
+        f"{here(path)}:{number}"
+        for path in python_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if bare.search(line)
+    ]
+    assert found == []
+
+
 def test_names_say_what_is_inside():
     parts = {
         (here(path), word)

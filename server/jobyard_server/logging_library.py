@@ -15,7 +15,7 @@ def load() -> None:
     if "rich" in sys.modules or "structlog" in sys.modules:
         return
     # What stands here as None counts as not installed.
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    sys.modules["rich"] = None  # type: ignore[assignment] # None is what it understands
     try:
         importlib.import_module("structlog")
     finally:

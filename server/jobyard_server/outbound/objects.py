@@ -100,9 +100,8 @@ class Objects:
             "access_key_id": settings.access_key_id,
             "secret_access_key": settings.secret_access_key.get_secret_value() if settings.secret_access_key else "",
         }
-        # Its constructor names each of them, with a type of its own.
         known = {name: value for name, value in given.items() if value}
-        return S3Store(bucket, client_options=options, retry_config=NO_RETRIES, **known)  # type: ignore[arg-type]
+        return S3Store(bucket, client_options=options, retry_config=NO_RETRIES, **known)  # type: ignore[arg-type] # all named
 
 
 async def _bytes(found: obstore.GetResult) -> AsyncIterator[bytes]:
