@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jobyard_server.domain.hot import hot
+
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.domain.state import State
@@ -34,6 +36,7 @@ class EventType(StrEnum):
     """Somebody with authority over the job said how it ends."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a job."""

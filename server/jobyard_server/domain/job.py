@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from jobyard_server.domain.hot import hot
 from jobyard_server.domain.state import Control, Counters, Mode, State
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class TimeLimits:
     """A subjob in all, from its submit, or from when a user had it retried."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request to run something."""
@@ -116,6 +118,7 @@ class Job:
         return self.state.terminal and not (self.resumable and self.state is State.FAILED)
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Subjob:
     """The piece of a job given to one executor."""
@@ -174,6 +177,7 @@ class Outcome(StrEnum):
     """Closed from above: forced cancel, a time limit, or an authority finished the job."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One lease or delivery of a subjob; immutable once it ended."""
@@ -191,6 +195,7 @@ class Attempt:
     """Bytes of log received, kept or not."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class NewSubjob:
     """A subjob as a submit brings it."""
@@ -209,6 +214,7 @@ class KeyReuse(StrEnum):
     """The first job, with ``payload_differs`` set (Data One)."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """The identity of a request. Unique per API and tenant."""
@@ -221,6 +227,7 @@ class IdempotencyKey:
     """Seconds the key is remembered; ``None``: as long as the job exists."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job as it is submitted: everything resolved and validated, nothing stored yet."""

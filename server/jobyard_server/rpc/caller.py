@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from jobyard_server.domain.hot import hot
 from jobyard_server.domain.principal import Principal
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The caller of one call, admitted by the edge."""

@@ -124,6 +124,9 @@ class SqliteDesk(Desk):
     @override
     def commit(self) -> None:
         self._driver.execute("COMMIT")
+        # Looked at here and not when it is tidied up: every call to the system lets go of the interpreter lock, and
+        # getting it back then would be a fight with the thread that has just been handed the answers.
+        self._checkpoints.look()
 
     @override
     def rollback(self) -> None:

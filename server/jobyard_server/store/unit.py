@@ -22,7 +22,29 @@ EVENT_COLUMNS: Final = (
 )
 
 RANDOM_BYTES: Final = 512
-"""As many as some thirty jobs need; more would be copied more often than it saves."""
+
+
+class Randomness:
+    """Random bytes for the transactions of one thread, whose numbers none sees twice.
+
+    Asked for many at once: each call to the system lets go of the interpreter lock, and beside a busy event loop
+    getting it back costs more than all the rest.
+    """
+
+    __slots__ = ("_drawn", "_pool")
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._drawn = 0
+
+    def draw(self, count: int) -> bytes:
+        """The next bytes."""
+        begin, end = self._drawn, self._drawn + count
+        if end > len(self._pool):
+            self._pool = os.urandom(RANDOM_BYTES)
+            begin, end = 0, count
+        self._drawn = end
+        return self._pool[begin:end]
 
 
 class Unit:
@@ -30,7 +52,7 @@ class Unit:
 
     __slots__ = (
         "_events",
-        "_pool",
+        "_random",
         "changed",
         "destinations",
         "ended",
@@ -53,6 +75,7 @@ class Unit:
         queries: JobQueries | None = None,
         ended: Mapping[str, JobEnded] | None = None,
         resumed: Mapping[str, JobEnded] | None = None,
+        random: Randomness | None = None,
     ) -> None:
         self.sets = sets
         self.now = now
@@ -72,7 +95,7 @@ class Unit:
         self.destinations: set[str] = set()
         """Those whose timetable has to be made anew before the end."""
         self._events: list[Row] = []
-        self._pool = b""
+        self._random = random or Randomness()
 
     def numbers(self, table: str, count: int) -> int:
         """Reserve ``count`` numbers of a numbered table that were never used; the first of them."""
@@ -109,18 +132,10 @@ class Unit:
     def new_uid(self) -> str:
         """A fresh identifier (UUID version 7): later ones sort behind earlier ones."""
         stamp = f"{self.now // 1000:012x}"
-        digits = self._random(10).hex()
+        digits = self._random.draw(10).hex()
         variant = "89ab"[int(digits[3], 16) & 3]
         return f"{stamp[:8]}-{stamp[8:]}-7{digits[:3]}-{variant}{digits[4:7]}-{digits[7:19]}"
 
     def new_secret(self) -> str:
         """96 random bits as hexadecimal digits."""
-        return self._random(12).hex()
-
-    def _random(self, count: int) -> bytes:
-        # Asked for in one piece: each call to the system lets go of the interpreter lock, and
-        # beside a busy event loop getting it back costs more than all the rest.
-        if len(self._pool) < count:
-            self._pool = os.urandom(RANDOM_BYTES)
-        drawn, self._pool = self._pool[:count], self._pool[count:]
-        return drawn
+        return self._random.draw(12).hex()

@@ -26,7 +26,7 @@ from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
 from jobyard_server.store.tally import Tally
 from jobyard_server.store.trouble import TRIES, again, gone, taken, too_long
-from jobyard_server.store.unit import Unit
+from jobyard_server.store.unit import Randomness, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +106,7 @@ class Writer:
         self._keep = keep
         self._queries = queries
         self._follow = {"ended": ended, "resumed": resumed}
+        self._random = Randomness()
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self.tally = Tally()
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
@@ -218,7 +219,8 @@ class Writer:
 
     def _unit(self, desk: Desk) -> Unit:
         now = self._clock.now(desk.sets)
-        return Unit(desk.sets, now, self._words, keep=self._keep, queries=self._queries, **self._follow)
+        keep, queries, random = self._keep, self._queries, self._random
+        return Unit(desk.sets, now, self._words, keep=keep, queries=queries, random=random, **self._follow)
 
     def _deliver(self, batch: list[Command], answers: list[_Answer], unit: Unit | None) -> None:
         """In the event loop: give everybody his answer."""

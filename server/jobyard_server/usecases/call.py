@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from jobyard_server.domain.hot import hot
+
 if TYPE_CHECKING:
     from jobyard_server.domain.principal import Principal
 
@@ -12,6 +14,7 @@ ALL_TENANTS: Final = "tenants.all"
 """The permission to see and change what belongs to any tenant."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call. The edge has authenticated the caller and checked the permission of the method."""

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from jobyard_server.domain.hot import hot
 from jobyard_server.domain.job import IdempotencyKey, LeaseLoss, NewJob, NewSubjob, RetryPolicy, TimeLimits
 from jobyard_server.domain.json_text import member
 from jobyard_server.domain.reason import Reason, Violation, refuse
@@ -41,6 +42,7 @@ class ScheduleDraft:
     """When it is due first; ``None``: as the schedule says."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class JobDraft:
     """What a caller says about a new job. ``None`` leaves a choice to the definition, then to the server."""

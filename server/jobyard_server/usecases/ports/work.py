@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from jobyard_server.domain.hot import hot
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from jobyard_server.domain.state import State
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """The answer to a submit."""
@@ -42,6 +45,7 @@ class Acquire:
     """Time to live of the session without a heartbeat."""
 
 
+@hot
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A subjob handed to a worker."""

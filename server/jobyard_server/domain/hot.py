@@ -1,0 +1,25 @@
+"""Frozen dataclasses that every call makes: as cheap to make as if they were not frozen."""
+
+from __future__ import annotations
+
+from dataclasses import field, fields, make_dataclass
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+
+
+def hot(made: type[Made]) -> type[Made]:
+    """Stands above ``@dataclass(frozen=True, slots=True)``. That nobody changes one is left to the type checker.
+
+    A frozen dataclass sets each of its fields by a call that goes around its own lock: half a microsecond a field,
+    which for a job with its forty is a tenth of what reading it over REST costs.
+    """
+    declared: Any = made
+    of = [
+        (each.name, object, field(default=each.default, default_factory=each.default_factory))
+        for each in fields(declared)
+    ]
+    plain: Any = make_dataclass(made.__name__, of)
+    declared.__init__ = plain.__init__
+    del declared.__setattr__, declared.__delattr__
+    return made
