@@ -1,5 +1,6 @@
 """What is logged, in which form, and what never is."""
 
+import asyncio
 import io
 import json
 import logging
@@ -85,11 +86,13 @@ def test_secrets_are_taken_out(name, value, written):
     assert redact(None, "", {name: value}) == {name: written}
 
 
-def test_the_line_of_a_call():
+async def test_the_line_of_a_call():
     output = io.StringIO()
     log = CallLog(output, people=False)
     log.write("/a.B/C", "grpc", "NOT_FOUND", "JOB_NOT_FOUND", 0.0012345, Principal("ann", "north"), "ipv4:1", "r")
     log.write("/a.B/C", "rest", "OK", None, 0.5, None, "ipv4:1", "r")
+    assert not output.getvalue(), "the answer comes first"
+    await asyncio.sleep(0)
     first, second = map(json.loads, output.getvalue().splitlines())
     del first["timestamp"]
     assert first == {

@@ -1,5 +1,6 @@
 """Every call of every method that may change something leaves a line: who, what, how it ended. Changes leave events."""
 
+import asyncio
 import io
 import itertools
 import json
@@ -72,7 +73,8 @@ async def call(rpc, path, shown, request=None):
         else:
             answer = (await rpc.backend.unary(sent, decode))[0]
     except (RpcFailure, RequestRefused):
-        return name, None
+        answer = None
+    await asyncio.sleep(0)  # the line is written behind the answer
     return name, answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -111,8 +112,18 @@ def _line(fields: Mapping[str, Any]) -> bytes:
 
 
 def _json_lines(stream: TextIO) -> Callable[[Mapping[str, Any]], None]:
-    def write(fields: Mapping[str, Any]) -> None:
-        stream.write(_line(fields).decode())
+    """Print lines once what the event loop has in hand is done: behind the answer, and those of one moment together."""
+    waiting: list[bytes] = []
+
+    def flush() -> None:
+        lines = b"".join(waiting)
+        waiting.clear()
+        stream.write(lines.decode())
         stream.flush()
+
+    def write(fields: Mapping[str, Any]) -> None:
+        waiting.append(_line(fields))
+        if len(waiting) == 1:
+            asyncio.get_running_loop().call_soon(flush)
 
     return write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 from google.protobuf.duration_pb2 import Duration
@@ -179,54 +179,71 @@ def _deeper_than(value: object, levels: int) -> bool:
 
 def job_message(job: Job, schedule: schedule_pb2.Schedule | None = None) -> job_pb2.Job:
     """A job as clients see it, with its schedule where it has one that is to be seen."""
-    return job_pb2.Job(
-        number=job.number,
-        uid=job.uid,
-        api=job.api,
-        tenant=job.tenant,
-        external_id=job.external_id or "",
-        display_name=job.display_name,
-        mode=MODE[job.mode],
-        state=STATE[job.state],
-        reason=job.reason,
-        message=job.message,
-        terminal=job.terminal,
-        resumable=job.resumable and job.state is State.FAILED,
-        cancel_requested=job.control.cancel_requested,
-        subjobs=_counts(job.counters),
-        definition=job.definition,
-        definition_version=job.definition_version,
-        queue=job.queue,
-        priority=job.priority,
-        fair_key=job.fair_key,
-        spec=job.spec,
-        attributes=orjson.dumps(dict(job.attributes)).decode(),
-        labels=job.labels,
-        generation=job.generation,
-        etag=etag(job.revision),
-        created_by=job.created_by,
-        create_time=timestamp(job.created_at),
-        update_time=timestamp(job.updated_at),
-        start_time=timestamp(job.started_at),
-        end_time=timestamp(job.finished_at),
-        expire_time=timestamp(job.expires_at),
-        parent=job.parent or 0,
-        due_time=timestamp(job.due_at),
-        schedule=schedule,
-    )
+    # In plain values, and of what is mostly empty only what says something: it takes a third of the time.
+    said: dict[str, Any] = {
+        "number": job.number,
+        "uid": job.uid,
+        "api": job.api,
+        "tenant": job.tenant,
+        "mode": MODE[job.mode],
+        "state": STATE[job.state],
+        "terminal": job.terminal,
+        "subjobs": _counts(job.counters),
+        "queue": job.queue,
+        "priority": job.priority,
+        "fair_key": job.fair_key,
+        "spec": job.spec,
+        "attributes": orjson.dumps(dict(job.attributes)).decode(),
+        "generation": job.generation,
+        "etag": etag(job.revision),
+        "created_by": job.created_by,
+        "create_time": _instant(job.created_at),
+        "update_time": _instant(job.updated_at),
+    }
+    return job_pb2.Job(**said, **_seldom(job), schedule=schedule)
 
 
-def _counts(counters: Counters) -> job_pb2.SubjobCounts:
-    return job_pb2.SubjobCounts(
-        pending=counters.pending,
-        running=counters.running,
-        suspended=counters.suspended,
-        cancelling=counters.cancelling,
-        succeeded=counters.succeeded,
-        failed=counters.failed,
-        partially_failed=counters.partially_failed,
-        cancelled=counters.cancelled,
+def _seldom(job: Job) -> dict[str, Any]:
+    """What few jobs have."""
+    facts = (
+        ("external_id", job.external_id),
+        ("display_name", job.display_name),
+        ("reason", job.reason),
+        ("message", job.message),
+        ("resumable", job.resumable and job.state is State.FAILED),
+        ("cancel_requested", job.control.cancel_requested),
+        ("definition", job.definition),
+        ("definition_version", job.definition_version),
+        ("labels", job.labels),
+        ("parent", job.parent),
     )
+    moments = (
+        ("start_time", job.started_at),
+        ("end_time", job.finished_at),
+        ("expire_time", job.expires_at),
+        ("due_time", job.due_at),
+    )
+    said: dict[str, Any] = {name: value for name, value in facts if value}
+    return said | {name: _instant(at) for name, at in moments if at is not None}
+
+
+def _instant(micros: Micros) -> dict[str, int]:
+    """The fields of a timestamp."""
+    return {"seconds": micros // 1_000_000, "nanos": micros % 1_000_000 * 1000}
+
+
+def _counts(counters: Counters) -> dict[str, int]:
+    """The fields of what is counted by state."""
+    return {
+        "pending": counters.pending,
+        "running": counters.running,
+        "suspended": counters.suspended,
+        "cancelling": counters.cancelling,
+        "succeeded": counters.succeeded,
+        "failed": counters.failed,
+        "partially_failed": counters.partially_failed,
+        "cancelled": counters.cancelled,
+    }
 
 
 def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
