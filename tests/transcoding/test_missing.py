@@ -74,6 +74,15 @@ async def test_a_bug_on_the_way_is_told_as_one(things: Client, backend: Recordin
     assert (await things("PUT", "/things/a", b"{", headers=JSON)).status == 500
 
 
+@pytest.mark.parametrize("headers", [{"Accept": "text/html"}, {"Content-Type": "text/plain", "Accept": "image/png"}])
+async def test_who_may_not_call_at_all_learns_only_that(things: Client, backend: Recording, headers: dict) -> None:
+    backend.refuse = failure(code_pb2.UNAUTHENTICATED, "who are you?")
+    for verb in ("GET", "PUT"):
+        answer = await things(verb, "/things/a", b"x", headers=headers)
+        assert (answer.status, answer.json["message"]) == (401, "who are you?")
+    assert not backend.requests
+
+
 async def test_requests_in_order_are_not_looked_up(things: Client, backend: Recording) -> None:
     backend.handlers["Replace"] = lambda request: request.thing
     assert (await things("PUT", "/things/a", b'{"size": 1}', headers=JSON)).status == 200

@@ -69,7 +69,7 @@ async def test_nothing_else_is_acceptable(feed: Client, backend: Recording) -> N
     answer = await feed("GET", "/feed/a", headers={"Accept": "text/html"})
     assert answer.status == 406
     assert "application/x-ndjson, text/event-stream, application/json" in answer.json["message"]
-    assert not backend.calls
+    assert not backend.requests
 
 
 async def test_an_empty_stream(feed: Client, backend: Recording) -> None:

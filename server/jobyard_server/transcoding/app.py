@@ -13,7 +13,6 @@ from jobyard_server.transcoding.budget import Budget
 from jobyard_server.transcoding.disconnects import ClientGone, Presence, Receive, Watch
 from jobyard_server.transcoding.errors import ErrorPrinter
 from jobyard_server.transcoding.failures import forbidden, of_refusal
-from jobyard_server.transcoding.missing import outweighed
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.plan import Plan, compile_plan
 from jobyard_server.transcoding.printing import Exchange
@@ -26,6 +25,7 @@ from jobyard_server.transcoding.settings import Settings
 from jobyard_server.transcoding.stream import LateFailureError
 from jobyard_server.transcoding.streaming import ResponseStream, requests
 from jobyard_server.transcoding.visit import Visit, choose_route
+from jobyard_server.transcoding.weighing import outweighed, unadmitted
 
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -89,6 +89,7 @@ class Transcoder:
         """Serve a request that found its method, whatever comes of it."""
         operation = found.routes[0].target
         presence = self._watch.over(receive)
+        visit: Visit | None = None
         try:
             operation = choose_route(found, request)
             visit = self._visit(request, operation, found.segments)
@@ -107,7 +108,10 @@ class Transcoder:
                 return
             raise
         except Exception as error:  # noqa: BLE001 - every failure is answered; bugs are logged where they are told apart
-            told = await outweighed(error, operation, request, found.segments, self._backend)
+            told: Exception = error
+            if visit is None and isinstance(error, RequestRefused):
+                told = await unadmitted(error, operation, request, self._backend)
+            told = await outweighed(told, operation, request, found.segments, self._backend)
             reply = operation.failed(told, request.scene())
             if isinstance(told, RpcFailure):
                 reply.headers += self._sender.metadata(ResponseMetadata(told.metadata))

@@ -80,8 +80,11 @@ def test_arguments_become_text():
     assert found == {"text": "", "whole": "14", "part": "0.5", "yes": "true", "null": None}
 
 
-@pytest.mark.parametrize("value", [Value(struct_value=Struct()), Value(list_value=ListValue())])
-def test_arguments_are_no_lists_and_objects(value):
+@pytest.mark.parametrize(
+    "value",
+    [Value(struct_value=Struct()), Value(list_value=ListValue()), Value(number_value=1e19), Value(number_value=-1e300)],
+)
+def test_arguments_are_neither_lists_nor_objects_nor_numbers_that_lose_digits(value):
     with pytest.raises(Refused, match=r"arguments\.x"):
         arguments.given({"x": value}, "arguments")
 

@@ -28,7 +28,9 @@ def _text(value: Value, field: str) -> str | None:
             return "true" if value.bool_value else "false"
         case "number_value":
             number = value.number_value
-            return str(int(number)) if number.is_integer() and abs(number) <= _WHOLE else repr(number)
+            if abs(number) > _WHOLE:
+                raise invalid(field, "is a number too large to keep all its digits; send it as text")
+            return str(int(number)) if number.is_integer() else repr(number)
         case "struct_value" | "list_value":
             raise invalid(field, "is neither text, number nor boolean")
     return None

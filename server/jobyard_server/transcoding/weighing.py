@@ -1,4 +1,4 @@
-"""What outweighs a request that is refused for its body: that the thing it speaks of is not there at all."""
+"""What outweighs the refusal of a request: that its caller may not call at all, or that what it names is missing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from jobyard_server.transcoding.backend import Backend, RequestRefused, RpcFailu
 from jobyard_server.transcoding.binding import NO_CONTENT
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.requests import Request
+
+
+async def unadmitted(refusal: RequestRefused, operation: Operation, request: Request, backend: Backend) -> Exception:
+    """Give what keeps a caller from the method, where something does; else the refusal that came before it."""
+
+    async def decode() -> Message:
+        raise refusal
+
+    try:
+        await backend.unary(operation.call(request), decode)
+    except Exception as told:  # noqa: BLE001 - whatever it is, it is answered where the refusal would have been
+        return told
+    return refusal
 
 
 async def outweighed(
