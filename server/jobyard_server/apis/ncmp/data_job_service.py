@@ -69,7 +69,10 @@ class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
         name = await self._asking.part(job, request.data_producer_job_id, request.data_producer_id)
         destination = request.destination or job_facts(job).metadata.destination
         answer = await self._asking.result(name, destination, request.authorization)
-        return pb.GetDataJobResultResponse(result=httpbody_pb2.HttpBody(content_type=answer.type, data=answer.body))
+        response = pb.GetDataJobResultResponse()
+        # In its place at once: it may be large, and a message that is put into another one is copied.
+        response.result.content_type, response.result.data = answer.type, answer.body
+        return response
 
 
 async def _wanted(requests: Requests) -> Wanted:
