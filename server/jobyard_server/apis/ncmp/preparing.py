@@ -6,7 +6,8 @@ What a part is sent is written while it grows, so that a large job is never in m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import uuid4
@@ -20,7 +21,7 @@ from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.contents import Keeping
 from jobyard_server.usecases.ports import Store, Tx
 
-Steps: TypeAlias = AsyncIterator[Sequence[msgspec.Raw]]
+Steps: TypeAlias = AsyncGenerator[Sequence[msgspec.Raw], None]
 """Operations, some at a time, each time as many as there are."""
 
 STEP: Final = 1024
@@ -59,18 +60,19 @@ async def make_parts(store: Store, tenant: str, steps: Steps, splitter: Splitter
     """Split all operations; raises ``Refused`` for one that cannot be, and then there are no parts."""
     name = f"ncmp/{uuid4()}"
     routes, known, written = Routes(), dict[str, Route](), dict[ProducerKey, Keeping]()
-    async for step in _small(steps):
-        if len(known) > MOST_KNOWN:
-            known.clear()
-        wanted = await asyncio.to_thread(_wanted, splitter, step, known)
-        found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
-        known.update((id_, routes(body)) for id_, body in found.items())
-        await asyncio.to_thread(splitter.take, step, known)
-        if len(splitter.parts) > MOST_PARTS:
-            raise invalid(splitter.field, f"has operations for more than {MOST_PARTS} data producers")
-        for number, part in enumerate(splitter.parts):
-            if len(part.body) >= LARGE:
-                await _write(written.setdefault(part.key, Keeping(store, f"{name}/{number}")), part)
+    async with aclosing(_small(steps)) as small:
+        async for step in small:
+            if len(known) > MOST_KNOWN:
+                known.clear()
+            wanted = await asyncio.to_thread(_wanted, splitter, step, known)
+            found = await store.read.record_bodies(API, tenant, REFERENCE, wanted)
+            known.update((id_, routes(body)) for id_, body in found.items())
+            await asyncio.to_thread(splitter.take, step, known)
+            if len(splitter.parts) > MOST_PARTS:
+                raise invalid(splitter.field, f"has operations for more than {MOST_PARTS} data producers")
+            for number, part in enumerate(splitter.parts):
+                if len(part.body) >= LARGE:
+                    await _write(written.setdefault(part.key, Keeping(store, f"{name}/{number}")), part)
     return [
         await _prepared(part, f"{name}/{number}", written.get(part.key)) for number, part in enumerate(splitter.end())
     ]
@@ -82,9 +84,11 @@ async def all_at_once(operations: Sequence[msgspec.Raw]) -> Steps:
 
 
 async def _small(steps: Steps) -> Steps:
-    async for operations in steps:
-        for start in range(0, len(operations), STEP):
-            yield operations[start : start + STEP]
+    # However it ends, who gives them hears of it now and not when memory is tidied.
+    async with aclosing(steps) as given:
+        async for operations in given:
+            for start in range(0, len(operations), STEP):
+                yield operations[start : start + STEP]
 
 
 async def _prepared(part: Part, name: str, written: Keeping | None) -> Prepared:
