@@ -18,7 +18,7 @@ from typing import Self
 from support.databases import new_database, rows_of
 
 JOBYARD = str(Path(sys.executable).with_name("jobyard"))
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 
 
 def free_port() -> int:
