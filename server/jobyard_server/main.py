@@ -105,12 +105,7 @@ def build(settings: Settings) -> Parts:
     registry = CollectorRegistry()
     store = _store(settings)
     callers = _callers(settings, store)
-    edge = Edge(
-        callers.authentication,
-        CallMetrics(registry),
-        _limits(settings),
-        _call_log(settings),
-    )
+    edge = Edge(callers.authentication, CallMetrics(registry), _limits(settings), _call_log(settings))
     peers = _peers(settings)
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     known = replace(_options(settings), objects=peers.objects, topics=peers.topics)
