@@ -74,6 +74,9 @@ async def test_schedules_are_due_in_the_order_of_their_times(store, clock):
     assert [one.job for one in await due(store)] == [first, later]
     now, found = await store.due_schedules(1)
     assert (now, len(found)) == (minute(2), 1)
+    for taken, left in (({first.number}, [later]), ({later.number}, [first]), ({first.number, later.number}, [])):
+        _, found = await store.due_schedules(1, frozenset(taken))
+        assert [one.job for one in found] == left
 
 
 async def test_a_fire_makes_its_job_and_moves_on(store, clock):

@@ -36,6 +36,8 @@ SLICE: Final = 25
 
 _Firing: TypeAlias = Callable[[Sequence[Fire]], Coroutine[Any, Any, int]]
 
+_Window: TypeAlias = tuple[Micros, Sequence[DueSchedule]]
+
 _log = structlog.get_logger("jobyard.engine")
 
 
@@ -56,32 +58,38 @@ class Scheduler:
     async def step(self) -> int:
         """Take schedules that are due on; how many were. When there are more, it returns before it has seen them."""
         round_ = _Round(self._fire)
+        ahead: asyncio.Task[_Window] | None = None
         try:
-            for _ in range(WINDOWS):
-                more = await self._look(round_)
+            for left in reversed(range(WINDOWS)):
+                now, due = await (ahead or self._read(frozenset()))
+                more = len(due) >= WINDOW
+                taken = frozenset(round_.pending.union(one.kept.job for one in due))
+                # Read while these are thought about and written; where somebody else is at work, it would soon be old.
+                ahead = asyncio.create_task(self._read(taken)) if more and left and not self._crowded else None
+                await self._look(round_, now, due)
                 if not more or (self._crowded and round_.lost):
                     break
             return await round_.end()
         finally:
+            if ahead is not None:
+                ahead.cancel()
             round_.drop()
 
-    async def _look(self, round_: _Round) -> bool:
-        """Think about a window of schedules, while what was thought of before is written; whether there are more."""
-        limit = WINDOW + len(round_.pending)
-        pending = frozenset(round_.pending)
-        now, found = await self._store.due_schedules(limit)
-        due = [one for one in found if one.kept.job not in pending]
+    async def _read(self, taken: frozenset[int]) -> _Window:
+        return await self._store.due_schedules(WINDOW, taken)
+
+    async def _look(self, round_: _Round, now: Micros, due: Sequence[DueSchedule]) -> None:
+        """Think about a window of schedules, while what was thought of before is written."""
         self.lag = max((_late(one, now) for one in due), default=0.0)
         if self._crowded:
             # Somebody else works through the same ones: another order makes it rare that both take the same.
-            random.shuffle(due)
+            due = random.sample(due, len(due))
         for start in range(0, len(due), SLICE):
             for command in await self._planner.commands(due[start : start + SLICE], now):
                 await round_.add(command, self._size)
             if self._crowded and round_.lost:
                 # Somebody else is ahead: what was read is old.
                 break
-        return len(found) >= limit
 
     async def forget(self, keep_seconds: float) -> int:
         """Forget what became of due times so long ago, a step of it; how much."""

@@ -94,29 +94,33 @@ class ScheduleReads(ABC):
         """Numbers of the jobs that a schedule made and that have not ended."""
         return await self.many(_LIVE, (job,), lambda row: int(row[0]))
 
-    async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
-        """The time, and schedules that have something to do, those that are due longest first."""
+    async def due_schedules(
+        self, limit: int, taken: frozenset[int] = frozenset()
+    ) -> tuple[Micros, Sequence[DueSchedule]]:
+        """The time, and schedules that have something to do, those that are due longest first, but for those taken."""
         now = await self.now()
         if await self.one(_ANY, (now,)) is None:
             # Nothing to do is the rule, and then not worth the way to a thread.
             return now, []
 
         def read(sets: Sets) -> list[DueSchedule]:
-            found = _some(sets, _DUE, (now, limit))
+            found = _some(sets, _DUE, (now, limit + len(taken)), taken)
             if len(found) < limit:
-                seen = {row[0] for row in found}
-                found += [row for row in _some(sets, _FREE, (limit - len(found),)) if row[0] not in seen]
-            return [_due(row) for row in found]
+                seen = taken.union(row[0] for row in found)
+                found += _some(sets, _FREE, (limit - len(found) + len(seen),), seen)
+            return [_due(row) for row in found[:limit]]
 
         return now, await self.in_thread(read)
 
 
-def _some(sets: Sets, sql: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
-    """The rows of a query, or the first ones of them when their specs are long."""
+def _some(sets: Sets, sql: str, parameters: tuple[int, ...], taken: frozenset[int]) -> list[tuple[Any, ...]]:
+    """The rows of a query but for those taken, or the first ones of them when their specs are long."""
     found: list[tuple[Any, ...]] = []
     room = MOST_BYTES
     with closing(sets.each(sql, parameters)) as rows_:
         for row in rows_:
+            if row[0] in taken:
+                continue
             found.append(row)
             room -= len(row[_SPEC])
             if room < 0:

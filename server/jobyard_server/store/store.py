@@ -179,9 +179,11 @@ class Store:
         settled: Settled = await self._writer.do(settle, command, len(command.result))
         return settled
 
-    async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
-        """The time, and schedules that have something to do."""
-        return await self._reader.due_schedules(limit)
+    async def due_schedules(
+        self, limit: int, taken: frozenset[int] = frozenset()
+    ) -> tuple[Micros, Sequence[DueSchedule]]:
+        """The time, and schedules that have something to do, but for those taken."""
+        return await self._reader.due_schedules(limit, taken)
 
     async def fire(self, commands: Sequence[Fire]) -> Fired:
         """Take schedules on, all in one transaction."""

@@ -144,8 +144,13 @@ class ScheduleTx(Protocol):
 class ScheduleStore(Protocol):
     """What the engine asks of the store to keep schedules going."""
 
-    async def due_schedules(self, limit: int) -> tuple[Micros, Sequence[DueSchedule]]:
-        """The time, and schedules that have something to do, those that are due longest first."""
+    async def due_schedules(
+        self, limit: int, taken: frozenset[int] = frozenset()
+    ) -> tuple[Micros, Sequence[DueSchedule]]:
+        """The time, and schedules that have something to do, those that are due longest first.
+
+        Those of the jobs ``taken`` are left out: somebody sees to them already.
+        """
 
     async def fire(self, commands: Sequence[Fire]) -> Fired:
         """Take schedules on, all in one transaction; what one of them meets does not disturb the others."""
