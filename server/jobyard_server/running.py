@@ -41,8 +41,9 @@ GC_THRESHOLDS: Final = (20_000, 20, 20)
 
 HEALTH_PERIOD: Final = 0.5
 
-LAST_ANSWERS: Final = 0.05
-"""Seconds in which those who wait are answered when the server stops, before calls are ended."""
+LAST_ANSWERS: Final = 10
+"""Rounds of a hundredth of a second in which those who wait are answered when the server stops, before calls are ended.
+Rounds, as a busy machine may let time pass in which nothing happens."""
 
 _log = structlog.get_logger("jobyard.server")
 
@@ -244,7 +245,8 @@ class _Process:
         await parts.rpc.health.enter_graceful_shutdown()
         # Whoever waits for work or for news is answered as long as there is somebody to answer.
         parts.store.end_waits()
-        await asyncio.sleep(LAST_ANSWERS)
+        for _ in range(LAST_ANSWERS):
+            await asyncio.sleep(0.01)
         parts.edge.stop(self._settings.drain_seconds)
         http.should_exit = True
         await asyncio.gather(parts.rpc.server.stop(self._settings.drain_seconds), served)
