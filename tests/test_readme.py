@@ -84,7 +84,7 @@ def execute(text: str, folder: Path) -> tuple[int, str]:
             start_new_session=True,
         )
         try:
-            code = shell.wait(timeout=90)
+            code = shell.wait(timeout=250)
         finally:
             end_group(shell.pid)
         output.seek(0)

@@ -10,7 +10,7 @@ from jobyard.jobs.v1 import job_control_pb2, state_pb2
 async def failed(jobs, **fields):
     job = await jobs.submit(**fields)
     request = job_control_pb2.FinishJobRequest(job=job.uid, state=state_pb2.STATE_FAILED, reason="TOLD")
-    return (await jobs.stub.FinishJob(request, timeout=10)).job
+    return (await jobs.stub.FinishJob(request, timeout=60)).job
 
 
 async def test_jobs_are_held_back_and_let_go_on(jobyard, jobs):

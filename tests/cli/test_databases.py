@@ -10,12 +10,16 @@ import pytest
 from support.running import JOBYARD, environment
 
 MANY = 20_000
+STOPS_IN_THE_MIDDLE = f"""
+    CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); RETURN NEW; END$$;
+    CREATE TRIGGER stop BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.position > {MANY // 2}) EXECUTE FUNCTION stop()
+"""
 
 
 def db(*arguments):
     """Run the command; its exit code and its words."""
     done = subprocess.run(
-        [JOBYARD, "db", *arguments], env=environment(), capture_output=True, text=True, timeout=100, check=False
+        [JOBYARD, "db", *arguments], env=environment(), capture_output=True, text=True, timeout=250, check=False
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -76,17 +80,21 @@ def test_damage_is_told(source, tmp_path):
 
 
 def test_a_copy_that_is_killed_is_finished_by_the_next_one(source, target):
-    first = subprocess.Popen([JOBYARD, "db", "migrate", "--from", source, "--to", target], env=environment())
-    copied = 0
-    while copied == 0:
-        assert first.poll() is None, "it ended before it was killed"
-        time.sleep(0.01)
-        with psycopg.connect(target) as connection:
-            if connection.execute("SELECT to_regclass('events')").fetchone()[0] is not None:
-                copied = connection.execute("SELECT count(*) FROM events").fetchone()[0]
-    first.kill()
-    first.wait()
-    assert copied < MANY
+    assert db("upgrade", "--database", target)[0] == 0
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute(STOPS_IN_THE_MIDDLE)
+        first = subprocess.Popen([JOBYARD, "db", "migrate", "--from", source, "--to", target], env=environment())
+        while (copied := connection.execute("SELECT count(*) FROM events").fetchone()[0]) == 0:
+            assert first.poll() is None, "it ended before it was killed"
+            time.sleep(0.01)
+        first.kill()
+        first.wait()
+        assert copied < MANY
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%events%' AND "
+            "datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute("DROP FUNCTION stop CASCADE")
     code, said, words = db("migrate", "--from", source, "--to", target)
     assert (code, words) == (0, "")
     assert f"events{MANY:>24,}" in said

@@ -53,7 +53,7 @@ async def test_wait_waits_for_the_retry_of_a_job_whose_history_tells_of_an_end(j
     assert len(await jobs.attempts(job)) == 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_wait_watch_and_logs_go_on_after_a_restart_of_the_server(tmp_path):
     with quick_server(tmp_path) as server:
         async with jobs_of(server) as jobs, jobs.worker("bash", "-c", "echo before; sleep 12; echo after"):
@@ -64,7 +64,7 @@ async def test_wait_watch_and_logs_go_on_after_a_restart_of_the_server(tmp_path)
                 Program(tmp_path, arguments[0], *arguments, "--server", server.grpc).start()
                 for arguments in (("wait", name), ("watch", name, "-o", "jsonl"), ("logs", name, "-f"))
             ]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while "before" not in logging.text() or "RUNNING" not in watching.text():
                     await asyncio.sleep(0.1)
             server.kill()

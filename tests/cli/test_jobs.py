@@ -9,7 +9,7 @@ from jobyard.jobs.v1 import job_access_pb2, state_pb2
 
 
 def rest(server, path):
-    with urllib.request.urlopen(f"{server.url}/jobyard/v1/{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/jobyard/v1/{path}", timeout=60) as answer:
         return answer.read().decode()
 
 

@@ -24,7 +24,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 
 def get(server: Server, path: str) -> tuple[bytes, dict[str, str]]:
-    with urllib.request.urlopen(server.url + path, timeout=10) as answer:
+    with urllib.request.urlopen(server.url + path, timeout=60) as answer:
         return answer.read(), dict(answer.headers)
 
 

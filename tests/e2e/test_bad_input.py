@@ -53,7 +53,7 @@ def channel(server) -> Iterator[grpc.Channel]:
 
 
 def ask(server: Server, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(server.rest, timeout=20)
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -96,7 +96,7 @@ def test_rest_names_the_wrong_parameter(server, query):
 def call(channel: grpc.Channel, method: str, request: bytes) -> grpc.RpcError | None:
     """Call a method with bytes of our own choice; the error, if any."""
     try:
-        channel.unary_unary(f"/jobyard.jobs.v1.{method}")(request, timeout=20)
+        channel.unary_unary(f"/jobyard.jobs.v1.{method}")(request, timeout=60)
     except grpc.RpcError as error:
         return error
     return None

@@ -71,7 +71,7 @@ def names(peer):
     return found
 
 
-async def until(condition, seconds=30.0):
+async def until(condition, seconds=120.0):
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ async def test_a_server_killed_between_a_call_and_its_mark_calls_again_under_one
     async with listening(late) as peer:
         await yard.hook("w", peer)
         uid = await yard.submit_and_cancel()
-        await asyncio.wait_for(arrivals.wait(), 10)
+        await asyncio.wait_for(arrivals.wait(), 60)
         yard.server.kill()
         first = len(peer.requests)
         peer.behaviour = OK

@@ -60,7 +60,7 @@ class Net:
 
 def of_dmi(server: Server, path: str) -> tuple[int, bytes]:
     """A GET at a DMI service."""
-    connection = http.client.HTTPConnection(server.rest, timeout=20)
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

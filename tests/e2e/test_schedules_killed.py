@@ -11,7 +11,7 @@ from jobyard.jobs.v1 import schedule_pb2
 from support.running import Server
 from support.yarding import jobs_of, quick_server
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SCHEDULES = 12
 KILLS = 4

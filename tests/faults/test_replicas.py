@@ -15,6 +15,7 @@ from jobyard_server.domain.delivery import Verdict
 from jobyard_server.domain.job import Outcome
 from jobyard_server.domain.reason import Reason, Refused
 from jobyard_server.domain.schedule import Progress
+from jobyard_server.store import wakeups
 from jobyard_server.usecases.ports import JobQuery
 from support.databases import rows_of
 from support.delivering import claim, owe, owed, settle
@@ -43,7 +44,7 @@ async def work_off(stores, workers, *, until):
             if not leases:
                 await asyncio.sleep(0.02)
 
-    async with asyncio.timeout(110):
+    async with asyncio.timeout(250):
         await asyncio.gather(*(work(index) for index in range(workers)))
     return done, seen
 
@@ -145,17 +146,16 @@ async def test_readers_miss_no_event_and_see_none_twice(shared, replicas):
         assert len(read) == rows_of(shared, "SELECT count(*) FROM events")[0][0]
 
 
-async def test_what_one_replica_writes_wakes_who_waits_at_another(shared, replicas):
+async def test_what_one_replica_writes_wakes_who_waits_at_another(shared, replicas, monkeypatch):
+    # Nobody looks by himself: who waits is told.
+    monkeypatch.setattr(wakeups, "POLL_SECONDS", 600.0)
     async with replicas(shared, 2) as (one, other):
         await asyncio.sleep(0.5)
-        waiting = asyncio.create_task(other.ready(["default"], 30))
-        watching = asyncio.create_task(other.changed(30))
+        waiting = asyncio.create_task(other.ready(["default"], 600))
+        watching = asyncio.create_task(other.changed(600))
         await asyncio.sleep(0.2)
-        began = time.monotonic()
         await one.submit(new_job())
-        await asyncio.gather(waiting, watching)
-        # Looking by itself takes a second.
-        assert time.monotonic() - began < 0.9
+        await asyncio.wait_for(asyncio.gather(waiting, watching), 60)
 
 
 async def test_a_long_transaction_of_a_neighbour_holds_up_nobody(durable, shared, replicas):
@@ -190,7 +190,7 @@ async def test_deliveries_leave_once_and_lanes_keep_their_order(shared, replicas
                 if not claimed:
                     await asyncio.sleep(0.02)
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(250):
             await asyncio.gather(*(send(store) for store in stores))
     assert len({one.number for one in sent}) == len(sent) == count
     for lane in {one.lane for one in sent}:
@@ -202,7 +202,7 @@ async def test_the_clock_of_a_replica_ends_no_lease(shared, replicas, monkeypatc
     """The database tells the time: whatever a machine believes, leases last as long as they should."""
     async with replicas(shared, 2) as (one, other):
         await one.submit(new_job())
-        hand = Hand(one, "patient", seconds=20)
+        hand = Hand(one, "patient", seconds=600)
         (lease,) = await hand.take()
         real = time.time_ns
         for jump in (3_600, -7_200, 86_400):
@@ -210,7 +210,7 @@ async def test_the_clock_of_a_replica_ends_no_lease(shared, replicas, monkeypatc
             assert await other.expire_leases() == 0
             assert await other.wake_due() == 0
             now = await other.read.now()
-            assert abs(now - real() // 1000) < 5_000_000
+            assert abs(now - real() // 1000) < 60_000_000
         monkeypatch.undo()
         await hand.end(lease.token)
 

@@ -38,7 +38,7 @@ async def insist(stubs, request):
     codes = set()
     for turn in range(200):
         try:
-            return await stubs[turn % len(stubs)].SubmitJob(request, timeout=10), codes
+            return await stubs[turn % len(stubs)].SubmitJob(request, timeout=60), codes
         except grpc.aio.AioRpcError as error:
             if error.code() not in RETRIED:
                 raise
@@ -81,7 +81,7 @@ async def test_a_server_killed_under_load_loses_nothing(servers, shared):
 
 
 def read_over_rest(server, uid):
-    with urllib.request.urlopen(f"{server.url}/jobyard/v1/jobs/{uid}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/jobyard/v1/jobs/{uid}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -89,7 +89,7 @@ async def check_agreement(server, jobs, told):
     """REST at one server, gRPC and the watch at the other say the same."""
     for uid in random.sample(list(told.values()), min(5, len(told))):
         over_rest = await asyncio.to_thread(read_over_rest, server, uid)
-        over_grpc = (await jobs.stub.GetJob(job_access_pb2.GetJobRequest(job=uid), timeout=10)).job
+        over_grpc = (await jobs.stub.GetJob(job_access_pb2.GetJobRequest(job=uid), timeout=60)).job
         assert over_rest["state"] == state_pb2.State.Name(over_grpc.state)
         watched = jobs.stub.WatchJobs(job_watch_pb2.WatchJobsRequest(job=uid))
         first = await watched.read()
@@ -133,11 +133,12 @@ async def test_a_watch_goes_on_at_the_other_server(servers):
                     break
             stream.cancel()
 
+        listed = await here.stub.ListJobs(job_access_pb2.ListJobsRequest(page_size=1))
+        token = listed.watch_token
         following = asyncio.create_task(follow(here, 10))
-        await asyncio.sleep(0.5)
         made = [await there.submit(queue=here.queue) for _ in range(10)]
-        await asyncio.wait_for(following, 30)
+        await asyncio.wait_for(following, 60)
         one.kill()
         made += [await there.submit(queue=here.queue) for _ in range(10)]
-        await asyncio.wait_for(follow(there, 20), 30)
+        await asyncio.wait_for(follow(there, 20), 60)
         assert seen == [job.uid for job in made]

@@ -1,8 +1,8 @@
 """The figure that workers are scaled by."""
 
 import asyncio
-import contextlib
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from jobyard_server.domain.reason import Reason, refuse
@@ -23,8 +23,13 @@ async def test_a_queue_that_had_work_is_shown_as_without_wait_and_trouble_is_sur
         return answer
 
     lag = queue_lag.QueueLag(registry, ask)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(lag.run(), 0.2)
+    running = asyncio.create_task(lag.run())
+    async with asyncio.timeout(60):
+        while len(shown) < 4:
+            await asyncio.sleep(0.001)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert 'jobyard_queue_lag_seconds{queue="a"} 3.5' in shown[1]
     assert 'jobyard_queue_lag_seconds{queue="a"} 0.0' in shown[2]
     assert 'jobyard_queue_lag_seconds{queue="b"} 2.0' in shown[2]

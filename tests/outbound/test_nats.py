@@ -15,7 +15,7 @@ from jobyard_server.outbound.brokers.nats import Nats
 from jobyard_server.result_settings import BrokerSettings
 from support.places import Broker
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 EVENT = {"specversion": "1.0", "type": "test", "source": "dmi.j", "destination": "results.one"}
 
 

@@ -34,7 +34,7 @@ def grpcurl(server):
     def run(*arguments: str, data: str | None = None) -> subprocess.CompletedProcess[str]:
         body = () if data is None else ("-d", data)
         command = [str(program), "-plaintext", *body, server.grpc, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 

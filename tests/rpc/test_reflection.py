@@ -189,7 +189,7 @@ async def buf_curl(server: str, *arguments: str, url: str = "") -> tuple[int, st
         BUF, "curl", "--protocol", "grpc", "--http2-prior-knowledge", *arguments, f"http://{server}{url}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(program.communicate(), 30)
+    out, err = await asyncio.wait_for(program.communicate(), 60)
     assert program.returncode is not None
     return program.returncode, out.decode(), err.decode()
 

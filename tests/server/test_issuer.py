@@ -38,7 +38,7 @@ class Issuer:
         deadline = time.monotonic() + 30
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/.well-known/openid-configuration", timeout=2) as answer:
+                with urllib.request.urlopen(f"{self.url}/.well-known/openid-configuration", timeout=10) as answer:
                     self.configuration = json.load(answer)
                     return self
             except OSError:
@@ -56,7 +56,7 @@ class Issuer:
         place = f"{self.configuration['authorization_endpoint']}?{urllib.parse.urlencode(query)}"
         opener = urllib.request.build_opener(Stay)
         try:
-            opener.open(place, data=b"sub=ann", timeout=10)
+            opener.open(place, data=b"sub=ann", timeout=60)
             raise AssertionError("the issuer did not send the browser back")
         except urllib.error.HTTPError as sent_back:
             with sent_back:
@@ -67,7 +67,7 @@ class Issuer:
         request = urllib.request.Request(
             self.configuration["token_endpoint"], form.encode(), {"authorization": f"Basic {basic}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["id_token"]
 
 
@@ -79,7 +79,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 def rest(server, token):
     request = urllib.request.Request(f"{server.url}/jobyard/v1/jobs", headers={"authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -91,13 +91,13 @@ async def rpc(server, token):
         stub = job_service_pb2_grpc.JobServiceStub(channel)
         try:
             metadata = (("authorization", f"Bearer {token}"),)
-            await stub.ListJobs(job_access_pb2.ListJobsRequest(), metadata=metadata, timeout=10)
+            await stub.ListJobs(job_access_pb2.ListJobsRequest(), metadata=metadata, timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code().name
     return "OK"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_tokens_of_an_issuer_are_taken_also_after_it_changed_its_keys(tmp_path):
     issuer = Issuer(tmp_path)
     settings = {

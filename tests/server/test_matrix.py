@@ -54,7 +54,7 @@ async def channel(server):
 
 @pytest.fixture(scope="module")
 def connection(server):
-    connection = http.client.HTTPConnection(server.rest, timeout=20)
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
     yield connection
     connection.close()
 

@@ -1,6 +1,7 @@
 """Several processes as one server: they share the addresses and the database, and one that dies is replaced."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -21,11 +22,19 @@ from support.running import JOBYARD, Server, environment, free_port
 def processes(server):
     """The processes that serve, by number."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [int(pid) for pid in children if "spawn_main" in command_of(pid)]
+
+
+def command_of(pid):
+    """The command of a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -35,11 +44,11 @@ def submit(server, key):
         data=json.dumps({"queue": "nobody", "payload": {}, "idempotency_key": key}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)["uid"]
 
 
-def eventually(condition, seconds=30.0):
+def eventually(condition, seconds=120.0):
     """Wait until it holds."""
     until = time.monotonic() + seconds
     while not condition():
@@ -50,7 +59,7 @@ def eventually(condition, seconds=30.0):
 def alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
@@ -110,7 +119,7 @@ def test_one_that_is_killed_takes_no_answered_job_with_it_and_is_replaced(server
             try:
                 answered[key] = submit(server, key)
                 number += 1
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # cut off or refused: the same key again
 
     clients = [threading.Thread(target=client, args=(f"client-{n}",)) for n in range(4)]
@@ -140,7 +149,7 @@ def test_without_the_parent_the_others_end_by_themselves(tmp_path):
 def test_settings_no_process_can_serve_with_are_told_once(tmp_path):
     done = subprocess.run(
         [JOBYARD, "serve", "--processes", "2", "--database", "mystery://", "--rest", "127.0.0.1:0"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done
     assert done.stderr.startswith("error: database: mystery:// cannot be used"), done.stderr

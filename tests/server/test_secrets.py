@@ -153,7 +153,7 @@ def ask(server, path, body=None, method=None, **headers):
         given = {"Content-Type": "application/json", **given}
     request = urllib.request.Request(server.url + path, content, given, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             status, text = answer.status, answer.read()
             told = str(answer.headers).encode() + text
     except urllib.error.HTTPError as error:

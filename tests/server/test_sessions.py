@@ -24,14 +24,14 @@ def test_whichever_process_gave_a_token_all_of_them_take_it(tmp_path):
     server = Patient(tmp_path, JOBYARD_PROCESSES="2", JOBYARD_AUTH_USERS=json.dumps(USERS))
     with server:
         form = urllib.parse.urlencode({"username": "pat", "password": "pat's password"}).encode()
-        with urllib.request.urlopen(f"{server.url}/ghibli-rest/v2/login", form, timeout=20) as answer:
+        with urllib.request.urlopen(f"{server.url}/ghibli-rest/v2/login", form, timeout=60) as answer:
             token = json.load(answer)["access_token"]
 
         def ask():
             place = f"{server.url}/ghibli-rest/v2/job-manager/jobs"
             request = urllib.request.Request(place, headers={"Authorization": f"Bearer {token}"})
             # Each request makes a connection of its own, and the kernel gives it to either process.
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status
 
         assert [ask() for _ in range(12)] == [200] * 12

@@ -21,7 +21,7 @@ def server(tmp_path_factory):
 
 @contextlib.contextmanager
 def connected(server):
-    connection = http.client.HTTPConnection(server.rest, timeout=10)
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
     try:
         yield connection
     finally:

@@ -179,7 +179,7 @@ def server(tmp_path_factory):
             for number in range(EXAMPLES + 5)
         ]
         stack.enter_context(server)
-        server.connection = http.client.HTTPConnection(server.rest, timeout=30)
+        server.connection = http.client.HTTPConnection(server.rest, timeout=60)
         server.pairs = iter(pairs)
         yield server
         server.connection.close()

@@ -66,7 +66,7 @@ def trusting(authority, shown=None):
 def get(rest, context, path="/jobyard/v1/jobs", **headers):
     request = urllib.request.Request(f"https://{rest}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -77,7 +77,7 @@ def names(listener, context):
     """The serial number of the certificate that a server shows."""
     host, _, port = listener.rpartition(":")
     with (
-        socket.create_connection((host, int(port)), timeout=10) as plain,
+        socket.create_connection((host, int(port)), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=host) as connection,
     ):
         return connection.getpeercert()["serialNumber"]
@@ -94,7 +94,7 @@ async def list_jobs(address, authority, shown=None, metadata=()):
     async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
         stub = job_service_pb2_grpc.JobServiceStub(channel)
         try:
-            await stub.ListJobs(job_access_pb2.ListJobsRequest(), metadata=metadata, timeout=5)
+            await stub.ListJobs(job_access_pb2.ListJobsRequest(), metadata=metadata, timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code().name
     return "OK"

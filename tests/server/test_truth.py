@@ -16,14 +16,14 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 
 def ready(server):
-    connection = http.client.HTTPConnection(server.rest, timeout=10)
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
     with closing(connection):
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
 
-def until(condition, seconds=25.0):
+def until(condition, seconds=60.0):
     ends = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < ends
@@ -31,7 +31,7 @@ def until(condition, seconds=25.0):
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_database_is_gone_for_a_while(tmp_path):
     with Server(tmp_path) as server, grpc.insecure_channel(server.grpc) as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -48,12 +48,12 @@ def test_the_database_is_gone_for_a_while(tmp_path):
             other.execute("BEGIN EXCLUSIVE")
             _, text = until(lambda: (found := ready(server))[0] == 503 and found)
             assert "store: unreachable" in text
-            until(lambda: told() == {NOT_SERVING}, 5)
+            until(lambda: told() == {NOT_SERVING})
             with pytest.raises(grpc.RpcError) as refused:
                 jobs.SubmitJob(job_submit_pb2.SubmitJobRequest(queue="nobody"))
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             assert jobs.GetJob(job_access_pb2.GetJobRequest(job=job.uid)).job.uid == job.uid
             other.execute("ROLLBACK")
         until(lambda: ready(server)[0] == 200)
-        until(lambda: told() == {SERVING}, 5)
+        until(lambda: told() == {SERVING})
         assert jobs.SubmitJob(job_submit_pb2.SubmitJobRequest(queue="nobody")).job.number > job.number

@@ -109,7 +109,7 @@ async def test_who_resumes_below_the_floor_is_told_to_list_again(store, clock):
     following = asyncio.ensure_future(anext(watch))
     await asyncio.sleep(0.05)
     job = (await store.submit(new_job())).job
-    item = await asyncio.wait_for(following, 5)
+    item = await asyncio.wait_for(following, 60)
     assert (item.event.type, item.event.job) == (EventType.JOB_SUBMITTED, job.number)
     await watch.aclose()
 

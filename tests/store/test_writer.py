@@ -21,7 +21,7 @@ async def blocked(store):
 
     def hold(_tx):
         loop.call_soon_threadsafe(held.set)
-        go_on.wait(10.0)
+        go_on.wait(60.0)
 
     holding = asyncio.create_task(store.run(hold))
     await held.wait()

@@ -93,7 +93,7 @@ class Client:
 
         if leave_after is not None:
             asyncio.get_running_loop().call_later(leave_after, gone.set)
-        await asyncio.wait_for(self.app(scope, receive, send), 20)
+        await asyncio.wait_for(self.app(scope, receive, send), 60)
         answer.body = b"".join(answer.pieces)
         if answer.headers.get("content-encoding") == "gzip":
             answer.body = gzip.decompress(answer.body)

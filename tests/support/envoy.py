@@ -143,7 +143,7 @@ async def envoy(
 
 
 async def ready(process: asyncio.subprocess.Process, port: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -68,7 +68,7 @@ class Keystone:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(self.url, timeout=2).close()
+            urllib.request.urlopen(self.url, timeout=10).close()
         except OSError:
             return False
         return True
@@ -120,6 +120,6 @@ class Keystone:
         request = urllib.request.Request(
             self.url + path, content, {"Content-Type": "application/json", **(headers or {})}, method=verb
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
             return dict(answer.headers), json.loads(text) if text else None

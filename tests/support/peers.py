@@ -42,7 +42,7 @@ def reply(status=204, body=b"", **headers):
 
 async def hang(_request, _writer):
     """Say nothing for longer than anybody waits."""
-    await asyncio.sleep(30)
+    await asyncio.sleep(600)
 
 
 async def break_off(_request, writer):
@@ -95,7 +95,7 @@ class Peer:
         finally:
             writer.close()
 
-    async def until(self, count, seconds=10.0):
+    async def until(self, count, seconds=60.0):
         """The requests, once there are so many."""
         async with asyncio.timeout(seconds):
             while len(self.requests) < count:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import psycopg
 
 USER = "jobyard"
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 
 
 def programs() -> Path:
@@ -84,7 +84,7 @@ class Cluster:
         until = time.monotonic() + READY_SECONDS
         while True:
             try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                psycopg.connect(self.url("postgres"), connect_timeout=10).close()
             except psycopg.OperationalError:
                 if time.monotonic() > until:
                     raise AssertionError((self._folder / "log").read_text(errors="replace")) from None
@@ -97,7 +97,7 @@ class Cluster:
         if self._process is not None:
             numbers = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
             self._process.send_signal(numbers[how])
-            self._process.wait(30)
+            self._process.wait(90)
             self._process = None
 
     def restart(self, how: str = "immediate") -> None:

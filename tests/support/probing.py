@@ -67,6 +67,7 @@ class Probe:
     def __init__(self) -> None:
         self.ended: list[str] = []
         self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
 
     async def Say(self, request: Any, context: Any) -> Any:
         self.began.set()
@@ -76,7 +77,7 @@ class Probe:
             self.ended.append("cancelled")
             raise
 
-    async def _say(self, request: Any, context: Any) -> Any:
+    async def _say(self, request: Any, context: Any) -> Any:  # noqa: C901 - a case a word
         match request.word:
             case "refuse":
                 violations = (Violation("parts[0].name", "is not known"),)
@@ -99,6 +100,8 @@ class Probe:
                 context.set_trailing_metadata((("x-more", "yes"),))
             case "sleep":
                 await asyncio.sleep(request.seconds)
+            case "wait":
+                await self.go_on.wait()
         return self._answer(request)
 
     def _answer(self, request: Any) -> Any:

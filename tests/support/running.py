@@ -71,7 +71,7 @@ class Program:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds: float = 20.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """Ask it to end, and return its exit code."""
         if self._process is None or self.process.poll() is not None:
             return 0 if self._process is None else self.process.returncode
@@ -140,7 +140,7 @@ class Server(Program):
             if self.process.poll() is not None:
                 raise AssertionError(f"ended with {self.process.returncode}:\n{self.text()}")
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:
                     if answer.status == 200:
                         return time.monotonic() - began
             except (urllib.error.URLError, OSError):
@@ -157,3 +157,10 @@ class Worker(Program):
     ) -> None:
         work = ("worker", "--server", server.grpc, "--queue", queue, "--exec", command)
         super().__init__(server.folder, name, *work, *arguments, **settings)
+
+    def wait_until_working(self, seconds: float = READY_SECONDS) -> None:
+        """Return when it has started and asks for work."""
+        until = time.monotonic() + seconds
+        while " serves " not in self.text():
+            assert time.monotonic() < until, f"not working within {seconds} s:\n{self.text()}"
+            time.sleep(0.05)

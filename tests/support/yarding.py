@@ -54,12 +54,12 @@ class Jobs:
     async def submit(self, payload: Any = None, **fields: Any) -> job_pb2.Job:
         text = payload if isinstance(payload, str) else json.dumps(payload)
         request = job_submit_pb2.SubmitJobRequest(**{"queue": self.queue, "payload": text, **fields})
-        return (await self.stub.SubmitJob(request, timeout=10)).job
+        return (await self.stub.SubmitJob(request, timeout=60)).job
 
     async def get(self, job: job_pb2.Job) -> job_pb2.Job:
-        return (await self.stub.GetJob(job_access_pb2.GetJobRequest(job=job.uid), timeout=10)).job
+        return (await self.stub.GetJob(job_access_pb2.GetJobRequest(job=job.uid), timeout=60)).job
 
-    async def until(self, job: job_pb2.Job, *states: int, seconds: float = 30.0) -> job_pb2.Job:
+    async def until(self, job: job_pb2.Job, *states: int, seconds: float = 120.0) -> job_pb2.Job:
         """The job as it is when it has come to one of some states; without any, to its end."""
         wanted = set(states) or ENDED
         async with asyncio.timeout(seconds):
@@ -68,19 +68,19 @@ class Jobs:
         return found
 
     async def subjob(self, job: job_pb2.Job) -> subjob_pb2.Subjob:
-        answer = await self.stub.ListSubjobs(job_access_pb2.ListSubjobsRequest(job=job.uid), timeout=10)
+        answer = await self.stub.ListSubjobs(job_access_pb2.ListSubjobsRequest(job=job.uid), timeout=60)
         (only,) = answer.subjobs
         return only
 
     async def attempts(self, job: job_pb2.Job) -> list[subjob_pb2.Attempt]:
         request = job_access_pb2.ListAttemptsRequest(job=job.uid)
-        return list((await self.stub.ListAttempts(request, timeout=10)).attempts)
+        return list((await self.stub.ListAttempts(request, timeout=60)).attempts)
 
     async def log(self, job: job_pb2.Job) -> bytes:
         request = job_watch_pb2.GetLogRequest(job=job.uid)
-        return b"".join([chunk.data async for chunk in self.stub.GetLog(request, timeout=20)])
+        return b"".join([chunk.data async for chunk in self.stub.GetLog(request, timeout=60)])
 
-    async def log_has(self, job: job_pb2.Job, words: bytes, seconds: float = 20.0) -> None:
+    async def log_has(self, job: job_pb2.Job, words: bytes, seconds: float = 120.0) -> None:
         """Return when the log holds some words."""
         async with asyncio.timeout(seconds):
             while True:
@@ -93,7 +93,7 @@ class Jobs:
                 await asyncio.sleep(0.05)
 
     async def cancel(self, job: job_pb2.Job) -> job_pb2.Job:
-        return (await self.stub.CancelJob(job_access_pb2.CancelJobRequest(job=job.uid), timeout=10)).job
+        return (await self.stub.CancelJob(job_access_pb2.CancelJobRequest(job=job.uid), timeout=60)).job
 
     @asynccontextmanager
     async def worker(self, *argv: str, limits: Limits | None = None, **plan: Any) -> AsyncIterator[Worker]:
@@ -109,7 +109,7 @@ class Jobs:
             yield worker
         finally:
             worker.leave()
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 60)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import socket
 from collections.abc import AsyncIterator
@@ -119,20 +118,32 @@ async def test_events_arrive_while_the_stream_is_open(base: str, session, backen
 
 
 async def test_leaving_cancels_streams_and_calls(base: str, session, backend: Recording) -> None:
+    begun = asyncio.Event()
+
     async def forever(_request):
-        await asyncio.sleep(30)
+        begun.set()
+        await asyncio.sleep(600)
 
     async def watch(_request):
+        begun.set()
         yield make("feed.WatchResponse", token="1")
-        await asyncio.sleep(30)
+        await asyncio.sleep(600)
+
+    async def read(path):
+        async with session.get(base + path) as answer:
+            await answer.read()
 
     backend.handlers["One"] = forever
     backend.handlers["Watch"] = watch
     for path in ("/v1/one/x", "/feed/x"):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2), session.get(base + path) as answer:
-                await answer.read()
-    async with asyncio.timeout(5):
+        begun.clear()
+        reading = asyncio.create_task(read(path))
+        await begun.wait()
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    async with asyncio.timeout(60):
         while backend.cancelled < 2:
             await asyncio.sleep(0.01)
 
@@ -155,7 +166,7 @@ async def test_no_body_is_read_of_a_caller_who_is_not_let_in(base: str, backend:
         reader, writer = await asyncio.open_connection(host, int(port))
         head = "POST /v1/shelves/1/books/a:seal HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
         writer.close()
         await writer.wait_closed()
@@ -168,7 +179,7 @@ async def test_talking_both_ways(base: str, session, backend: Recording) -> None
 
     async def say():
         yield b'{"name":"a"}\n'
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 60)
         yield b'{"name":"b"}\n'
 
     headers = {"Content-Type": "application/x-ndjson"}

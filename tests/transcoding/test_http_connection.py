@@ -74,9 +74,9 @@ async def answer(send, body: bytes, *headers: tuple[bytes, bytes], status: int =
     await send({"type": "http.response.body", "body": body})
 
 
-async def pour(writer: asyncio.StreamWriter, part: bytes) -> None:
-    """Send far more than anybody takes."""
-    async with asyncio.timeout(0.5):
+async def pour(writer: asyncio.StreamWriter, part: bytes, seconds: float) -> None:
+    """Send far more than anybody takes, for as long as it may last."""
+    async with asyncio.timeout(seconds):
         for _ in range(1000):
             writer.write(part)
             await writer.drain()
@@ -126,7 +126,7 @@ async def exchange(port: int, *sent: bytes, pause: float = 0.02) -> bytes:
             if number:
                 await asyncio.sleep(pause)
             writer.write(part)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read()
 
 
@@ -193,11 +193,11 @@ async def test_a_head_may_not_take_for_ever(port: int, monkeypatch) -> None:
     began = asyncio.get_running_loop().time()
     heard = await exchange(port, b"GET / HT", b"TP/1.1\r\n", b"Host: a\r\n", b"X-A:", pause=0.05)
     assert heard == b""
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 30
 
 
 async def test_silent_connections_are_closed(served: Served) -> None:
-    async with serving(served, timeout_keep_alive=0.2) as (_, port):
+    async with serving(served, timeout_keep_alive=1.0) as (_, port):
         assert await exchange(port) == b""
         heard = await exchange(
             port, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /y HTTP/1.1\r\nHost: a\r\n\r\n", pause=0.15
@@ -226,7 +226,7 @@ async def test_a_refused_client_cannot_send_for_ever(port: int, monkeypatch: pyt
         writer.write(b"POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 401 ")
         with pytest.raises(ConnectionError):
-            await pour(writer, b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+            await pour(writer, b"10000\r\n" + b"x" * 0x10000 + b"\r\n", 60)
 
 
 async def test_leave_to_send_is_given_when_the_body_is_wanted(port: int) -> None:
@@ -239,7 +239,7 @@ async def test_leave_to_send_is_given_when_the_body_is_wanted(port: int) -> None
 
 
 async def test_streams_are_chunked_and_begin_at_once(port: int, served: Served) -> None:
-    async with talking(port) as (reader, writer), asyncio.timeout(5):
+    async with talking(port) as (reader, writer), asyncio.timeout(60):
         writer.write(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"transfer-encoding: chunked" in head
@@ -271,8 +271,10 @@ async def test_failures_are_answered_or_break_the_answer(port: int, caplog) -> N
 async def test_the_application_hears_that_its_client_has_gone(port: int, served: Served) -> None:
     async with talking(port) as (_, writer):
         writer.write(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.sleep(0.05)
-    async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
+            while not served.heard:
+                await asyncio.sleep(0.005)
+    async with asyncio.timeout(60):
         while served.heard[-1] != "http.disconnect":
             await asyncio.sleep(0.005)
 
@@ -281,7 +283,7 @@ async def test_a_body_that_nobody_takes_fills_no_memory(port: int) -> None:
     async with talking(port) as (_, writer):
         writer.write(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
         with pytest.raises(TimeoutError):
-            await pour(writer, b"x" * 100_000)
+            await pour(writer, b"x" * 100_000, 0.5)
 
 
 async def test_proxies_on_this_machine_say_for_whom_they_ask(port: int) -> None:
@@ -310,7 +312,7 @@ async def test_stopping_lets_answers_out_and_closes_the_rest(served: Served) -> 
         while not served.heard:
             await asyncio.sleep(0.005)
         server.should_exit = True
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             assert await idle.read() == b""
         served.go_on.set()
         heard = await busy

@@ -19,7 +19,7 @@ from jobyard_server.usecases.retry_job import retry_job
 from jobyard_server.usecases.watch_jobs import WatchRequest, seal_watch, watch_jobs
 from support.storing import new_job, refusal
 
-SOON = 5.0
+SOON = 60.0
 
 
 async def take(stream, count):

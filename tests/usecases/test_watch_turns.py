@@ -10,7 +10,7 @@ from jobyard_server.usecases.watch_turns import BUSY, CROWD, SHARE, TELLING, Tur
 
 
 async def soon(awaitable):
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         return await awaitable
 
 

@@ -81,14 +81,14 @@ async def test_a_signal_is_a_failure_without_exit_code(jobs):
 
 async def test_a_program_that_takes_too_long_is_stopped_and_told_first(jobs):
     script = "trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done"
-    limits = Limits(timeout_seconds=0.5, grace_seconds=5)
+    limits = Limits(timeout_seconds=2, grace_seconds=60)
     job, subjob, _ = await run(jobs, shell(script), limits=limits)
     assert (job.state, subjob.reason) == (state_pb2.STATE_FAILED, "TIMED_OUT")
     assert b"told" in await jobs.log(job)
 
 
 async def test_a_program_is_stopped_at_the_time_limit_of_its_job(jobs):
-    job = await jobs.submit(limits={"attempt": {"nanos": 400_000_000}, "total": {"seconds": 60}})
+    job = await jobs.submit(limits={"attempt": {"seconds": 2}, "total": {"seconds": 60}})
     before = await jobs.subjob(job)
     assert before.deadline.ToDatetime() == job.create_time.ToDatetime() + timedelta(seconds=60)
     async with jobs.worker(*shell("trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done")):
@@ -101,18 +101,18 @@ async def test_a_program_is_stopped_at_the_time_limit_of_its_job(jobs):
 
 
 async def test_one_that_does_not_listen_is_killed_after_the_grace_period(jobs):
-    limits = Limits(timeout_seconds=0.3, grace_seconds=0.3)
+    limits = Limits(timeout_seconds=1.5, grace_seconds=0.3)
     _, subjob, attempt = await run(jobs, shell("trap '' TERM; while :; do sleep 0.05; done"), limits=limits)
     assert subjob.reason == "TIMED_OUT"
     took = attempt.end_time.ToDatetime() - attempt.start_time.ToDatetime()
-    assert 0.5 < took.total_seconds() < 10
+    assert 1.7 < took.total_seconds() < 60
 
 
 async def test_a_program_that_uses_too_much_memory_is_killed(jobs):
     grow = python(
         "import time",
         "kept = []",
-        "for _ in range(100):",
+        "for _ in range(200):",
         "    kept.append(bytearray(b'x' * (4 << 20)))",
         "    time.sleep(0.05)",
     )

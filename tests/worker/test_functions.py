@@ -56,7 +56,7 @@ class Shed:
         folder = self.folder / f"attempt{time.monotonic_ns()}"
         folder.mkdir()
         usual = {
-            "execution": "e-1", "entry": "main.main", "input": given, "timeout": 5, "cpu": 100, "memory": 32 * MIB,
+            "execution": "e-1", "entry": "main.main", "input": given, "timeout": 60, "cpu": 100, "memory": 32 * MIB,
             "package": "token", "sha256": hashlib.sha256(self.package).hexdigest(),
         }  # fmt: skip
         environment = {
@@ -68,7 +68,7 @@ class Shed:
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "jobyard_server.worker.functions", *words],
-            input=json.dumps({**usual, **changes}), env=environment, text=True, timeout=60, check=False,
+            input=json.dumps({**usual, **changes}), env=environment, text=True, timeout=250, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         result = json.loads((folder / "result.json").read_text())
@@ -124,19 +124,19 @@ def test_what_a_function_raises_is_its_output(shed, code, words):
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "timeout", "words"),
     [
-        ("import time\ndef main():\n    time.sleep(60)\n", "timeout"),
-        ("import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile True: signal.pause()\n", "timeout"),
-        ("import os\ndef main():\n    os._exit(0)\n", "without an answer"),
-        ("def main():\n    return 'x' * (2 * 1024 * 1024)\n", "returned more than"),
+        ("import time\ndef main():\n    time.sleep(600)\n", 1, "timeout"),
+        ("import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile True: signal.pause()\n", 1, "timeout"),
+        ("import os\ndef main():\n    os._exit(0)\n", 200, "without an answer"),
+        ("def main():\n    return 'x' * (2 * 1024 * 1024)\n", 200, "returned more than"),
     ],
 )
-def test_a_function_that_never_answers_is_ended(shed, code, words):
-    ran = shed.run(code, timeout=1)
+def test_a_function_that_never_answers_is_ended(shed, code, timeout, words):
+    ran = shed.run(code, timeout=timeout)
     assert ran.code == 1
     assert words in ran.output
-    assert ran.seconds < 10
+    assert ran.seconds < 100
 
 
 def test_more_memory_than_allowed_is_not_had(shed):
@@ -152,16 +152,16 @@ def main():
     for _ in range(4):
         if os.fork() == 0:
             held = bytearray(os.urandom(1024) * (24 * 1024))
-            time.sleep(20)
-    time.sleep(20)
+            time.sleep(600)
+    time.sleep(600)
 """
-    ran = shed.run(code, timeout=15)
+    ran = shed.run(code, timeout=200)
     assert (ran.code, ran.output) == (1, "The function used more memory than it may.")
-    assert ran.seconds < 15
+    assert ran.seconds < 200
 
 
 def test_processor_time_is_bounded(shed):
-    ran = shed.run("def main():\n    while True: pass\n", timeout=25, cpu=100)
+    ran = shed.run("def main():\n    while True: pass\n", timeout=100, cpu=1)
     assert ran.code == 1
     # Not the timeout: it ends sooner, how much sooner depends on what else the machine does.
     assert "processor time" in ran.output

@@ -65,7 +65,7 @@ async def test_killed_it_leaves_no_program_and_its_work_goes_to_another_worker(s
         while len(pids := (await jobs.log(job)).split()) < 2:
             await asyncio.sleep(0.05)
         worker.kill()
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while any(alive(int(pid)) for pid in pids):
             assert time.monotonic() < until, f"{pids} outlived their worker"
             await asyncio.sleep(0.05)
@@ -133,7 +133,7 @@ async def test_a_program_never_sees_the_token_of_its_worker(guarded, tmp_path):
         async with grpc.aio.insecure_channel(guarded.grpc) as channel:
             stub = job_service_pb2_grpc.JobServiceStub(channel)
             await stub.SubmitJob(job_submit_pb2.SubmitJobRequest(queue="mine"), metadata=metadata)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not seen.exists():
                     await asyncio.sleep(0.05)
     assert "JOBYARD_JOB=" in seen.read_text()
@@ -177,8 +177,9 @@ async def test_the_worker_of_a_development_server_runs_what_it_is_told_and_leave
             left = await jobs.submit({"sleep": 600}, queue="default")
             await jobs.log_has(left, b"slept")
         began = time.monotonic()
-        assert server.stop(30) == 0
-        assert time.monotonic() - began < 15
+        assert server.stop(120) == 0
+        # The program would sleep for minutes.
+        assert time.monotonic() - began < 100
         server.start()
         async with jobs_of(server) as jobs:
             (first, *_) = await jobs.attempts(left)

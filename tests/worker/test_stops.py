@@ -40,7 +40,7 @@ async def test_a_program_that_does_not_listen_is_killed_with_all_its_children(jo
         job = await jobs.submit()
         await jobs.log_has(job, b"ready")
         await jobs.cancel(job)
-        job = await jobs.until(job, seconds=10)
+        job = await jobs.until(job)
     assert job.state == state_pb2.STATE_CANCELLED
 
 
@@ -154,14 +154,14 @@ async def working(channel, script, **plan):
         yield worker
     finally:
         worker.leave()
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, 60)
 
 
 async def ended(service: Told) -> str:
-    return await asyncio.wait_for(service.ended.get(), 10)
+    return await asyncio.wait_for(service.ended.get(), 60)
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=60.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -210,7 +210,7 @@ async def test_chunks_whose_answer_is_lost_are_sent_again_and_nothing_is_kept_tw
 
 async def test_a_leaving_worker_lets_work_end_for_a_while(told):
     service, channel = told
-    async with working(channel, "echo ready; sleep 0.5", drain_seconds=10.0):
+    async with working(channel, "echo ready; sleep 0.5", drain_seconds=60.0):
         await until(lambda: b"ready" in service.log)
     assert await ended(service) == "completed"
 

@@ -44,7 +44,7 @@ def test_a_form_gives_a_token_that_may_what_its_user_may(yard):
     body, media = b'{"contractName": "a", "actionName": "b"}', {"Content-Type": "application/json"}
     assert yard.ask(None, "POST", JOBS, body, {**media, **bearer(token)}).status == 403
     metadata = (("authorization", f"Bearer {token}"),)
-    assert yard.dataone.ListJobs(job_service_pb2.ListJobsRequest(), metadata=metadata, timeout=10) is not None
+    assert yard.dataone.ListJobs(job_service_pb2.ListJobsRequest(), metadata=metadata, timeout=60) is not None
     said = yard.server.text()
     assert token not in said
     assert "battery" not in said
@@ -59,9 +59,9 @@ def test_the_token_ends(yard):
 def test_the_same_over_grpc(yard):
     stub = login_service_pb2_grpc.LoginServiceStub(yard.channel)
     request = login_service_pb2.LoginRequest(username="ann", password=PASSWORD)
-    assert stub.Login(request, timeout=10).token_type == "Bearer"
+    assert stub.Login(request, timeout=60).token_type == "Bearer"
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Login(login_service_pb2.LoginRequest(username="ann", password="wrong"), timeout=10)
+        stub.Login(login_service_pb2.LoginRequest(username="ann", password="wrong"), timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

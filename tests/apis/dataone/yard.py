@@ -33,7 +33,7 @@ from support.running import JOBYARD, Server, environment
 
 JOBS = "/ghibli-rest/v2/job-manager/jobs"
 FIXTURES: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "fixtures.json").read_text())
-PATIENCE = 20.0
+PATIENCE = 60.0
 OPERATOR = "operator"
 STATES = {
     "SUBMITTED": state_pb2.STATE_PENDING,

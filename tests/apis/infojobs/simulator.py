@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 _PRODUCER = re.compile(r"/prod/(ok|err)/([^/]+)/(jobs|health)(?:/.*)?\Z")
 
 
@@ -58,17 +58,20 @@ class Rounds:
             self.free = True
             self.changed.notify_all()
 
-    def run(self, producers: set[str], seconds: float) -> None:
-        """Let every producer be asked once; return when each is asked again, or has been forgotten."""
+    def run(self, producers: set[str]) -> dict[str, int]:
+        """Let every producer be asked once; how often each had been asked before."""
         with self.changed:
             assert self.changed.wait_for(lambda: producers <= self.waiting, timeout=PATIENCE), producers - self.waiting
             before = {producer: self.asked[producer] for producer in producers}
             for producer in producers:
                 self.allowed[producer] = self.allowed.get(producer, 0) + 1
             self.changed.notify_all()
-            self.changed.wait_for(
-                lambda: all(self.asked[one] > before[one] and one in self.waiting for one in producers), seconds
-            )
+            return before
+
+    def asked_again(self, before: Mapping[str, int], producers: set[str]) -> bool:
+        """Whether producers are being asked once more."""
+        with self.changed:
+            return all(self.asked[one] > before[one] and one in self.waiting for one in producers)
 
 
 class Simulator:

@@ -70,7 +70,7 @@ class Play:
         self.check(answer, expect)
         later = expect.get("eventually", [])
         for one in later:
-            eventually(lambda one=one: self.follow(one), float(one.get("timeout_s", 10)))
+            eventually(lambda one=one: self.follow(one), 6 * float(one.get("timeout_s", 10)))
         for one in later:
             # Also what was true at once has to stay so, such as that nothing was sent.
             self.follow(one)

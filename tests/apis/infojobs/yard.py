@@ -25,6 +25,8 @@ SETTINGS = {
     "JOBYARD_SUPERVISION_SECONDS": "0.2",
     "JOBYARD_LOG_CALLS": "false",
     "JOBYARD_LOG_CHANGES": "false",
+    # Peers answer before a call does, however busy the machine is.
+    "JOBYARD_DELIVERY_WAIT_SECONDS": "30",
     # A round of supervision lasts as long as the test holds it back.
     "JOBYARD_DELIVERY_POLICIES": '{"infojobs.supervise": {"timeout": 60}}',
 }
@@ -114,8 +116,21 @@ class Yard:
 
     def run_supervision(self) -> None:
         """Let one round of supervision happen, and wait for what follows from it."""
-        ids = self.ask("GET", "/data-producer/v1/info-producers").json
-        self.simulator.rounds.run(set(ids), seconds=1.5)
+        asked = self.simulator.rounds.run(self._producers())
+        eventually(lambda: self._asked_again(asked))
+
+    def _producers(self) -> set[str]:
+        return set(self.ask("GET", "/data-producer/v1/info-producers").json)
+
+    def _asked_again(self, asked: Mapping[str, int]) -> None:
+        """Every producer is asked again or has been forgotten, and who is concerned has been told once at least."""
+        waiting = self._producers() & asked.keys()
+        assert self.simulator.rounds.asked_again(asked, waiting), waiting
+        ((owed,),) = self.server.rows(
+            "SELECT count(*) FROM deliveries "
+            "WHERE kind <> 'supervise' AND attempts = 0 AND state IN ('READY', 'SENDING')"
+        )
+        assert owed == 0, owed
 
     def empty(self) -> None:
         """Remove everything there is, and forget what was said about it."""
@@ -147,7 +162,7 @@ class Yard:
         self.server.start()
 
 
-def eventually(check: Callable[[], None], seconds: float = 10.0) -> None:
+def eventually(check: Callable[[], None], seconds: float = 60.0) -> None:
     """Return when a check passes; its own failure when it does not in time."""
     until = time.monotonic() + seconds
     while True:

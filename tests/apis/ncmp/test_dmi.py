@@ -20,7 +20,7 @@ from jobyard.ncmp.v1 import (
     dmi_service_pb2_grpc,
 )
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 PATCH = {"Content-Type": "application/3gpp-json-patch+json"}
 ODD = "p/#: é%"
 """A data producer whose name has to be percent-encoded everywhere."""

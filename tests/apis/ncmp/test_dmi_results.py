@@ -17,7 +17,7 @@ from apis.ncmp.yard import Answer, Yard, eventually
 from jobyard_server.callers.token_file import Entry, create
 from support.places import Broker
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 NCMP = {"Authorization": "Basic " + b64encode(b"ncmp:cpsr0cks!").decode()}
 OTHER = {"Authorization": "Basic " + b64encode(b"other:secret").decode()}
 READERS: dict[str, dict[str, str]] = {}
@@ -109,7 +109,7 @@ async def messages(broker: Broker, count: int) -> list[Any]:
     subscription = await client.jetstream().pull_subscribe(TOPIC, f"test-{count}")
     found: list[Any] = []
     while len(found) < count:
-        found += await subscription.fetch(count - len(found), timeout=20)
+        found += await subscription.fetch(count - len(found), timeout=60)
     with pytest.raises(nats.errors.TimeoutError):
         await subscription.fetch(1, timeout=0.5)
     await client.close()

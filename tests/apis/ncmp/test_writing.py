@@ -155,7 +155,7 @@ def test_a_service_that_was_away_gets_its_part_when_it_is_back(yard):
         eventually(lambda: yard.ask("GET", f"/ranoam/cm/v1/dataJob/{yard.name('j')}").status == 200)
         time.sleep(0.3)
         with Dmi(port):
-            assert answer.result(30).json[0]["subJobId"] == "1"
+            assert answer.result(60).json[0]["subJobId"] == "1"
 
 
 def test_old_services_are_called_by_their_old_paths(tmp_path, dmi):
@@ -202,7 +202,7 @@ async def test_over_grpc_a_job_comes_in_pieces(yard, dmi):
     ]
     async with grpc.aio.insecure_channel(yard.server.grpc) as channel:
         stub = data_job_service_pb2_grpc.DataJobServiceStub(channel)
-        answer = await stub.WriteDataJob(iter(pieces), timeout=30)
+        answer = await stub.WriteDataJob(iter(pieces), timeout=60)
         assert [(one.sub_job_id, one.data_producer_id) for one in answer.sub_jobs] == [("1", "p")]
         body = b'{"dataJobMetadata":{},"dataJobWriteRequest":{"data":[{"path":"p1","op":"add","value":{"x": 1.0}}]}}'
         chunks = [
@@ -211,7 +211,7 @@ async def test_over_grpc_a_job_comes_in_pieces(yard, dmi):
             )
             for start in range(0, len(body), 10)
         ]
-        assert (await stub.WriteDataJob(iter(chunks), timeout=30)).sub_jobs[0].sub_job_id == "2"
+        assert (await stub.WriteDataJob(iter(chunks), timeout=60)).sub_jobs[0].sub_job_id == "2"
     typed, raw = dmi.heard("POST")
     assert typed.json["data"] == [
         {"path": "p1", "op": "add", "moduleSetTag": None, "value": {"x": 1.0}, "operationId": None},

@@ -98,7 +98,7 @@ class Yard:
         assert answer.status == 200, answer
         return answer.json
 
-    def until(self, name: str, status: str, seconds: float = 10.0) -> Any:
+    def until(self, name: str, status: str, seconds: float = 60.0) -> Any:
         """A job, once it stands so."""
         return eventually(lambda: (found := self.job(name))["status"] == status and found, seconds)
 
@@ -113,7 +113,7 @@ def operation(path: str, op: str = "add", **fields: Any) -> dict[str, Any]:
     return {"path": path, "op": op, "operationId": "1", "value": {"key": "some-value"}, **fields}
 
 
-def eventually(found: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(found: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What is found, once something is."""
     end = time.monotonic() + seconds
     while not (result := found()):

@@ -18,7 +18,7 @@ import yaml
 from jobyard_server.callers.token_file import digest, new_token
 from support.running import Server
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 CALLERS = {"ann": ("red", "member"), "bob": ("blue", "member"), "eve": ("red", "viewer"), "root": ("white", "admin")}
 CODE = "def main(*args, **kwargs):\n    return [args, kwargs]\n"
 PYTHON = "2c1f6f0e-93c5-5d39-9d2c-8a5c3b0f7d11"

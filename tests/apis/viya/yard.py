@@ -18,7 +18,7 @@ PROVIDERS = ROOT / "examples" / "viya" / "providers.yaml"
 JOBS = "/jobExecution/jobs"
 REQUESTS = "/jobExecution/jobRequests"
 DEFINITIONS = "/jobDefinitions/definitions"
-PATIENCE = 20.0
+PATIENCE = 60.0
 INLINE = {"name": "inline", "type": "Compute", "code": "run;"}
 
 

@@ -17,7 +17,7 @@ from jobyard_server.outbound.objects import Objects
 from jobyard_server.result_settings import ObjectSettings
 from outbound.buckets import check, pieces
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 KEYS = {"region": "us-east-1", "access_key_id": "jobyard", "secret_access_key": "hidden"}
 
 

@@ -42,7 +42,7 @@ def call(server, token, path="/v1/jobs", body=None):
     headers = {"Content-Type": "application/json"} | ({} if token is None else {"X-Auth-Token": token})
     request = urllib.request.Request(f"{server.url}{path}", body and json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer), answer.headers
     except urllib.error.HTTPError as error:
         with error:
@@ -54,13 +54,13 @@ async def rpc(server, token):
         stub = function_service_pb2_grpc.FunctionServiceStub(channel)
         try:
             metadata = (("x-auth-token", token),)
-            await stub.ListFunctions(function_service_pb2.ListFunctionsRequest(), metadata=metadata, timeout=20)
+            await stub.ListFunctions(function_service_pb2.ListFunctionsRequest(), metadata=metadata, timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code().name
     return "OK"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_tokens_of_keystone_are_taken_for_their_projects(keystone, tmp_path):
     with keystone, Server(tmp_path, **settings(keystone)) as server:
         tokens = {
@@ -92,7 +92,7 @@ async def test_tokens_of_keystone_are_taken_for_their_projects(keystone, tmp_pat
             assert secret not in server.text()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_tokens_end_when_keystone_says_so_and_are_not_taken_blindly_while_it_is_away(keystone, tmp_path):
     with keystone, Server(tmp_path, **settings(keystone)) as server:
         tokens = {
@@ -117,7 +117,7 @@ async def test_tokens_end_when_keystone_says_so_and_are_not_taken_blindly_while_
             assert call(server, tokens["ann"])[0] == 200
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_service_user_with_a_wrong_password_lets_nobody_in(keystone, tmp_path):
     with keystone, Server(tmp_path, **settings(keystone, password="wrong one")) as server:
         token = keystone.token("ann", "ann's password", "north")

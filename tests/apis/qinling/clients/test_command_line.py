@@ -68,7 +68,7 @@ def _by_name(clients, function):
     request = urllib.request.Request(
         webhook["webhook_url"], b'{"name": "Eve"}', {"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 202
         execution = json.load(answer)["execution_id"]
     until(lambda: clients.json("function", "execution", "show", execution)["status"] == "success")

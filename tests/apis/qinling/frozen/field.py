@@ -19,7 +19,7 @@ from jobyard_server.callers.token_file import digest, new_token
 from support.clocks import SetClock
 from support.running import Server, Worker, environment
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 CALM = 0.4
 """Seconds in which the engine looks several times at what is due."""
 START = "2026-01-15T10:00:30Z"

@@ -13,7 +13,7 @@ def main(url, token):
 
     def call(method, path, body=None, extra=None):
         # Every call is preceded by a look at who is calling, and carries a body, whatever the verb.
-        who = requests.get(f"{url}/identities/users/@currentUser", headers=headers, timeout=20)
+        who = requests.get(f"{url}/identities/users/@currentUser", headers=headers, timeout=60)
         assert who.status_code == 200, who.text
         return requests.request(
             method, f"{url}{path}", headers={**headers, **(extra or {})}, data=json.dumps(body or {}), timeout=20
