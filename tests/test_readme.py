@@ -23,11 +23,11 @@ SHOWN = {"json", "mermaid", "proto", "text", "yaml"}
 PRELUDE = """
 set -euo pipefail
 await() {
-    for attempt in {1..200}; do
+    for attempt in {1..1200}; do
         if "$@" >/dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
-    echo "not ready after 20 s: $*" >&2
+    echo "not ready after 120 s: $*" >&2
     return 1
 }
 make() {

@@ -45,7 +45,7 @@ class Command:
             stderr=subprocess.PIPE,
             env=environment(**{"JOBYARD_SERVER": self.server, **settings}),
         )
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 250)
         assert process.returncode is not None
         return Ran(process.returncode, out.decode(), err.decode())
 

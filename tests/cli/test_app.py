@@ -23,7 +23,7 @@ def test_help_names_every_command_and_costs_little():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert all(f"  {command} " in done.stdout for command in COMMANDS)
     # Processor time: the clock on the wall tells more about the machine than about the command.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
 def test_help_loads_neither_grpc_nor_the_server():

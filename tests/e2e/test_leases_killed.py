@@ -19,7 +19,7 @@ from support.yarding import Jobs, jobs_of, quick_server
 
 LEASES = 100
 LIFE = 3.0
-"""Seconds a session lives, as the quick server has it."""
+"""Seconds a session lives."""
 
 
 class Holder:
@@ -71,7 +71,7 @@ async def attempts(jobs: Jobs) -> set[tuple[int, ...]]:
 
 @pytest.mark.timeout(300)
 async def test_leases_outlive_a_short_death_of_the_server_and_not_a_long_one(tmp_path):
-    server = quick_server(tmp_path)
+    server = quick_server(tmp_path, JOBYARD_LEASE_SECONDS=str(LIFE))
     with server:
         async with jobs_of(server) as jobs:
             await submitted(jobs)

@@ -57,6 +57,13 @@ def check(server: Server) -> int:
     return len(made)
 
 
+async def made(server: Server, count: int) -> None:
+    """Return when so many jobs have been made."""
+    async with asyncio.timeout(120):
+        while server.rows("SELECT count(*) FROM jobs WHERE parent IS NOT NULL") < [(count,)]:
+            await asyncio.sleep(0.2)
+
+
 async def test_a_server_killed_at_any_moment_makes_each_job_once(tmp_path):
     chance = random.Random(20261101)
     server = quick_server(tmp_path, **EVERY)
@@ -67,7 +74,7 @@ async def test_a_server_killed_at_any_moment_makes_each_job_once(tmp_path):
         server.kill()
         await asyncio.sleep(chance.random() * 2)
         server.start()
-    await asyncio.sleep(2)
+    await made(server, SCHEDULES * KILLS * 2)
     server.stop()
     assert check(server) >= SCHEDULES * KILLS * 2
 
@@ -77,5 +84,5 @@ async def test_two_servers_on_one_database_make_each_job_once(tmp_path):
     other = quick_server(tmp_path, name="other", database=one.database, **EVERY)
     with one, other:
         await submit_schedules(one, "nobody-serves-it")
-        await asyncio.sleep(6)
+        await made(one, SCHEDULES * 4)
     assert check(one) >= SCHEDULES * 4

@@ -9,7 +9,7 @@ import pytest
 from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc, job_submit_pb2, job_watch_pb2, state_pb2, subjob_pb2
 from support.running import Server, Worker
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = 4
 
 # Each worker writes who it is as the result; the first one sleeps longer than anybody waits.
 SLOW = 'bash -c \'sleep 8; echo {\\"by\\":\\"slow\\"} > $JOBYARD_RESULT_FILE\''

@@ -35,7 +35,7 @@ async def test_on_sigterm_it_lets_work_end_takes_no_more_and_exits_with_0(server
         worker.signal(signal.SIGTERM)
         second = await jobs.submit()
         first = await jobs.until(first)
-        assert await asyncio.to_thread(worker.process.wait, 10) == 0
+        assert await asyncio.to_thread(worker.process.wait, 60) == 0
     assert first.state == state_pb2.STATE_SUCCEEDED
     assert (await jobs.get(second)).state == state_pb2.STATE_PENDING
     assert "left in good order" in worker.text()
@@ -47,7 +47,7 @@ async def test_what_does_not_end_in_time_is_stopped_and_given_back_without_spend
         job = await jobs.submit()
         pid = await pid_of(jobs, job)
         worker.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(worker.process.wait, 10) == 0
+        assert await asyncio.to_thread(worker.process.wait, 60) == 0
     assert not alive(pid)
     assert (await jobs.get(job)).state == state_pb2.STATE_PENDING
     assert (await jobs.subjob(job)).attempts == 0
@@ -120,7 +120,7 @@ def guarded(tmp_path_factory):
 )
 async def test_a_worker_that_is_not_let_in_says_why_and_ends(guarded, queue, token, words):
     worker = Worker(guarded, queue, "true", name=f"refused-{queue}-{token}", JOBYARD_TOKEN=token).start()
-    assert await asyncio.to_thread(worker.process.wait, 20) == 1
+    assert await asyncio.to_thread(worker.process.wait, 60) == 1
     assert words in worker.text()
     assert "Traceback" not in worker.text()
 
@@ -146,7 +146,7 @@ async def test_a_program_never_sees_the_token_of_its_worker(guarded, tmp_path):
 )
 def test_a_command_that_cannot_run_is_refused_before_any_work_is_taken(server, command, words):
     worker = Worker(server, "q", command, name=f"bad-{len(command)}").start()
-    assert worker.process.wait(20) == 1
+    assert worker.process.wait(60) == 1
     assert words in worker.text()
 
 

@@ -45,7 +45,7 @@ async def test_a_lease_carries_the_job_the_piece_and_the_rhythm(jobs, worker):
     assert (lease.job.uid, lease.subjob.payload, lease.attempt) == (job.uid, '{"x": 1.0}', 1)
     assert lease.subjob.state == lease.job.state == state_pb2.STATE_RUNNING
     assert answer.heartbeat_interval.ToNanoseconds() == 300_000_000
-    assert answer.session_ttl.seconds == 3
+    assert answer.session_ttl.seconds == 6
     assert lease.HasField("expire_time")
 
 
