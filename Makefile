@@ -4,12 +4,16 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+# Empty counts as unset: tests and sources are compiled once, not once for every process.
+export PYTHONDONTWRITEBYTECODE :=
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TESTS ?= tests
 ON_POSTGRESQL ?= tests/store tests/engine tests/faults tests/apis tests/e2e
+# One more than there are processors: tests often wait for what others do.
+AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help
 help: ## List these targets
@@ -48,12 +52,12 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
-	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(AT_ONCE) --dist=loadfile $(TESTS)
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
 	POSTGRES_BIN=$$(scripts/find_postgres.sh) DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
-		--numprocesses=logical --dist=loadfile $(ON_POSTGRESQL)
+		--numprocesses=$(AT_ONCE) --dist=loadfile $(ON_POSTGRESQL)
 
 .PHONY: fault
 fault: setup ## Crash, cut and cross databases and servers for minutes; `make test` does it for seconds
@@ -100,10 +104,13 @@ fuzz: setup ## Send ten minutes of nonsense to routes, bindings, JSON and connec
 	JOBYARD_FUZZ_SECONDS=300 JOBYARD_FUZZ_EXAMPLES=50000 $(BIN)/python -m pytest --timeout=3600 \
 	    tests/transcoding/test_fuzz.py tests/transcoding/codec/test_fuzz.py tests/transcoding/test_connection_fuzz.py
 
-.PHONY: verify
-verify: lint ## Check also that generated/ is in step and no client of a release breaks
-	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
+.PHONY: breaking
+breaking: setup ## Check that no client of a release breaks
 	scripts/check_breaking.sh $(BIN)/buf
+
+.PHONY: verify
+verify: lint breaking ## Check all that is said without running a server, also that generated/ is in step
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py tests/test_generated.py tests/test_wheel.py
 
 .PHONY: bench
 bench: setup ## Measure; every program in benchmarks/ prints its own table

@@ -9,6 +9,6 @@ if [[ -z "$(found)" ]]; then
     [[ "$(id -u)" = 0 ]] || sudo=(sudo)
     # Some copy of the package list may be good enough.
     "${sudo[@]}" apt-get update --quiet=2 >&2 || true
-    "${sudo[@]}" apt-get install --quiet=2 --yes --no-install-recommends postgresql >&2
+    "${sudo[@]}" apt-get install -o DPkg::Lock::Timeout=300 --quiet=2 --yes --no-install-recommends postgresql >&2
 fi
 found

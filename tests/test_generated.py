@@ -30,22 +30,28 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_generated_is_in_step_with_the_protos(tmp_path):
-    generate(tmp_path)
-    fresh, committed = contents(tmp_path), contents(ROOT / "generated")
+@pytest.fixture(scope="module")
+def target(tmp_path_factory) -> Path:
+    """What was generated anew."""
+    target: Path = tmp_path_factory.mktemp("generated")
+    generate(target)
+    return target
+
+
+def test_generated_is_in_step_with_the_protos(target):
+    fresh, committed = contents(target), contents(ROOT / "generated")
     assert sorted(committed) == sorted(fresh), "run `make generate`"
     assert [name for name in fresh if fresh[name] != committed[name]] == [], "run `make generate`"
 
 
-def test_generating_again_changes_nothing_and_removes_what_is_stale(tmp_path):
-    generate(tmp_path)
-    once = contents(tmp_path)
-    stale = tmp_path / "jobyard" / "gone" / "v1" / "gone_pb2.py"
+def test_generating_again_changes_nothing_and_removes_what_is_stale(target):
+    once = contents(target)
+    stale = target / "jobyard" / "gone" / "v1" / "gone_pb2.py"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    generate(tmp_path)
-    assert contents(tmp_path) == once
-    assert not (tmp_path / "jobyard" / "gone").exists()
+    generate(target)
+    assert contents(target) == once
+    assert not (target / "jobyard" / "gone").exists()
 
 
 @pytest.mark.parametrize("check", [["lint"], ["format", "--diff", "--exit-code"]], ids=" ".join)

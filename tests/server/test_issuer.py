@@ -14,7 +14,8 @@ import grpc
 import pytest
 
 from jobyard.jobs.v1 import job_access_pb2, job_service_pb2_grpc
-from support.running import Server, free_port
+from support.ports import free_port
+from support.running import Server
 
 CLIENT = "jobyard"
 BACK = "http://localhost:1/back"

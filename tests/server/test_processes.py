@@ -1,12 +1,10 @@
 """Several processes as one server: they share the addresses and the database, and one that dies is replaced."""
 
-import contextlib
 import http.client
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from support.running import JOBYARD, Server, environment, free_port
+from support.ports import two_free_ports
+from support.running import JOBYARD, Server, environment
 
 
 def processes(server):
@@ -66,12 +65,7 @@ def alive(pid):
 @pytest.fixture(scope="module")
 def metrics_port():
     """The first of two ports that are free."""
-    while True:
-        port = free_port()
-        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError, OverflowError):
-            first.bind(("127.0.0.1", port))
-            second.bind(("127.0.0.1", port + 1))
-            return port
+    return two_free_ports()
 
 
 @pytest.fixture(scope="module")

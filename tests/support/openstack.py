@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from support.running import free_port
+from support.ports import free_port
 
 PASSWORD = "keystone's first password"
 DOMAIN = {"id": "default"}

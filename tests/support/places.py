@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from support.running import free_port
+from support.ports import free_port
 
 
 class Broker:

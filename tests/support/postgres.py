@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from typing import Self
 from uuid import uuid4
 
 import psycopg
+
+from support.ports import free_port
 
 USER = "jobyard"
 READY_SECONDS = 120.0
@@ -31,17 +32,11 @@ def programs() -> Path:
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 class Cluster:
     """A PostgreSQL server on a loopback port; everything it commits is on the disk."""
 
     def __init__(self, folder: Path | None = None, **settings: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.settings = {"max_connections": "60", "shared_buffers": "64MB", "fsync": "on"} | settings
         self._bin = programs()
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=folder))

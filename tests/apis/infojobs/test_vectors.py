@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apis.infojobs.yard import Yard, eventually
-from support.running import free_port
+from support.ports import free_port
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "cases.json").read_text())
 

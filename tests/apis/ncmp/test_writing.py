@@ -13,7 +13,7 @@ from apis.ncmp.dmis import Dmi
 from apis.ncmp.yard import METADATA, Yard, eventually, operation, target
 from jobyard.ncmp.v1 import data_job_pb2, data_job_service_pb2_grpc, operation_pb2
 from jobyard.ncmp.v1 import data_job_service_pb2 as pb
-from support.running import free_port
+from support.ports import free_port
 
 
 def test_a_job_is_split_by_service_and_producer(yard, dmi, other_dmi):

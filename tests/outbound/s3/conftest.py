@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.running import free_port
+from support.ports import free_port
 
 PYTHON = os.environ.get("S3_SERVER", "")
 BUCKET = "results"

@@ -162,8 +162,11 @@ def test_slices_take_no_square_of_time_either():
 
     decode = compile_decoder(message("Free").DESCRIPTOR)
     costs = []
-    for size in (2_000, 32_000):
-        began = time.thread_time()
-        decode(source(size), message("Free")())
-        costs.append(time.thread_time() - began)
+    for text in (source(2_000), source(32_000)):
+        best = float("inf")
+        for _ in range(3):
+            began = time.thread_time()
+            decode(text, message("Free")())
+            best = min(best, time.thread_time() - began)
+        costs.append(best)
     assert costs[1] < 64 * costs[0] + 0.01
