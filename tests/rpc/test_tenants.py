@@ -106,7 +106,9 @@ async def answers(channel, path, method, request, tenant, permission):
     call = getattr(channel, f"unary_{'stream' if method.server_streaming else 'unary'}")(path)
     said = b""
     try:
-        ongoing = call(request.SerializeToString(), metadata=of(tenant, permission), timeout=PATIENCE)
+        # A stream may go on for ever.
+        seconds = PATIENCE if method.server_streaming else 60.0
+        ongoing = call(request.SerializeToString(), metadata=of(tenant, permission), timeout=seconds)
         if not method.server_streaming:
             return bytes(await ongoing)
         async for message in ongoing:

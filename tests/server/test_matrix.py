@@ -82,7 +82,7 @@ async def over_grpc(channel, path, descriptor, metadata):
         f"{'stream' if descriptor.client_streaming else 'unary'}_{'stream' if descriptor.server_streaming else 'unary'}"
     )
     ongoing = getattr(channel, kind)(path)(
-        iter([NO_MESSAGE]) if descriptor.client_streaming else NO_MESSAGE, metadata=metadata, timeout=10
+        iter([NO_MESSAGE]) if descriptor.client_streaming else NO_MESSAGE, metadata=metadata, timeout=60
     )
     try:
         if descriptor.server_streaming:
@@ -197,7 +197,7 @@ def test_a_token_that_is_revoked_ends_soon(connection, callers):
 
     assert status() == 200
     revoke(callers._file, shown.name)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while status() != 401:
         assert time.monotonic() < deadline
         time.sleep(0.1)

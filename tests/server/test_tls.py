@@ -46,7 +46,7 @@ def serving(folder, **more):
 
 
 def addresses(program, folder):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not (folder / "ready.json").exists():
         assert time.monotonic() < deadline, program.text()
         assert program.process.poll() is None, program.text()

@@ -102,7 +102,7 @@ async def test_tokens_end_when_keystone_says_so_and_are_not_taken_blindly_while_
         assert [call(server, token)[0] for token in tokens.values()] == [200, 200]
         # One that is revoked ends as soon as it is asked about again.
         keystone.revoke(tokens["bob"])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while call(server, tokens["bob"])[0] != 401:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.2)

@@ -68,7 +68,7 @@ def three_ended(qinling, id_):
 
 
 def wait(look):
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while not (found := look()):
         assert time.monotonic() < deadline, "nothing came of it"
         time.sleep(0.2)
