@@ -30,6 +30,15 @@ await() {
     echo "not ready after 120 s: $*" >&2
     return 1
 }
+# A reader looks at that server for a while; here it is ended as soon as it serves.
+timeout() {
+    shift 2
+    "$@" >served.log 2>&1 &
+    local served=$!
+    await grep '"ready"' served.log || { cat served.log >&2; return 1; }
+    kill "$served"
+    wait "$served"
+}
 make() {
     command make --dry-run "$@" >/dev/null
     if [ "$1" = run ]; then

@@ -67,11 +67,25 @@ async def test_a_watch_ends_when_the_server_stops_and_says_so(store, ann):
         assert (await refusal(anext(stream))).reason is Reason.SERVER_STOPPING
 
 
-async def test_without_a_token_a_watch_begins_now(store, ann):
+@pytest.fixture
+def begun(store, monkeypatch):
+    """Set when a watch knows from where it tells."""
+    event, bounds = asyncio.Event(), store.read.event_bounds
+
+    async def told():
+        found = await bounds()
+        event.set()
+        return found
+
+    monkeypatch.setattr(store.read, "event_bounds", told)
+    return event
+
+
+async def test_without_a_token_a_watch_begins_now(store, ann, begun):
     await submitted(store)
     async with aclosing(watch_jobs(store, ann, WatchRequest())) as stream:
         waiting = asyncio.ensure_future(take(stream, 1))
-        await asyncio.sleep(0.05)
+        await begun.wait()
         job = await submitted(store)
         ((item,),) = (await waiting,)
         assert (item.event.job, item.event.type, item.job) == (job.number, EventType.JOB_SUBMITTED, None)
@@ -206,10 +220,10 @@ async def test_tokens_of_other_databases_are_refused(store, ann):
     assert refused.reason is Reason.INVALID_FIELD
 
 
-async def test_a_watcher_that_does_not_listen_holds_up_nobody(store, ann):
+async def test_a_watcher_that_does_not_listen_holds_up_nobody(store, ann, begun):
     async with aclosing(watch_jobs(store, ann, WatchRequest())) as stream:
         waiting = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.05)
+        await begun.wait()
         await submitted(store)
         await waiting
         made = await asyncio.gather(*(submitted(store) for _ in range(200)))
