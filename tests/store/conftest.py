@@ -2,7 +2,6 @@
 
 import pytest
 import pytest_asyncio
-import structlog
 
 from jobyard_server.domain.fields import ApiFields, Kind
 from jobyard_server.domain.state import State
@@ -14,15 +13,6 @@ FIELDS = {
     "sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size")),
 }
 WORDS = {"sample": {State.PENDING: "queued", State.SUCCEEDED: "done"}}
-
-
-@pytest.fixture(autouse=True)
-def plain_log():
-    """Failures are logged with their traceback; drawing all its variables would take seconds."""
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[plain])
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
