@@ -179,10 +179,13 @@ class SqliteSets(Sets):
         return self._given
 
 
-def _chunks(rows: Sequence[Row], width: int) -> list[tuple[int, list[Any]]]:
+def _chunks(rows: Sequence[Row], width: int) -> list[tuple[int, Row]]:
     """Cut rows into statements: (length of the list, its parameters filled up to that length)."""
+    # What a batch of a single command has.
+    if len(rows) < 2:
+        return [(1, row) for row in rows]
     most = LENGTHS[bisect_left(LENGTHS, MAX_PARAMETERS // width + 1) - 1]
-    cut = []
+    cut: list[tuple[int, Row]] = []
     for start in range(0, len(rows), most):
         part = rows[start : start + most]
         length = LENGTHS[bisect_left(LENGTHS, len(part))]
