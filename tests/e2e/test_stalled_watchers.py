@@ -63,12 +63,14 @@ async def from_now(jobs):
 async def healthy(jobs, token, wanted, lags):
     """Read everything; each job is told once, in order."""
     numbers = []
-    async for message in jobs.stub.WatchJobs(job_watch_pb2.WatchJobsRequest(resume_token=token)):
+    call = jobs.stub.WatchJobs(job_watch_pb2.WatchJobsRequest(resume_token=token))
+    async for message in call:
         if message.event.type != event_pb2.EVENT_TYPE_JOB_SUBMITTED:
             continue
         numbers.append(message.event.job)
         lags.append(time.time() - message.event.time.ToNanoseconds() / 1e9)
         if len(numbers) == wanted:
+            call.cancel()
             return numbers
     raise AssertionError("the stream ended")
 
@@ -102,9 +104,9 @@ async def test_watchers_that_do_not_listen_cost_nothing(tmp_path, options, watch
             assert not any(call.done() for call in calls)
             assert grown < MOST_MEMORY, f"{grown / 2**20:.0f} MiB for {watchers} watchers"
             if options:
-                # Streams that take nothing any more cost submits nothing; told to fifty, each event would cost
-                # fifty times as much as to be stored.
-                assert await burden(server, jobs, batch) < 5 * alone + 0.5
+                # Streams that take nothing any more cost submits nothing. If fifty were told of them all the same, it
+                # would take more than six seconds.
+                assert await burden(server, jobs, batch) < alone + 3
             lags.sort()
             assert lags[len(lags) * 99 // 100] < most_lag
             # One that listens again finds what it missed, whole.
