@@ -55,7 +55,7 @@ class Binder:
         self._extract = extractor(route.template, multi)
         self._plain = _plain_variables(request, route)
         self._path = tuple(_path_parameter(request, each.field, dialect, where) for each in route.template.variables)
-        self._headers = HeaderTable(request, dialect, spec.face.blank)
+        self._headers = HeaderTable(request, dialect, spec.face.blank) or None
         manners = Manners.of(spec.face, limits.parameters)
         in_path = {each.field[0] for each in route.template.variables if len(each.field) == 1}
         self.query = QueryTable(
@@ -95,7 +95,7 @@ class Binder:
             self.query.bind(message, query)
         if self._path:
             self._bind_path(message, segments)
-        if self._headers:
+        if self._headers is not None:
             self._headers.bind(message, headers)
 
     def _bind_body(self, body: BodyReader, message: Message, content: Content) -> None:

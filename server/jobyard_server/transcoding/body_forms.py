@@ -63,7 +63,7 @@ class _MessageReader:
         self._form = _FormReader(request, dialect, limits, manners)
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
-        if form in {Form.URLENCODED, Form.MULTIPART}:
+        if form is Form.URLENCODED or form is Form.MULTIPART:
             self._form.read(message, data, form, media_type)
             return
         try:
@@ -88,7 +88,7 @@ class _FieldReader:
             self._read_text(message, data)
         elif form is Form.BYTES and self._field.type == _F.TYPE_BYTES:
             setattr(message, name, data)
-        elif form in {Form.URLENCODED, Form.MULTIPART} and self._form is not None:
+        elif self._form is not None and (form is Form.URLENCODED or form is Form.MULTIPART):
             target = getattr(message, name)
             target.SetInParent()
             self._form.read(target, data, form, media_type)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from threading import get_ident
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,16 +30,26 @@ class Watch:
         self.budget = budget
         self._calls: dict[asyncio.Task[Any], Presence] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     def over(self, receive: Receive) -> Presence:
         """Watch over the current task while the returned context is open."""
         return Presence(self, receive)
 
-    def enter(self, task: asyncio.Task[Any], presence: Presence) -> None:
-        """Note a call that has begun."""
+    def enter(self, presence: Presence) -> asyncio.Task[Any]:
+        """Note a call that has begun, and say which task it is."""
+        # Asking for the running loop is a system call; of the one that ran here last nothing else has to be asked.
+        task = None if self._loop is None or self._thread != get_ident() else asyncio.current_task(self._loop)
+        if task is None:
+            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+            task = asyncio.current_task(self._loop)
+            assert task is not None
         self._calls[task] = presence
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
+            assert self._loop is not None
+            self._timer = self._loop.call_later(self._every, self._look)
+        return task
 
     def leave(self, task: asyncio.Task[Any]) -> None:
         """Forget a call that is over."""
@@ -45,13 +57,12 @@ class Watch:
 
     def _look(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = monotonic()
         for task in [task for task, presence in self._calls.items() if presence.settled(now)]:
             # From now on a task of its own waits for the client of this call.
             del self._calls[task]
         if self._calls:
-            self._timer = loop.call_later(self._every, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
 
 
 class Presence:
@@ -74,10 +85,7 @@ class Presence:
         """The client fell silent in the middle of its body and the task was cancelled for that."""
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._watch.enter(task, self)
+        self._task = self._watch.enter(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -94,7 +102,7 @@ class Presence:
 
     async def receive(self) -> Event:
         """Receive the next part of the body; raises RequestRefused when none comes, and ClientGone."""
-        self._since = asyncio.get_running_loop().time()
+        self._since = monotonic()
         try:
             event = await self._receive()
         except asyncio.CancelledError:

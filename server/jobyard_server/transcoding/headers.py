@@ -51,8 +51,8 @@ class HeaderTable:
             if field.GetOptions().Extensions[rest.header].name
         )
 
-    def __bool__(self) -> bool:
-        return bool(self._bindings)
+    def __len__(self) -> int:
+        return len(self._bindings)
 
     def bind(self, message: Message, headers: Headers) -> None:
         """Fill the fields; raises RequestRefused."""

@@ -78,11 +78,21 @@ class Router(Generic[T]):
     def __init__(self, routes: Iterable[Route[T]]) -> None:
         self._root: _Node[T] = _Node()
         self._verbs: set[str] = set()
-        for route in routes:
+        known = tuple(routes)
+        for route in known:
             self._add(route)
+        # Nothing is more specific than a path without variables, and nothing of it is left to find out.
+        self._whole: dict[tuple[str, str], Found[T]] = {}
+        for route in known:
+            found = None if route.template.variables else self._walk(route.verb, route.template.text)
+            if isinstance(found, Found) and route in found.routes:
+                self._whole[route.verb, route.template.text] = found
 
     def find(self, verb: str, path: str) -> Found[T] | Missed:
         """Look a request up by its verb and its path as it came, still encoded."""
+        return self._whole.get((verb, path)) or self._walk(verb, path)
+
+    def _walk(self, verb: str, path: str) -> Found[T] | Missed:
         segments = path[1:].split("/")
         if segments == [""]:
             segments = []

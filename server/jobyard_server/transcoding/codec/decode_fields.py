@@ -189,7 +189,18 @@ def map_reader(member: Member, plans: Plans) -> Read:
             raise
         return out
 
-    return read_map
+    return text_map(read_map, limit) if key_of is None and read is text else read_map
+
+
+def text_map(read_map: Read, limit: int) -> Read:
+    """Take a map of strings as it is, like a list of them."""
+
+    def read(value: Any, depth: int) -> Any:
+        if value.__class__ is dict and depth < limit and {item.__class__ for item in value.values()} == {str}:
+            return value
+        return read_map(value, depth)
+
+    return read
 
 
 def value_member(member: Member) -> Member:

@@ -19,7 +19,8 @@ from jobyard_server.transcoding.codec.declared import (
 )
 from jobyard_server.transcoding.codec.decode_any import any_reader
 from jobyard_server.transcoding.codec.decode_fields import reader_of, takes_null
-from jobyard_server.transcoding.codec.decode_scalars import Read, not_text, text
+from jobyard_server.transcoding.codec.decode_objects import object_reader
+from jobyard_server.transcoding.codec.decode_scalars import Read, text
 from jobyard_server.transcoding.codec.decode_wellknown import well_known
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.codec.errors import (
@@ -28,12 +29,11 @@ from jobyard_server.transcoding.codec.errors import (
     MissingMemberError,
     ReadOnlyMemberError,
     UnknownMemberError,
-    kind_of,
-    too_deep,
 )
 from jobyard_server.transcoding.codec.extensions import find_extension, with_extensions
 from jobyard_server.transcoding.codec.inline import kinds_taken
 from jobyard_server.transcoding.codec.known import ANY
+from jobyard_server.transcoding.codec.raw import target_of
 
 # The argument of the constructor that a member becomes, and its reader; none for plain text.
 # An extension is no argument: it stands under its descriptor.
@@ -57,6 +57,19 @@ class DecodePlans:
         self.dialect = dialect
         self._plans: dict[Descriptor, MessagePlan] = {}
         self._words: dict[EnumDescriptor, Words] = {}
+        self._checked: set[Descriptor] = set()
+
+    def check(self, message: Descriptor) -> None:
+        """Refuse a declaration that means two things, also in what the message leads to: now, not at a request."""
+        if message in self._checked:
+            return
+        self._checked.add(message)
+        members = [each for each in shape_of(message, self.dialect).members if not each.from_header]
+        refuse_clashes(message, members)
+        for member in members:
+            target = target_of(member)
+            if target is not None:
+                self.check(target)
 
     def of(self, message: Descriptor) -> MessagePlan:
         """Give the plan of a message type; others wait until a plan and all it needs are done."""
@@ -97,7 +110,6 @@ class Table:
         self._not_read = {
             spelling: member for member in known if member.options.on_input for spelling in member.spellings
         }
-        refuse_clashes(message, known)
         self._entries = {member.name: entry_of(member, plans) for member in self._members}
         self._others = {
             spelling: member
@@ -111,40 +123,25 @@ class Table:
 
     def reader(self) -> Read:
         """Plan the message."""
-        entries, null_is_value, stray = self._entries, self._null_is_value, self._stray
-        limit = self._plans.dialect.depth
-        checks = self._checks()
-        show = self._plans.dialect.show
+        reads = [(member, self._entries[member.name][1] or text, takes_null(member)) for member in self._members]
+        return object_reader(reads, self._checks(), self._rest, self._plans.words, self._plans.dialect)
 
-        def read(tree: Any, depth: int) -> dict[Any, Any]:
-            if tree.__class__ is not dict:
-                raise CodecError(f"must be an object, not {kind_of(tree)}")
-            depth += 1
-            if depth > limit:
-                raise too_deep(limit)
-            for check in checks:
-                check(tree)
-            out = {}
-            name = ""
-            try:
-                for name, value in tree.items():
-                    entry = entries.get(name) or stray(name, tree)
-                    if entry is None or (value is None and name not in null_is_value):
-                        continue
-                    argument, read_value = entry
-                    if read_value is not None:
-                        out[argument] = read_value(value, depth)
-                    elif value.__class__ is str:
-                        out[argument] = value
-                    else:
-                        raise not_text(value)
-            except CodecError as problem:
-                problem.about(tree.get(name), show)
-                problem.within(name)
-                raise
-            return out
-
-        return read
+    def _rest(self, tree: dict[str, Any], out: dict[Any, Any], depth: int) -> None:
+        """Read the members that are not spelled in the first way."""
+        name = ""
+        try:
+            for name, value in tree.items():
+                if name in self._entries:
+                    continue
+                entry = self._stray(name, tree)
+                if entry is None or (value is None and name not in self._null_is_value):
+                    continue
+                argument, read_value = entry
+                out[argument] = (read_value or text)(value, depth)
+        except CodecError as problem:
+            problem.about(tree[name], self._plans.dialect.show)
+            problem.within(name)
+            raise
 
     def _stray(self, name: str, tree: dict[str, Any]) -> Entry | None:
         """Find a member that is not spelled in the first way; nothing when it is passed over."""

@@ -30,6 +30,7 @@ LENGTHS = tuple(bytes((length,)) for length in range(128))
 TEXTS = tuple(TEXT + length for length in LENGTHS)
 KEYS = tuple(FIRST + length for length in LENGTHS)
 VALUES = tuple(SECOND + length for length in LENGTHS)
+TEXT_VALUES = tuple(SECOND + bytes((length + 2,)) + TEXT + bytes((length,)) for length in range(126))
 
 _number = Struct("<Bd").pack
 
@@ -76,12 +77,16 @@ class Writer:
         out: list[bytes] = []
         for name, item in value.items():
             key = name.encode()
-            content = self.value(item, depth + 2)
+            # Most values are text, and most are short.
+            content = item.encode() if item.__class__ is str else self.value(item, depth + 2)
             size, length = len(key), len(content)
-            if size + length < 120:
-                out += (KEYS[size + length + 4], KEYS[size], key, VALUES[length], content)
+            if size + length > 115:
+                whole = content if item.__class__ is not str else TEXT + framed(content)
+                out.append(FIRST + framed(FIRST + framed(key) + SECOND + framed(whole)))
+            elif item.__class__ is str:
+                out += (KEYS[size + length + 6], KEYS[size], key, TEXT_VALUES[length], content)
             else:
-                out.append(FIRST + framed(FIRST + framed(key) + SECOND + framed(content)))
+                out += (KEYS[size + length + 4], KEYS[size], key, VALUES[length], content)
         return b"".join(out)
 
     def items(self, value: Any, depth: int) -> bytes:

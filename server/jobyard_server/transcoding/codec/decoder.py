@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from jobyard_server.transcoding.codec.decode_messages import DecodePlans
 from jobyard_server.transcoding.codec.decode_scalars import Read
 from jobyard_server.transcoding.codec.dialect import PROTO3, Dialect
 from jobyard_server.transcoding.codec.errors import CodecError
-from jobyard_server.transcoding.codec.raw import Slicer
+from jobyard_server.transcoding.codec.raw import Slicer, target_of
 from jobyard_server.transcoding.codec.source import load
 
 
@@ -23,14 +24,24 @@ class Decoder:
     """Reads JSON into messages of one type."""
 
     def __init__(
-        self, read: Read, slicer: Slicer, into: Descriptor | None, *, member: str = "", field: str = ""
+        self, plan: Callable[[], Read], slicer: Slicer, into: Descriptor | None, *, member: str = "", field: str = ""
     ) -> None:
-        """Read into messages of the type `into`, or into a field of them; that field may be a message itself."""
-        self._read = read
+        """Read into messages of the type `into`, or into a field of them; that field may be a message itself.
+
+        The plan is asked for when there is something to read.
+        """
+        self._plan = plan
+        self._read: Read = self._first
         self._slicer = slicer
         self._member = member
         self._field = field
         self._maps = () if into is None else tuple(each.name for each in into.fields if is_plain_map(each))
+
+    def _first(self, tree: Any, depth: int) -> Any:
+        # A server knows hundreds of messages, and most of its runs read a dozen of them.
+        with COMPILING:
+            self._read = self._plan()
+        return self._read(tree, depth)
 
     def __call__(self, source: bytes, message: Message) -> None:
         """Parse a JSON document and merge what it says into the message."""
@@ -87,25 +98,35 @@ def is_plain_map(field: FieldDescriptor) -> bool:
 @cache
 def compile_decoder(message: Descriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of a message type."""
+    plans = plans_of(dialect)
     with COMPILING:
-        return Decoder(plans_of(dialect).of(message).read, Slicer(message, dialect), message)
+        plans.check(message)
+        return Decoder(lambda: plans.of(message).read, Slicer(message, dialect), message)
 
 
 @cache
 def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of documents that hold one field of the message that they are read into."""
     assert field.containing_type is not None
+    plans = plans_of(dialect)
     with COMPILING:
         member = standalone(field, dialect)
-        read_value = reader_of(member, plans_of(dialect))
         nulls = takes_null(member)
         slicer = Slicer(field.containing_type, dialect)
+        target = target_of(member)
+        if target is not None:
+            plans.check(target)
     whole = field.message_type if not field.is_repeated else None
 
-    def read(value: Any, depth: int) -> Any:
-        if value is None and not nulls:
-            raise CodecError("must not be null")
-        found = read_value(value, depth + 1)
-        return found if whole is not None else {field.name: found}
+    def plan() -> Read:
+        read_value = reader_of(member, plans)
 
-    return Decoder(read, slicer, whole, member=member.name, field=field.name if whole is not None else "")
+        def read(value: Any, depth: int) -> Any:
+            if value is None and not nulls:
+                raise CodecError("must not be null")
+            found = read_value(value, depth + 1)
+            return found if whole is not None else {field.name: found}
+
+        return read
+
+    return Decoder(plan, slicer, whole, member=member.name, field=field.name if whole is not None else "")

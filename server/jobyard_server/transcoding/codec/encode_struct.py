@@ -111,7 +111,11 @@ class Reader:
                 length, start = length_at(source, behind + 1)
             if start + length != at:
                 raise UnknownFieldError
-            out[name] = self.value(source, start, at, depth + 2)
+            # Most values are text, and most are short.
+            if length > 1 and source[start] == TEXT and source[start + 1] == length - 2 < 128:
+                out[name] = source[start + 2 : at].decode()
+            else:
+                out[name] = self.value(source, start, at, depth + 2)
         return out
 
     def items(self, source: bytes, at: int, end: int, depth: int) -> list[Any]:
