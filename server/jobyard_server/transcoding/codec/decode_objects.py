@@ -22,6 +22,13 @@ from jobyard_server.transcoding.codec.times import parse_time
 
 # Of fewer than 19 digits there is no number that does not fit.
 FITS_64_BITS = "held.isdecimal() and held.isascii() and held[0] != '0' and len(held) < 19"
+KNOWN = {
+    "CodecError": CodecError,
+    "kind_of": kind_of,
+    "too_deep": too_deep,
+    "not_text": not_text,
+    "parse_time": parse_time,
+}
 
 Check = Callable[[dict[str, Any]], None]
 Rest = Callable[[dict[str, Any], dict[Any, Any], int], None]
@@ -37,16 +44,7 @@ def object_reader(
 ) -> Read:
     """Plan an object of these members; each comes with its reader, and whether null is a value to it."""
     limit = dialect.depth
-    known: dict[str, Any] = {
-        "CodecError": CodecError,
-        "kind_of": kind_of,
-        "too_deep": too_deep,
-        "not_text": not_text,
-        "parse_time": parse_time,
-        "checks": tuple(checks),
-        "rest": rest,
-        "show": dialect.show,
-    }
+    known: dict[str, Any] = {**KNOWN, "checks": tuple(checks), "rest": rest, "show": dialect.show}
     lines = [
         "def read(tree, depth):",
         " if tree.__class__ is not dict: raise CodecError(f'must be an object, not {kind_of(tree)}')",
