@@ -71,6 +71,7 @@ frozen: setup ## Run the tests whose clock stands still; installs Debian's faket
 fault-schedules: setup ## Kill a server for five minutes while its clock goes fast, and match its schedules with an oracle
 	FAULT_SECONDS=300 FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/e2e/frozen/test_cron_oracle.py
 
+# The clients' servers keep their jobs in a file; with TEST_DATABASE=postgresql on the command line, in PostgreSQL.
 .PHONY: clients-qinling
 clients-qinling: setup ## Run the real clients of Qinling, from an environment of their own
 	QINLING_CLIENT=$$(scripts/qinling_client.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/qinling/clients

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -127,9 +128,13 @@ def check_rest_agrees(rest_at: str, job: str) -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run a server on a fresh database and free ports; yields the gRPC address and the URL of REST."""
+    """Run a server on a fresh file, or the empty database that JOBYARD_DATABASE names, and free ports.
+
+    Yields the gRPC address and the URL of REST.
+    """
     ready = folder / "ready.json"
-    arguments = ["--database", f"sqlite:///{folder / 'demo.db'}", "--grpc", "127.0.0.1:0", "--rest", "127.0.0.1:0"]
+    database = os.environ.get("JOBYARD_DATABASE", f"sqlite:///{folder / 'demo.db'}")
+    arguments = ["--database", database, "--grpc", "127.0.0.1:0", "--rest", "127.0.0.1:0"]
     command = [JOBYARD, "serve", *arguments, "--ready-file", str(ready)]
     with running(command, folder / "server.log"):
         began = time.monotonic()

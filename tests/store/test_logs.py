@@ -1,5 +1,7 @@
 """Logs of attempts: in order, once, bounded, and only from who holds the lease."""
 
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from jobyard_server.domain.reason import Reason
 from jobyard_server.store import logs
 from jobyard_server.store.reader import _joined
+from jobyard_server.usecases.ports import AppendLog
 from support.storing import Hand, new_job, refusal
 
 
@@ -18,7 +21,7 @@ async def lease(store, hand):
 
 
 def appending(store, token, offset, data, principal="worker"):
-    return store.run(lambda tx: tx.append_log(token, principal, offset, data))
+    return store.append_log(AppendLog(token, principal, offset, data))
 
 
 async def whole(store, lease, attempt=1):
@@ -99,3 +102,15 @@ def test_what_is_read_is_what_stands_there(chunks, offset, limit):
         at += len(chunk)
     beyond = [(place, chunk) for place, chunk in placed if place + len(chunk) > offset]
     assert _joined(beyond, offset, limit) == (b"".join(chunks)[offset : offset + limit], offset)
+
+
+async def test_chunks_of_many_logs_are_kept_together_and_each_is_answered_for_itself(store, hand):
+    await store.submit_many([new_job() for _ in range(20)])
+    leases = await hand.take(limit=20)
+    first = [appending(store, lease.token, 0, b"one ") for lease in leases]
+    second = [appending(store, lease.token, 4, b"two") for lease in leases]
+    gap = refusal(appending(store, leases[0].token, 99, b"far"))
+    answers = await asyncio.gather(*first, *second, gap)
+    assert answers[:40] == [4] * 20 + [7] * 20
+    assert answers[40].reason is Reason.LOG_GAP
+    assert [await whole(store, lease) for lease in leases] == [b"one two"] * 20

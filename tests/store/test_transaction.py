@@ -9,7 +9,7 @@ from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import NewSubjob, Outcome
 from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.domain.state import Actor, Counters, Mode, State
-from jobyard_server.usecases.ports import Directive, JobQuery
+from jobyard_server.usecases.ports import AppendLog, Directive, JobQuery
 from support.storing import key, new_job, pieces, refusal
 
 
@@ -260,7 +260,7 @@ async def test_a_number_that_cannot_be_is_no_job(store):
 async def test_a_deleted_job_leaves_only_its_events(store, hand):
     job = await submitted(store, external_id="order-1", key=key("k"))
     (lease,) = await hand.take()
-    await store.run(lambda tx: tx.append_log(lease.token, hand.principal, 0, b"line"))
+    await store.append_log(AppendLog(lease.token, hand.principal, 0, b"line"))
     await store.run(lambda tx: tx.delete_job(tx.job(job.number, api=None, tenant=None), by="bob", request_id="r"))
     assert await read(store, job) is None
     assert await store.read.subjobs(job.number) == []

@@ -32,6 +32,11 @@ class Desk(ABC):
 
     sets: Sets
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone, and another one has to be made."""
+        return False
+
     @abstractmethod
     def begin(self) -> None:
         """Begin a transaction; connects anew where the connection was lost."""

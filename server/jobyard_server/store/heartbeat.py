@@ -45,7 +45,7 @@ def heartbeat(unit: Unit, commands: Sequence[Heartbeat]) -> list[Beaten | Refusa
     names = [(kept(one.principal), kept(one.session)) for one in commands]
     rows = unit.sets.among(("principal", "name"), sorted(set(names)), _SESSIONS)
     sessions = {(principal, name): id_ for principal, name, id_ in rows}
-    leases = Leases(unit, [token for one in commands for token in one.tokens], lock=False)
+    leases = Leases(unit, [token for one in commands for token in one.tokens])
     held = [[leases.of(token, kept(one.principal)) for token in one.tokens] for one in commands]
     jobs = {lease.job for own in held for lease in own if lease is not None and lease.open}
     found = unit.sets.among(("number",), [(number,) for number in sorted(jobs)], _SPECIAL)

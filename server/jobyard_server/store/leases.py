@@ -9,7 +9,7 @@ from jobyard_server.domain.job import Outcome
 from jobyard_server.store.tokens import token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from jobyard_server.domain.job import Micros
     from jobyard_server.store.unit import Unit
@@ -20,7 +20,10 @@ HELD_COLUMNS: Final = (
 )
 """The fields of :class:`Held` in their order."""
 
-_JOBS_OF: Final = "SELECT s.job FROM given CROSS JOIN subjobs AS s WHERE s.id = given.subjob"
+JOBS_OF: Final = "SELECT s.job FROM given CROSS JOIN subjobs AS s WHERE s.id = given.subjob"
+"""No subjob ever goes to another job, so this may be read before the job is locked."""
+
+_LOCK: Final = f"SELECT 1 FROM jobs WHERE number IN ({JOBS_OF}) ORDER BY number FOR UPDATE"
 _HELD: Final = (
     f"SELECT {HELD_COLUMNS} "
     "FROM given CROSS JOIN attempts AS a CROSS JOIN subjobs AS s "
@@ -57,18 +60,18 @@ def lock_jobs_of(unit: Unit, subjobs: Iterable[int]) -> None:
     """Keep others from the jobs of subjobs. Whoever changes a subjob or an attempt has locked its job before."""
     if unit.sets.dialect.concurrent:
         named = [(subjob,) for subjob in sorted(set(subjobs))]
-        unit.sets.lock_jobs(job for (job,) in unit.sets.among(("subjob",), named, _JOBS_OF))
+        unit.sets.among(("subjob",), named, _LOCK)
 
 
 class Leases:
     """The attempts of a batch by token."""
 
-    def __init__(self, unit: Unit, texts: Iterable[str], *, lock: bool = True) -> None:
-        """Read them; ``lock``: and keep others from their jobs, because they are going to change."""
+    def __init__(self, unit: Unit, texts: Iterable[str], lock: Callable[[Iterable[int]], None] | None = None) -> None:
+        """Read them; ``lock`` keeps others from the jobs of subjobs before, because they are going to change."""
         self._tokens = {text: token for text in texts if (token := token_of(text)) is not None}
         names = sorted({(token.subjob, token.attempt) for token in self._tokens.values()})
-        if lock:
-            lock_jobs_of(unit, (subjob for subjob, _ in names))
+        if lock is not None:
+            lock(subjob for subjob, _ in names)
         rows = unit.sets.among(("subjob", "number"), names, _HELD)
         self._held = {(row[0], row[1]): Held(*row) for row in rows}
 
@@ -79,3 +82,8 @@ class Leases:
         if token is None or held is None or held.principal != principal:
             return None
         return held if token.proves(held.secret) else None
+
+
+def lease_of(unit: Unit, token: str, principal: str) -> Held | None:
+    """The attempt that one token proves, whose job others are kept from."""
+    return Leases(unit, [token], lambda subjobs: lock_jobs_of(unit, subjobs)).of(token, principal)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.state import Mode, State, fold
+from jobyard_server.store.leases import JOBS_OF
 from jobyard_server.store.rows import control_of, counters_of
 from jobyard_server.store.words import word
 
@@ -66,6 +67,10 @@ HOT_COLUMNS: Final = _FACTS + CHANGING
 _LOAD: Final = (
     f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "
     "FROM given CROSS JOIN jobs WHERE jobs.number = given.number ORDER BY jobs.number"
+)
+_LOAD_OF: Final = (
+    f"SELECT {', '.join('jobs.' + name for name in HOT_COLUMNS)} "
+    f"FROM jobs WHERE jobs.number IN ({JOBS_OF}) ORDER BY jobs.number"
 )
 
 
@@ -131,7 +136,7 @@ class Entry:
             self.n_partially_failed,
             self.n_cancelled,
         )
-        return fold(Mode(self.mode), control, counters)
+        return fold(_MODES[self.mode], control, counters)
 
     def lacks_reason(self) -> bool:
         """Whether nothing says yet why it ends badly; that it was held back is no reason for that."""
@@ -175,9 +180,17 @@ class Ledger:
     def load(self, numbers: Iterable[int]) -> None:
         """Read the hot part of jobs, in the order of their numbers."""
         wanted = sorted(set(numbers) - self.entries.keys())
-        load = self._unit.sets.dialect.locking(_LOAD, "jobs")
-        rows = self._unit.sets.among(("number",), [(number,) for number in wanted], load)
-        self.entries.update((row[0], Entry(*row)) for row in rows)
+        self._load(("number",), [(number,) for number in wanted], _LOAD)
+
+    def load_of(self, subjobs: Iterable[int]) -> None:
+        """The same of the jobs of subjobs, where others write beside; before anything of the subjobs is read."""
+        if self._unit.sets.dialect.concurrent:
+            self._load(("subjob",), [(subjob,) for subjob in sorted(set(subjobs))], _LOAD_OF)
+
+    def _load(self, names: tuple[str, ...], rows: list[tuple[int]], sql: str) -> None:
+        sets = self._unit.sets
+        found = sets.among(names, rows, sets.dialect.locking(sql, "jobs"))
+        self.entries.update((row[0], Entry(*row)) for row in found)
 
     def add(self, entry: Entry, state: State) -> None:
         """Count a subjob that a job did not have before."""
@@ -278,4 +291,5 @@ class Ledger:
         self._unit.tell(self._events)
 
 
+_MODES: Final = {mode.value: mode for mode in Mode}
 _COUNTER: Final = {state: f"n_{state.lower()}" for state in State}

@@ -17,7 +17,8 @@ from jobyard_server.store.clock import Clock
 from jobyard_server.store.database import Database, Desk
 from jobyard_server.store.dialect import POSTGRESQL
 from jobyard_server.store.postgresql_notices import Notices
-from jobyard_server.store.postgresql_sets import PostgresSets, adapt
+from jobyard_server.store.postgresql_sets import PostgresSets
+from jobyard_server.store.postgresql_writes import adapt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,6 +190,11 @@ class PostgresDesk(Desk):
         self._database = database
         self._connection: psycopg.Connection[Any] | None = None
 
+    @property
+    @override
+    def lost(self) -> bool:
+        return self._connection is None or self._connection.closed
+
     @override
     def begin(self) -> None:
         connection = self._connection
@@ -209,7 +215,7 @@ class PostgresDesk(Desk):
         cursor.nextset()
         row = cursor.fetchone()
         assert row is not None
-        self.sets = PostgresSets(connection)
+        self.sets = PostgresSets(connection, gathers=True)
         self.sets.began_at = row[0]
 
     @override
@@ -217,6 +223,7 @@ class PostgresDesk(Desk):
         connection, sets = self._connection, self.sets
         assert connection is not None
         assert isinstance(sets, PostgresSets)
+        sets.send()
         number = sets.transaction
         if number is None:
             ((number,),) = sets.all("SELECT pg_current_xact_id_if_assigned()::text")

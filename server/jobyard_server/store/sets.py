@@ -49,12 +49,24 @@ class Sets(ABC):
         """Run one query; its rows one by one, as long as somebody wants them. To be closed."""
 
     @abstractmethod
-    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
-        """Insert rows, whose first column is never NULL; how many were inserted or changed."""
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
+        """Insert rows, whose first column is never NULL; at the latest when something is read."""
 
     @abstractmethod
-    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        """Give each row named by its keys its own values; how many were there."""
+    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Give each row named by its keys its own values; at the latest when something is read."""
+
+    @abstractmethod
+    def insert_last(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Insert rows before the end of the transaction; nobody else does so until then, so they are in its order."""
+
+    @abstractmethod
+    def send(self) -> None:
+        """Write what was inserted and updated and has waited so far."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Forget what waits to be written."""
 
     @abstractmethod
     def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
@@ -84,10 +96,6 @@ class Sets(ABC):
         """Keep everybody else from whatever is no set-based verb until the transaction ends."""
 
     @abstractmethod
-    def hold_events(self) -> None:
-        """Keep everybody else from writing events until the transaction ends."""
-
-    @abstractmethod
     def lock_jobs(self, numbers: Iterable[int]) -> None:
         """Keep everybody else from jobs and their pieces until the transaction ends; what was read before is stale."""
 
@@ -115,18 +123,26 @@ class SqliteSets(Sets):
             yield from cursor
 
     @override
-    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> int:
-        return sum(
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
+        for length, parameters in _chunks(rows, len(columns)):
             self.run(_insert(table, columns, length, conflict), parameters)
-            for length, parameters in _chunks(rows, len(columns))
-        )
 
     @override
-    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-        width = len(keys) + len(columns)
-        return sum(
-            self.run(_update(table, keys, columns, length), parameters) for length, parameters in _chunks(rows, width)
-        )
+    def insert_last(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        self.insert(table, columns, rows)
+
+    @override
+    def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        for length, parameters in _chunks(rows, len(keys) + len(columns)):
+            self.run(_update(table, keys, columns, length), parameters)
+
+    @override
+    def send(self) -> None:
+        """Nothing: nothing waits."""
+
+    @override
+    def drop(self) -> None:
+        """Nothing: nothing waits."""
 
     @override
     def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
@@ -158,10 +174,6 @@ class SqliteSets(Sets):
 
     @override
     def hold_closures(self) -> None:
-        """Nothing: nobody else writes."""
-
-    @override
-    def hold_events(self) -> None:
         """Nothing: nobody else writes."""
 
     @override

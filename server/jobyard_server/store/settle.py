@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from jobyard_server.domain.event import EventType
@@ -30,11 +31,16 @@ if TYPE_CHECKING:
 TOTAL_TIMED_OUT: Final = "TOTAL_TIMED_OUT"
 
 
-def settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
+def settle(unit: Unit, groups: Sequence[Sequence[Settle]]) -> list[list[Settled | Refusal]]:
     """End attempts. A settle that was answered before is answered the same and changes nothing."""
-    leases = Leases(unit, [one.token for one in commands])
-    held = [leases.of(one.token, kept(one.principal)) for one in commands]
+    answers = iter(_settle(unit, [command for group in groups for command in group]))
+    return [list(islice(answers, len(group))) for group in groups]
+
+
+def _settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
     ledger = Ledger(unit)
+    leases = Leases(unit, [one.token for one in commands], ledger.load_of)
+    held = [leases.of(one.token, kept(one.principal)) for one in commands]
     ledger.load(lease.job for lease in held if lease is not None)
     attempts: list[tuple[Any, ...]] = []
     subjobs: list[tuple[Any, ...]] = []
@@ -55,12 +61,12 @@ def settle(unit: Unit, commands: Sequence[Settle]) -> list[Settled | Refusal]:
             )
         subjob_state, job_state = lease.answer.split(" ")
         answers.append(Settled(entry.number, State(subjob_state), State(job_state)))
+    # A place is free again where places are limited. Asked before writing, so that all that is written goes together.
+    unit.woken |= capped(unit, (lease.queue for lease in held if lease is not None))
     unit.sets.update("attempts", ("subjob", "number"), ENDED, attempts)
     unit.sets.update("subjobs", ("id",), MOVED, subjobs)
     ledger.close()
     follow(unit, ledger)
-    # A place is free again where places are limited.
-    unit.woken |= capped(unit, (lease.queue for lease in held if lease is not None))
     return answers
 
 

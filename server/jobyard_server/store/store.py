@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
+from jobyard_server.domain.reason import Reason, Refusal, Refused, invalid, refuse
 from jobyard_server.store.acquire import acquire
 from jobyard_server.store.clearing import force_cancels, forget_jobs
 from jobyard_server.store.database import open_database
@@ -16,6 +16,7 @@ from jobyard_server.store.expiry import expire_leases, forget_keys, wake_due
 from jobyard_server.store.fire import fire, forget_fires
 from jobyard_server.store.heartbeat import heartbeat
 from jobyard_server.store.keeping import Keep
+from jobyard_server.store.logs import MAX_CHUNK, append
 from jobyard_server.store.overdue import end_overdue
 from jobyard_server.store.owing import DELIVERIES
 from jobyard_server.store.peeks import anything_late, anything_owed, anything_to_force, anything_to_wake
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from jobyard_server.store.words import Words
     from jobyard_server.usecases.ports import (
         Acquire,
+        AppendLog,
         ClaimDeliveries,
         DeliveryResult,
         DueSchedule,
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+
+COMMAND_BYTES: Final = 1024
+"""What waits with a command beside its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +181,23 @@ class Store:
 
     async def settle(self, command: Settle) -> Settled:
         """End an attempt."""
-        settled: Settled = await self._writer.do(settle, command, len(command.result))
+        (settled,) = await self.settle_many((command,))
+        if isinstance(settled, Refusal):
+            raise Refused(settled)
         return settled
+
+    async def settle_many(self, commands: Sequence[Settle]) -> Sequence[Settled | Refusal]:
+        """End attempts, each for itself."""
+        weight = sum(len(command.result) + COMMAND_BYTES for command in commands)
+        settled: list[Settled | Refusal] = await self._writer.do(settle, tuple(commands), weight)
+        return settled
+
+    async def append_log(self, command: AppendLog) -> int:
+        """Keep a chunk of the log of an attempt."""
+        if len(command.data) > MAX_CHUNK:
+            raise invalid("data", f"is longer than {MAX_CHUNK} bytes")
+        received: int = await self._writer.do(append, command, len(command.data))
+        return received
 
     async def due_schedules(
         self, limit: int, taken: frozenset[int] = frozenset()
@@ -356,4 +376,4 @@ class Store:
 
 def _weight(jobs: Sequence[NewJob]) -> int:
     """About how many bytes wait with a submit."""
-    return sum(len(job.spec) + sum(len(subjob.payload) for subjob in job.subjobs) + 1024 for job in jobs)
+    return sum(len(job.spec) + sum(len(subjob.payload) for subjob in job.subjobs) + COMMAND_BYTES for job in jobs)

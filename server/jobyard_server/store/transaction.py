@@ -14,9 +14,8 @@ from jobyard_server.store import rows
 from jobyard_server.store.changing import apply, changed, said_of
 from jobyard_server.store.hearing import heard
 from jobyard_server.store.importing import import_job
-from jobyard_server.store.leases import Leases
+from jobyard_server.store.leases import lease_of
 from jobyard_server.store.ledger import Ledger
-from jobyard_server.store.logs import append_log
 from jobyard_server.store.query import job_statements
 from jobyard_server.store.removing import remove_job
 from jobyard_server.store.rows import kept
@@ -274,13 +273,9 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
         self._flush()
         return import_job(self._unit, job)
 
-    def append_log(self, token: str, principal: str, offset: int, data: bytes) -> int:
-        """Keep a chunk of an attempt's log; returns the size received so far. Sent twice, kept once."""
-        return append_log(self._unit, token, principal, offset, data)
-
     def held(self, token: str, principal: str) -> HeldSubjob:
         """What a token is a lease of."""
-        lease = Leases(self._unit, [token]).of(token, kept(principal))
+        lease = lease_of(self._unit, token, kept(principal))
         if lease is None or not lease.open:
             raise refuse(Reason.LEASE_LOST, "The lease is not held any more.")
         return HeldSubjob(lease.job, lease.ordinal, lease.subjob, lease.number)

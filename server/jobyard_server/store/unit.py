@@ -117,8 +117,7 @@ class Unit:
     def write_events(self) -> None:
         """Write the events told so far."""
         if self._events:
-            self.sets.hold_events()
-            self.sets.insert("events", EVENT_COLUMNS, self._events)
+            self.sets.insert_last("events", EVENT_COLUMNS, self._events)
             self._events = []
 
     def mark(self) -> int:

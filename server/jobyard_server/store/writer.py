@@ -21,6 +21,7 @@ from jobyard_server.store.acquire import acquire
 from jobyard_server.store.delivering import claim, settle_deliveries
 from jobyard_server.store.fire import fire
 from jobyard_server.store.heartbeat import heartbeat
+from jobyard_server.store.logs import append
 from jobyard_server.store.owing import make_timetables
 from jobyard_server.store.settle import settle
 from jobyard_server.store.submit import submit
@@ -67,8 +68,9 @@ def step(unit: Unit, closures: Sequence[Callable[[Unit], Any]]) -> list[Any]:
     return [closure(unit)]
 
 
-# In this order within a batch: what frees leases comes first, what takes them last.
-ORDER: Final[tuple[Verb, ...]] = (settle, heartbeat, settle_deliveries, submit, run, step, fire, acquire, claim)
+# In this order within a batch: what frees leases comes first, what takes them last. What is to be kept of an attempt
+# comes before its end.
+ORDER: Final[tuple[Verb, ...]] = (append, settle, heartbeat, settle_deliveries, submit, run, step, fire, acquire, claim)
 
 
 @dataclass(slots=True)
@@ -196,26 +198,41 @@ class Writer:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._deliver, batch, answers, unit)
 
-    def _transact(self, desk: Desk, wanted: list[Command], tries: int = TRIES) -> tuple[Unit, list[_Answer]]:
-        """Carry out commands and commit; all over again when others were in the way."""
-        desk.begin()
-        try:
-            unit = self._unit(desk)
-            # Who was in somebody's way once waits for his turn before he locks anything.
-            answers = _carry_out(unit, wanted, alone=tries < TRIES)
-            make_timetables(unit)
-            unit.write_events()
-            desk.commit()
-        except (*again(), *too_long()):
-            desk.rollback()
-            if tries == 1:
-                raise
-        except BaseException:
-            desk.rollback()
-            raise
-        else:
-            return unit, answers
-        return self._transact(desk, wanted, tries - 1)
+    def _transact(self, desk: Desk, wanted: list[Command]) -> tuple[Unit, list[_Answer]]:
+        """Carry out commands and commit; all over again when others were in the way.
+
+        Sets hardly ever fail, and what keeps a failure to its command costs statements, so the first try does without.
+        """
+        bold = not any(command.verb in (run, step) for command in wanted)
+        tries = TRIES
+        while True:
+            done = None
+            desk.begin()
+            try:
+                # Who was in somebody's way once waits for his turn before he locks anything.
+                done = self._carried_out(desk, wanted, alone=tries < TRIES, bold=bold)
+                desk.commit()
+            except (*again(), *too_long()):
+                desk.rollback()
+                if tries == 1:
+                    raise
+                tries -= 1
+            except BaseException as error:
+                desk.rollback()
+                # Of a commit that failed nobody knows what became, and a lost connection is no command's fault.
+                if done is not None or not bold or desk.lost or not isinstance(error, Exception):
+                    raise
+            else:
+                return done
+            bold = False
+
+    def _carried_out(self, desk: Desk, wanted: list[Command], *, alone: bool, bold: bool) -> tuple[Unit, list[_Answer]]:
+        """Everything before the commit."""
+        unit = self._unit(desk)
+        answers = _carry_out(unit, wanted, alone=alone, bold=bold)
+        make_timetables(unit)
+        unit.write_events()
+        return unit, answers
 
     def _unit(self, desk: Desk) -> Unit:
         now = self._clock.now(desk.sets)
@@ -240,7 +257,7 @@ class Writer:
             self._woken(unit.woken, unit.changed)
 
 
-def _carry_out(unit: Unit, batch: list[Command], *, alone: bool) -> list[_Answer]:
+def _carry_out(unit: Unit, batch: list[Command], *, alone: bool, bold: bool) -> list[_Answer]:
     answers: list[_Answer] = []
     if alone or any(command.verb is run for command in batch):
         # First of all locks, so that nobody waits for it who is waited for.
@@ -251,8 +268,14 @@ def _carry_out(unit: Unit, batch: list[Command], *, alone: bool) -> list[_Answer
             for command in commands:
                 answers += _apply(unit, [command])
         elif commands:
-            answers += _apply(unit, commands)
+            answers += _called(unit, commands) if bold else _apply(unit, commands)
     return answers
+
+
+def _called(unit: Unit, commands: list[Command]) -> list[_Answer]:
+    """Carry out commands of one verb."""
+    values = commands[0].verb(unit, [command.argument for command in commands])
+    return [(command, value, None) for command, value in zip(commands, values, strict=True)]
 
 
 def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Answer]:
@@ -261,10 +284,12 @@ def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Ans
     mark = unit.mark()
     sets.run("SAVEPOINT verb")
     try:
-        values = commands[0].verb(unit, [command.argument for command in commands])
+        answers = _called(unit, commands)
+        sets.send()
     except again():
         raise
     except Exception as error:  # noqa: BLE001 - undone here, told to its caller
+        sets.drop()
         # A full disk rolls back the whole transaction, and then this raises, too.
         sets.run("ROLLBACK TO verb")
         sets.run("RELEASE verb")
@@ -276,7 +301,7 @@ def _apply(unit: Unit, commands: list[Command], tries: int = TRIES) -> list[_Ans
             return _apply(unit, commands[:middle]) + _apply(unit, commands[middle:])
         return [(command, None, _told(error)) for command in commands]
     sets.run("RELEASE verb")
-    return [(command, value, None) for command, value in zip(commands, values, strict=True)]
+    return answers
 
 
 def _told(error: Exception) -> Exception:

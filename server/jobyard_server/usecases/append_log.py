@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobyard_server.usecases.ports import AppendLog
+
 if TYPE_CHECKING:
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Store
@@ -11,5 +13,4 @@ if TYPE_CHECKING:
 
 async def append_log(store: Store, call: Call, token: str, offset: int, data: bytes) -> int:
     """Append at ``offset``; the bytes received so far. Sent again it is kept once; a gap is refused (LOG_GAP)."""
-    user = call.user
-    return await store.run(lambda tx: tx.append_log(token, user, offset, data), size=len(data))
+    return await store.append_log(AppendLog(token, call.user, offset, data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,23 +34,31 @@ class Ending:
 
 async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequence[Settled | Refusal]:
     """End leases, each for itself: a lost one does not keep the others from ending."""
-
-    async def one(ending: Ending) -> Settled | Refusal:
+    answers: dict[int, Settled | Refusal] = {}
+    commands: dict[int, Settle] = {}
+    for place, ending in enumerate(endings):
         try:
             result = await kept_result(store.read, ending.token) if ending.result_kept else ending.result
-            return await store.settle(
-                Settle(
-                    token=ending.token,
-                    principal=call.user,
-                    outcome=ending.outcome,
-                    result=result,
-                    reason=ending.reason,
-                    message=ending.message,
-                    exit_code=ending.exit_code,
-                    request_id=call.request_id,
-                )
-            )
         except Refused as refused:
-            return refused.refusal
+            answers[place] = refused.refusal
+        else:
+            commands[place] = _command(call, ending, result)
+    try:
+        settled = await store.settle_many(tuple(commands.values()))
+    except Refused as refused:
+        settled = [refused.refusal] * len(commands)
+    answers.update(zip(commands, settled, strict=True))
+    return [answers[place] for place in range(len(endings))]
 
-    return await asyncio.gather(*map(one, endings))
+
+def _command(call: Call, ending: Ending, result: str) -> Settle:
+    return Settle(
+        token=ending.token,
+        principal=call.user,
+        outcome=ending.outcome,
+        result=result,
+        reason=ending.reason,
+        message=ending.message,
+        exit_code=ending.exit_code,
+        request_id=call.request_id,
+    )

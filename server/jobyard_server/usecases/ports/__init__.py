@@ -32,6 +32,7 @@ from jobyard_server.usecases.ports.transactions import ImportedJob, JobEnded, Tx
 from jobyard_server.usecases.ports.work import (
     Acquire,
     Acquired,
+    AppendLog,
     Beaten,
     Directive,
     Heartbeat,
@@ -45,6 +46,7 @@ from jobyard_server.usecases.ports.work import (
 __all__ = [
     "Acquire",
     "Acquired",
+    "AppendLog",
     "Beaten",
     "ClaimDeliveries",
     "DefinitionQuery",

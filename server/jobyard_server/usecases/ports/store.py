@@ -11,11 +11,21 @@ if TYPE_CHECKING:
 
     from jobyard_server.domain.delivery import Delivery
     from jobyard_server.domain.job import NewJob
+    from jobyard_server.domain.reason import Refusal
     from jobyard_server.domain.signing import Signer
     from jobyard_server.usecases.ports.deliveries import ClaimDeliveries, DeliveryResult
     from jobyard_server.usecases.ports.reading import Reader
     from jobyard_server.usecases.ports.transactions import Tx
-    from jobyard_server.usecases.ports.work import Acquire, Acquired, Beaten, Heartbeat, Settle, Settled, Submitted
+    from jobyard_server.usecases.ports.work import (
+        Acquire,
+        Acquired,
+        AppendLog,
+        Beaten,
+        Heartbeat,
+        Settle,
+        Settled,
+        Submitted,
+    )
 
 T = TypeVar("T")
 
@@ -43,8 +53,11 @@ class Store(ScheduleStore, Protocol):
     async def heartbeat(self, command: Heartbeat) -> Beaten:
         """Prolong a session; raises ``Refused`` with SESSION_UNKNOWN."""
 
-    async def settle(self, command: Settle) -> Settled:
-        """End an attempt; raises ``Refused`` with LEASE_LOST for a stale token."""
+    async def settle_many(self, commands: Sequence[Settle]) -> Sequence[Settled | Refusal]:
+        """End attempts, each for itself: LEASE_LOST is the answer to a stale token; raises ``Refused`` for all."""
+
+    async def append_log(self, command: AppendLog) -> int:
+        """Keep a chunk of an attempt's log; the size received so far. Sent twice, kept once; raises ``Refused``."""
 
     async def run(self, closure: Callable[[Tx], T], *, size: int = 0) -> T:
         """Run a closure in a transaction; ``size`` is how many bytes it keeps in memory until then, if many."""

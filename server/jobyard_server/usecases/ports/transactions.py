@@ -118,9 +118,6 @@ class JobTx(Protocol):
     def import_job(self, job: ImportedJob) -> Job:
         """Write a job that ran elsewhere, with its number, times and state; replaces one of the same number."""
 
-    def append_log(self, token: str, principal: str, offset: int, data: bytes) -> int:
-        """Keep a chunk of an attempt's log; returns the size received so far. Sent twice, kept once."""
-
     def held(self, token: str, principal: str) -> HeldSubjob:
         """What a token of this principal is a lease of; raises ``Refused`` with LEASE_LOST when it is none any more."""
 

@@ -110,6 +110,16 @@ class Beaten:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendLog:
+    """A worker adds to the log of its attempt."""
+
+    token: str
+    principal: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """A worker ends an attempt: complete, fail or release."""
 
