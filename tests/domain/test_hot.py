@@ -56,3 +56,15 @@ def test_it_can_be_a_key():
         name: str
 
     assert {Key("a"): 1}[Key("a")] == 1
+
+
+def test_what_is_made_in_a_way_of_its_own_is_refused():
+    @dataclass(frozen=True, slots=True)
+    class Checked:
+        name: str
+
+        def __post_init__(self) -> None:
+            assert self.name
+
+    with pytest.raises(TypeError, match="Checked"):
+        hot(Checked)

@@ -15,6 +15,8 @@ def hot(made: type[Made]) -> type[Made]:
     time: for a job with its forty fields, a good part of what reading it over REST costs.
     """
     declared: Any = made
+    if hasattr(made, "__post_init__") or any(each.kw_only or not each.init for each in fields(declared)):
+        raise TypeError(f"{made.__name__} is made in a way of its own")
     of = [
         (each.name, object, field(default=each.default, default_factory=each.default_factory))
         for each in fields(declared)
