@@ -56,7 +56,7 @@ test: setup ## Run the tests; TESTS=tests/domain runs one folder
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
-	POSTGRES_BIN=$$(scripts/find_postgres.sh) DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
+	found=$$(scripts/find_postgres.sh) && POSTGRES_BIN=$$found DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
 		--numprocesses=$(AT_ONCE) --dist=loadfile $(ON_POSTGRESQL)
 
 .PHONY: fault
@@ -65,28 +65,28 @@ fault: setup ## Crash, cut and cross databases and servers for minutes; `make te
 
 .PHONY: frozen
 frozen: setup ## Run the tests whose clock stands still; installs Debian's faketime
-	FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/apis/qinling/frozen tests/e2e/frozen
+	found=$$(scripts/find_faketime.sh) && FAKETIME_LIBRARY=$$found $(BIN)/python -m pytest tests/apis/qinling/frozen tests/e2e/frozen
 
 .PHONY: fault-schedules
 fault-schedules: setup ## Kill a server for five minutes while its clock goes fast, and match its schedules with an oracle
-	FAULT_SECONDS=300 FAKETIME_LIBRARY=$$(scripts/find_faketime.sh) $(BIN)/python -m pytest tests/e2e/frozen/test_cron_oracle.py
+	found=$$(scripts/find_faketime.sh) && FAULT_SECONDS=300 FAKETIME_LIBRARY=$$found $(BIN)/python -m pytest tests/e2e/frozen/test_cron_oracle.py
 
 # The clients' servers keep their jobs in a file; with TEST_DATABASE=postgresql on the command line, in PostgreSQL.
 .PHONY: clients-qinling
 clients-qinling: setup ## Run the real clients of Qinling, from an environment of their own
-	QINLING_CLIENT=$$(scripts/qinling_client.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/qinling/clients
+	found=$$(scripts/qinling_client.sh $(BIN)/python) && QINLING_CLIENT=$$found $(BIN)/python -m pytest tests/apis/qinling/clients
 
 .PHONY: clients-viya
 clients-viya: setup ## Run the real clients of SAS Viya, each from an environment of its own; needs Node.js
-	VIYA_CLIENTS=$$(scripts/viya_clients.sh $(BIN)/python) $(BIN)/python -m pytest tests/apis/viya/clients
+	found=$$(scripts/viya_clients.sh $(BIN)/python) && VIYA_CLIENTS=$$found $(BIN)/python -m pytest tests/apis/viya/clients
 
 .PHONY: keystone
 keystone: setup ## Run the tests with a real Keystone of OpenStack, from an environment of its own
-	KEYSTONE=$$(scripts/keystone.sh $(BIN)/python) $(BIN)/python -m pytest tests/server/keystone
+	found=$$(scripts/keystone.sh $(BIN)/python) && KEYSTONE=$$found $(BIN)/python -m pytest tests/server/keystone
 
 .PHONY: s3
 s3: setup ## Run the tests of buckets against a server that speaks S3, from an environment of its own
-	S3_SERVER=$$(scripts/s3_server.sh $(BIN)/python) $(BIN)/python -m pytest tests/outbound/s3
+	found=$$(scripts/s3_server.sh $(BIN)/python) && S3_SERVER=$$found $(BIN)/python -m pytest tests/outbound/s3
 
 .PHONY: promises
 promises: setup ## Ask a running server everything its OpenAPI documents promise; `make test` asks a little

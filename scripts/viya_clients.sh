@@ -13,7 +13,7 @@ if [[ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]]; then
     "$python" -m venv "$folder/sasctl" >&2
     "$folder/sasctl/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted% *}" >&2
     mkdir -p "$folder/restaf"
-    npm install --silent --no-audit --no-fund --prefix "$folder/restaf" "${wanted#* }" >&2
+    npm install --loglevel=error --fetch-retries=5 --no-audit --no-fund --prefix "$folder/restaf" "${wanted#* }" >&2
     echo "$wanted" > "$folder/.installed"
 fi
 echo "$PWD/$folder"
