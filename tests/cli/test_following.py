@@ -99,6 +99,8 @@ async def test_watch_of_all_jobs_goes_on_from_a_token(jobyard, jobs, server):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
+        # Shells start what runs in their background deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     first = await asyncio.wait_for(process.stdout.readline(), 120)
     # Nothing more comes.

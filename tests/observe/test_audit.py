@@ -1,5 +1,6 @@
 """The file of lines about calls that may have changed something."""
 
+import asyncio
 import json
 import os
 import stat
@@ -76,13 +77,14 @@ def test_a_file_that_cannot_be_is_refused_at_the_start(tmp_path):
     ("settings", "logged"),
     [({}, [False, True]), ({"log_calls": False}, [True]), ({"log_calls": False, "log_changes": False}, [])],
 )
-def test_what_is_logged_and_what_goes_to_the_file(tmp_path, capsys, settings, logged):
+async def test_what_is_logged_and_what_goes_to_the_file(tmp_path, capsys, settings, logged):
     from jobyard_server import main  # noqa: PLC0415 - it loads everything
 
     file = tmp_path / "audit.jsonl"
     log = main._call_log(load(audit_file=file, log_format="json", **settings))
     for changes in (False, True):
         log.write("/a.B/C", "grpc", "OK", None, 0.001, None, "unix:", "r-1", changes=changes)
+    await asyncio.sleep(0)
     assert [json.loads(line).get("changes", False) for line in capsys.readouterr().err.splitlines()] == logged
     (line,) = file.read_text().splitlines()
     assert json.loads(line)["method"] == "/a.B/C"

@@ -21,7 +21,7 @@ def other_dmi() -> Iterator[Dmi]:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # it polls for the jobs that tests leave behind
 def running_yard(tmp_path_factory) -> Iterator[Yard]:
     found = Yard(tmp_path_factory.mktemp("ncmp"))
     with found.server:
