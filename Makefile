@@ -12,8 +12,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TESTS ?= tests
 ON_POSTGRESQL ?= tests/store tests/engine tests/faults tests/apis tests/e2e
-# One more than there are processors: tests often wait for what others do.
-AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help
 help: ## List these targets
@@ -52,12 +50,12 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
-	$(BIN)/python -m pytest --numprocesses=$(AT_ONCE) --dist=loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile $(TESTS)
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
 	found=$$(scripts/find_postgres.sh) && POSTGRES_BIN=$$found DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
-		--numprocesses=$(AT_ONCE) --dist=loadfile $(ON_POSTGRESQL)
+		--numprocesses=logical --dist=loadfile $(ON_POSTGRESQL)
 
 .PHONY: fault
 fault: setup ## Crash, cut and cross databases and servers for minutes; `make test` does it for seconds
