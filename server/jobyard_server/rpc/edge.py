@@ -267,6 +267,9 @@ class Call:
 
     def _is_late(self) -> bool:
         """Whether the time is over that the limits gave; a handler may run into a timeout of its own before that."""
+        if self._time is not None and self._time.expired():
+            # The clock of the event loop is coarse, and may be ahead of ours.
+            return True
         spent = perf_counter() - self._begun
         return spent >= self._edge.limits.unary_seconds or (
             self._deadline is not None and monotonic() >= self._deadline
