@@ -31,7 +31,7 @@ def check_schema(text: str) -> None:
 
 def check_definition(schema: str, definition: str) -> None:
     """Refuse a definition that does not fit; the problem names the field."""
-    import jsonschema_rs  # noqa: PLC0415 - see above
+    import jsonschema_rs  # noqa: PLC0415 - most servers know no types
 
     value = parsed(definition)
     try:
@@ -57,7 +57,7 @@ def parsed(definition: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _validator(text: str) -> Validator:
-    import jsonschema_rs  # noqa: PLC0415 - see above
+    import jsonschema_rs  # noqa: PLC0415 - most servers know no types
 
     schema = orjson.loads(text)
     if not isinstance(schema, dict):
@@ -87,7 +87,7 @@ def _nowhere(_uri: str) -> Any:
 
 def _told(error: jsonschema_rs.ValidationError) -> str:
     """What is wrong, beginning with the field."""
-    import jsonschema_rs  # noqa: PLC0415 - see above
+    import jsonschema_rs  # noqa: PLC0415 - most servers know no types
 
     place = ".".join(map(str, error.instance_path))
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
