@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import uuid4
 
 from google.protobuf import descriptor_pool
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
@@ -13,11 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobyard_server import contract
 from jobyard_server.apis import dataone, infojobs, jobs, ncmp, qinling, viya
-from jobyard_server.apis.registration import Api, Ask, Options, checks_of
+from jobyard_server.apis.registration import Api, Options, checks_of
 from jobyard_server.callers import assembly
 from jobyard_server.console import docs
 from jobyard_server.dmi_rules import dmi_rules
-from jobyard_server.domain.delivery import Answer, HttpCall
 from jobyard_server.engine.deliveries import Bounds, Context, Kinds, Sender
 from jobyard_server.engine.delivery_loops import Retention, delivery_loops
 from jobyard_server.engine.loops import Grace, Periods, loops
@@ -110,7 +108,7 @@ def build(settings: Settings) -> Parts:
     printer = Printer([file for api in APIS for file in api.files], settings.profiles)
     known = replace(_options(settings), objects=peers.objects, topics=peers.topics)
     known = replace(known, checks=checks_of(APIS, known))
-    options = replace(known, ask=_asking(peers), print_json=printer, log_in=callers.log_in)
+    options = replace(known, ask=peers.ask, fetch=peers.fetch, print_json=printer, log_in=callers.log_in)
     sender = _sender(settings, store, peers, registry, printer, options)
     rpc = _rpc(settings, store, edge, replace(options, deliverer=sender))
     scheduler = Scheduler(store, _makers())
@@ -226,13 +224,6 @@ def _callers(settings: Settings, store: Store) -> assembly.Callers:
     known = methods.permissions(methods.read((service.name for api in APIS for service in api.services), files))
     declared = {role: allowed for api in APIS for role, allowed in api.roles.items()}
     return assembly.callers(settings, declared, known | {ALL_TENANTS}, lambda: store.signer)
-
-
-def _asking(peers: Peers) -> Ask:
-    async def ask(call: HttpCall, seconds: float) -> Answer:
-        return await peers.call(call, str(uuid4()), seconds)
-
-    return ask
 
 
 def _options(settings: Settings) -> Options:

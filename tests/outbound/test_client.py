@@ -10,7 +10,7 @@ import time
 import pytest
 import pytest_asyncio
 
-from jobyard_server.domain.delivery import Answer, HttpCall, Problem
+from jobyard_server.domain.delivery import Answer, AnswerBrokeError, HttpCall, Problem
 from jobyard_server.outbound import client as outbound
 from jobyard_server.outbound.client import HttpClient
 from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy
@@ -105,6 +105,81 @@ async def test_of_a_large_answer_the_beginning_is_kept(client):
         # The rest was not read, so the connection is not used again.
         peer.behaviour = reply()
         assert (await post(client, peer.url)).status == 204
+        assert peer.connections == 2
+
+
+def opened(client, peer, seconds=60.0, most=64 * 1024):
+    return client.open_call(HttpCall("GET", peer.url, answer_bytes=most), "uid-1", seconds)
+
+
+async def test_an_answer_is_read_while_it_comes(client):
+    first_was_read = asyncio.Event()
+
+    async def in_two(_request, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: 6\r\n\r\none")
+        await first_was_read.wait()
+        writer.write(b"two")
+        await writer.drain()
+
+    async with listening(in_two) as peer, opened(client, peer) as found:
+        assert (found.answer.status, found.answer.headers["content-type"]) == (200, "text/x")
+        assert await anext(found.pieces) == b"one"
+        first_was_read.set()
+        assert [piece async for piece in found.pieces] == [b"two"]
+
+
+async def go_silent(_request, writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")
+    await writer.drain()
+    await asyncio.sleep(600)
+
+
+async def go_on(_request, writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "problem", "told"),
+    [
+        (break_off, Problem.BROKEN, "broke off"),
+        (go_silent, Problem.TIMED_OUT, "within 0.5 seconds"),
+        (go_on, Problem.BROKEN, "longer than 65536 bytes"),
+    ],
+)
+async def test_an_answer_that_is_not_whole_says_so(client, behaviour, problem, told):
+    async with listening(behaviour) as peer, opened(client, peer, 0.5) as found:
+        with pytest.raises(AnswerBrokeError, match=told) as caught:
+            assert b"".join([piece async for piece in found.pieces])
+    assert caught.value.answer.problem is problem
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "problem", "body"),
+    [
+        (reply(404, b"none"), 404, None, b"none"),
+        (reply(200, b"x" * 70_000), 0, Problem.BROKEN, b""),
+        (hang, 0, Problem.TIMED_OUT, b""),
+    ],
+)
+async def test_an_answer_that_is_no_success_is_known_at_once(client, behaviour, status, problem, body):
+    async with listening(behaviour) as peer, opened(client, peer, 0.5) as found:
+        assert found.pieces is None
+        assert (found.answer.status, found.answer.problem, found.answer.body) == (status, problem, body)
+
+
+async def test_a_connection_whose_answer_was_read_is_used_again_and_no_other(client):
+    async with listening(reply(200, b"x" * 60_000)) as peer:
+        for _ in range(2):
+            async with opened(client, peer) as found:
+                assert len(b"".join([piece async for piece in found.pieces])) == 60_000
+        assert peer.connections == 1
+        peer.behaviour = reply(200, b"x" * 5_000_000)
+        for _ in range(2):
+            async with opened(client, peer, most=5_000_000) as found:
+                assert await anext(found.pieces)  # and nobody reads the others
         assert peer.connections == 2
 
 

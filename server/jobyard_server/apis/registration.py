@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 
 from jobyard_server.domain.catalog import Record
-from jobyard_server.domain.delivery import Answer, HttpCall
+from jobyard_server.domain.delivery import Answer, HttpCall, OpenAnswer
 from jobyard_server.domain.fields import ApiFields
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.state import State
@@ -30,6 +31,9 @@ NounKind: TypeAlias = tuple[str, str]
 
 Ask: TypeAlias = Callable[[HttpCall, float], Awaitable[Answer]]
 """Calls a peer at once and says what came back; it takes no longer than so many seconds, and never fails."""
+
+Fetch: TypeAlias = Callable[[HttpCall, float], AbstractAsyncContextManager[OpenAnswer]]
+"""The same for an answer that may be large: each piece of it may take so many seconds."""
 
 LogIn: TypeAlias = Callable[[str, str], Awaitable[tuple[str, float]]]
 """Takes a name and a password, gives a token and the seconds it is good for; raises ``Refused``."""
@@ -86,6 +90,8 @@ class Options:
     """By API, who is asked whether a caller may read or change a thing."""
     ask: Ask | None = None
     """Calls a peer whose answer the call waits for. Nothing of it is kept."""
+    fetch: Fetch | None = None
+    """The same, for answers that are passed on while they come."""
     log_in: LogIn | None = None
     """Lets users in that come with a password; ``None`` where there are none."""
     print_json: Callable[[object, str], bytes] | None = None

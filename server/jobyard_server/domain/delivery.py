@@ -116,6 +116,31 @@ class Answer:
     message: str = ""
     """For people: what went wrong."""
 
+    @property
+    def well(self) -> bool:
+        """Whether the peer did what it was asked."""
+        return self.problem is None and 200 <= self.status < 300
+
+
+class AnswerBrokeError(Exception):
+    """An answer broke off after some of its body was passed on."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.message)
+        self.answer = answer
+        """Why, told as of an answer that never came."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAnswer:
+    """An answer whose body is read while it comes."""
+
+    answer: Answer
+    """With its body where there are no pieces."""
+    pieces: AsyncIterator[bytes] | None = None
+    """The body, where the peer did what it was asked. Raises :class:`AnswerBrokeError` where it ends too early, lets
+    wait too long, or is longer than the call wants it."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
@@ -259,7 +284,7 @@ class Delivery:
 
 def judge_success(answer: Answer) -> Verdict:
     """2xx is done, 410 is never tried again, everything else may do better next time."""
-    if 200 <= answer.status < 300:
+    if answer.well:
         return Verdict.DONE
     if answer.status == 410 or answer.problem is Problem.ADDRESS_REFUSED:
         return Verdict.GIVE_UP

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -15,7 +17,7 @@ from typing_extensions import override
 from yarl import URL
 
 from jobyard_server.domain.address import PORTS
-from jobyard_server.domain.delivery import Answer, Problem
+from jobyard_server.domain.delivery import Answer, AnswerBrokeError, OpenAnswer, Problem
 from jobyard_server.outbound.policy import AddressRefused
 from jobyard_server.outbound.signing import signature_headers
 
@@ -30,6 +32,9 @@ KEEP_ALIVE_SECONDS: Final = 2.0
 """Shorter than any server's we know of, so that no call goes into a connection that is just being closed."""
 DNS_SECONDS: Final = 10
 DNS_THREADS: Final = 16
+PIECE_BYTES: Final = 256 * 1024
+MOST_REFUSAL: Final = 64 * 1024
+"""So much is kept of an answer whose pieces are not given, as the peer did not do what it was asked."""
 JSON: Final = "application/json"
 USER_AGENT: Final = "jobyard"
 
@@ -111,18 +116,31 @@ class HttpClient:
     async def call(self, call: HttpCall, uid: str, seconds: float) -> Answer:
         """Make a call, and say what came back; it takes no longer than ``seconds``."""
         try:
-            async with asyncio.timeout(seconds):
-                return await self._call(call, uid)
-        except aiohttp.ConnectionTimeoutError:
-            return Answer(problem=Problem.UNREACHABLE, message="no connection could be made in time")
-        except TimeoutError:
-            return Answer(problem=Problem.TIMED_OUT, message=f"no answer within {seconds:g} seconds")
-        except AddressRefused as problem:
-            return Answer(problem=Problem.ADDRESS_REFUSED, message=str(problem))
-        except (aiohttp.ClientError, OSError, ValueError) as problem:
-            return _failure(problem)
+            async with asyncio.timeout(seconds), self._exchange(call, uid) as response:
+                return await _whole(response, call.answer_bytes)
+        except _TROUBLE as problem:
+            return _failure(problem, seconds)
 
-    async def _call(self, call: HttpCall, uid: str) -> Answer:
+    @asynccontextmanager
+    async def open_call(self, call: HttpCall, uid: str, seconds: float) -> AsyncIterator[OpenAnswer]:
+        """Make a call, and give the body of its answer while it comes; each piece takes no longer than ``seconds``."""
+        async with AsyncExitStack() as stack:
+            yield await self._opened(stack, call, uid, seconds)
+
+    async def _opened(self, stack: AsyncExitStack, call: HttpCall, uid: str, seconds: float) -> OpenAnswer:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await stack.enter_async_context(self._exchange(call, uid))
+                if not 200 <= response.status < 300:
+                    return OpenAnswer(await _whole(response, MOST_REFUSAL))
+        except _TROUBLE as problem:
+            return OpenAnswer(_failure(problem, seconds))
+        if (response.content_length or 0) > call.answer_bytes:
+            return OpenAnswer(_too_long(call.answer_bytes))
+        return OpenAnswer(_head(response), _pieces(response.content, call.answer_bytes, seconds))
+
+    @asynccontextmanager
+    async def _exchange(self, call: HttpCall, uid: str) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise OSError("the client is closed")
         self._check_literal(call.url)
@@ -140,13 +158,10 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         async with request as response:
-            body = await _first(response.content, call.answer_bytes)
-            headers = {name.lower(): value for name, value in list(response.headers.items())[:MAX_HEADERS]}
+            yield response
             if not response.content.at_eof():
                 # What is left is not read: the connection cannot be used again.
                 response.close()
-            message = "" if response.status < 300 else f"HTTP {response.status}"
-            return Answer(response.status, headers, body, message=message)
 
     def _check_literal(self, url: str) -> None:
         """An address that is written as one is not resolved, and so would not be checked."""
@@ -177,6 +192,37 @@ class HttpClient:
         return headers
 
 
+_TROUBLE: Final = (aiohttp.ClientError, OSError, ValueError, AddressRefused)
+
+
+def _head(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:
+    headers = {name.lower(): value for name, value in list(response.headers.items())[:MAX_HEADERS]}
+    message = "" if response.status < 300 else f"HTTP {response.status}"
+    return Answer(response.status, headers, body, message=message)
+
+
+async def _whole(response: aiohttp.ClientResponse, most: int) -> Answer:
+    return _head(response, await _first(response.content, most))
+
+
+async def _pieces(content: aiohttp.StreamReader, most: int, seconds: float) -> AsyncIterator[bytes]:
+    """A body up to its end, which has to come."""
+    left = most
+    while piece := await _next(content, seconds):
+        left -= len(piece)
+        if left < 0:
+            raise AnswerBrokeError(_too_long(most))
+        yield piece
+
+
+async def _next(content: aiohttp.StreamReader, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            return await content.read(PIECE_BYTES)
+    except _TROUBLE as problem:
+        raise AnswerBrokeError(_failure(problem, seconds)) from None
+
+
 async def _first(content: aiohttp.StreamReader, most: int) -> bytes:
     """The beginning of a body, as much as is kept."""
     pieces: list[bytes] = []
@@ -190,14 +236,23 @@ async def _first(content: aiohttp.StreamReader, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def _failure(problem: Exception) -> Answer:
-    """Why there is no answer. The words are ours: those of libraries may hold addresses of resolved hosts."""
-    if isinstance(problem, aiohttp.ClientConnectorDNSError | socket.gaierror):
-        return Answer(problem=Problem.UNRESOLVED, message="the host name is unknown")
-    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
-        return Answer(problem=Problem.UNREACHABLE, message="its certificate is not trusted")
-    if isinstance(problem, aiohttp.ClientConnectorError | ConnectionRefusedError):
-        return Answer(problem=Problem.UNREACHABLE, message="no connection could be made")
-    if isinstance(problem, aiohttp.InvalidURL):
-        return Answer(problem=Problem.ADDRESS_REFUSED, message="the address is no URL")
-    return Answer(problem=Problem.BROKEN, message="the connection broke off, or what came was not HTTP")
+def _too_long(most: int) -> Answer:
+    return Answer(problem=Problem.BROKEN, message=f"what came is longer than {most} bytes")
+
+
+_TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], Problem, str], ...]] = (
+    (aiohttp.ConnectionTimeoutError, Problem.UNREACHABLE, "no connection could be made in time"),
+    (TimeoutError, Problem.TIMED_OUT, "no answer within {seconds:g} seconds"),
+    (AddressRefused, Problem.ADDRESS_REFUSED, "{problem}"),
+    ((aiohttp.ClientConnectorDNSError, socket.gaierror), Problem.UNRESOLVED, "the host name is unknown"),
+    (aiohttp.ClientConnectorCertificateError, Problem.UNREACHABLE, "its certificate is not trusted"),
+    ((aiohttp.ClientConnectorError, ConnectionRefusedError), Problem.UNREACHABLE, "no connection could be made"),
+    (aiohttp.InvalidURL, Problem.ADDRESS_REFUSED, "the address is no URL"),
+    (Exception, Problem.BROKEN, "the connection broke off, or what came was not HTTP"),
+)
+"""Why there is no answer; the first that fits. The words are ours: those of libraries may hold addresses."""
+
+
+def _failure(failure: Exception, seconds: float) -> Answer:
+    problem, told = next((problem, told) for kind, problem, told in _TOLD if isinstance(failure, kind))
+    return Answer(problem=problem, message=told.format(seconds=seconds, problem=failure))

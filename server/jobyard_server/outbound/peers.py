@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
+from uuid import uuid4
 
 from jobyard_server.domain.delivery import Answer, HttpCall, MessageCall, ObjectCall, Problem
 from jobyard_server.usecases.ports.results import Topics
 
 if TYPE_CHECKING:
-    from jobyard_server.domain.delivery import PeerCall
+    from contextlib import AbstractAsyncContextManager
+
+    from jobyard_server.domain.delivery import OpenAnswer, PeerCall
     from jobyard_server.outbound.client import HttpClient
     from jobyard_server.outbound.objects import Objects
     from jobyard_server.result_settings import BrokerSettings, ObjectSettings
@@ -56,6 +59,14 @@ class Peers:
         await self._http.close()
         if self.topics is not None:
             await self.topics.close()
+
+    async def ask(self, call: HttpCall, seconds: float) -> Answer:
+        """Call a peer that somebody waits for."""
+        return await self._http.call(call, str(uuid4()), seconds)
+
+    def fetch(self, call: HttpCall, seconds: float) -> AbstractAsyncContextManager[OpenAnswer]:
+        """Do the same, and read the body of the answer while it comes."""
+        return self._http.open_call(call, str(uuid4()), seconds)
 
     async def call(self, call: PeerCall, uid: str, seconds: float) -> Answer:
         """Make a call, and say what came back; it never fails."""

@@ -47,6 +47,8 @@ class Dmi:
         self.calls: list[Heard] = []
         self.lock = threading.Lock()
         self.made = 0
+        self.withheld = 0
+        """Bytes of each body that are promised and never sent: the connection breaks."""
         self.created: Callable[[Heard], Answered] = self.number
         self.status: Callable[[Heard], Answered] = lambda _: (200, b'{"status":"RUNNING"}')
         self.result: Callable[[Heard], Answered] = lambda _: (200, b'{"result":"some status"}')
@@ -61,9 +63,10 @@ class Dmi:
                 status, text = dmi.behave(Heard(self.command, self.path, headers, body))
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
+                self.send_header("Content-Length", str(len(text) + dmi.withheld))
                 self.end_headers()
                 self.wfile.write(text)
+                self.close_connection |= dmi.withheld > 0
 
             def log_message(self, *_: object) -> None:  # quiet
                 pass

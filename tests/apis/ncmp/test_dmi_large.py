@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -44,14 +43,6 @@ def operations() -> bytes:
     return json.dumps({"dataProducerId": "p", "dataJobId": "j", "data": data}).encode()
 
 
-def memory(yard: Yard) -> float:
-    """MiB that the server has used at most since it was asked last."""
-    folder = Path(f"/proc/{yard.server.process.pid}")
-    peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM"))
-    (folder / "clear_refs").write_text("5")
-    return int(peak.split()[1]) / 1024
-
-
 def ended(yard: Yard, id_: str) -> str:
     def status() -> str:
         return str(yard.ask("GET", f"{CURRENT}/{id_}/status").json["status"])
@@ -86,14 +77,14 @@ def bodies() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["operations", "largest"])
 def test_over_rest_and_to_a_worker_and_back(dmi: Yard, kind: str) -> None:
     body = bodies()[kind]
-    before = memory(dmi)
+    before = dmi.memory()
     answer = dmi.ask("POST", "/dmi/v1/cmwriteJob?destination=d", body)
     assert answer.status == 200, answer
-    taken = memory(dmi) - before
+    taken = dmi.memory() - before
     id_ = answer.json["subJobId"]
     assert ended(dmi, id_) == "FINSHED"
     assert result(dmi, id_) == whole(body)
-    given = memory(dmi) - before
+    given = dmi.memory() - before
     size = len(body) / MIB
     print(f"{kind}: {size:.0f} MiB, {taken / size:.2f} times that to take it, {given / size:.2f} in all")
     assert taken < 3 * size

@@ -80,6 +80,13 @@ class Yard:
         finally:
             connection.close()
 
+    def memory(self) -> float:
+        """MiB that the server has used at most since this was asked last."""
+        folder = Path(f"/proc/{self.server.process.pid}")
+        peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM"))
+        (folder / "clear_refs").write_text("5")
+        return int(peak.split()[1]) / 1024
+
     def register(self, dmi: str, *targets: Mapping[str, Any], **fields: Any) -> Answer:
         """Register targets of a DMI service."""
         answer = self.ask("POST", "/ncmpInventory/v1/ch", {"dmiPlugin": dmi, "createdCmHandles": targets, **fields})

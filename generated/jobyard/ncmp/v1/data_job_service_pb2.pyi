@@ -453,14 +453,14 @@ Global___GetDataJobResultRequest: _TypeAlias = GetDataJobResultRequest  # noqa: 
 
 @_typing.final
 class GetDataJobResultResponse(_message.Message):
-    """What the DMI service answered."""
+    """Some of what the DMI service answered. The bytes of all messages of the stream make one result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def result(self) -> _httpbody_pb2.HttpBody:
-        """Its answer, byte for byte."""
+        """Some of its bytes; the first message has its media type."""
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class DataJobServiceStub:
                 request_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobStatusRequest.SerializeToString,
                 response_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobStatusResponse.FromString,
                 _registered_method=True)
-        self.GetDataJobResult = channel.unary_unary(
+        self.GetDataJobResult = channel.unary_stream(
                 '/jobyard.ncmp.v1.DataJobService/GetDataJobResult',
                 request_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobResultRequest.SerializeToString,
                 response_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobResultResponse.FromString,
@@ -92,7 +92,9 @@ class DataJobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDataJobResult(self, request, context):
-        """Asks the DMI service for the result of one part, and returns what it answers byte for byte. The path is ours.
+        """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
+        of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
+        The path is ours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,7 +118,7 @@ def add_DataJobServiceServicer_to_server(servicer, server):
                     request_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobStatusRequest.FromString,
                     response_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobStatusResponse.SerializeToString,
             ),
-            'GetDataJobResult': grpc.unary_unary_rpc_method_handler(
+            'GetDataJobResult': grpc.unary_stream_rpc_method_handler(
                     servicer.GetDataJobResult,
                     request_deserializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobResultRequest.FromString,
                     response_serializer=jobyard_dot_ncmp_dot_v1_dot_data__job__service__pb2.GetDataJobResultResponse.SerializeToString,
@@ -225,7 +227,7 @@ class DataJobService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/jobyard.ncmp.v1.DataJobService/GetDataJobResult',

@@ -49,8 +49,11 @@ class DataJobServiceStub:
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]
     """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours."""
-    GetDataJobResult: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]
-    """Asks the DMI service for the result of one part, and returns what it answers byte for byte. The path is ours."""
+    GetDataJobResult: _grpc.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]
+    """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
+    of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
+    The path is ours.
+    """
 
 @_typing.type_check_only
 class DataJobServiceAsyncStub(DataJobServiceStub):
@@ -73,8 +76,11 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]  # type: ignore[assignment]
     """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours."""
-    GetDataJobResult: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]  # type: ignore[assignment]
-    """Asks the DMI service for the result of one part, and returns what it answers byte for byte. The path is ours."""
+    GetDataJobResult: _aio.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]  # type: ignore[assignment]
+    """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
+    of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
+    The path is ours.
+    """
 
 class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
     """DataJobService splits data jobs by data producer, hands the parts to the DMI services, and follows them."""
@@ -118,7 +124,10 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _data_job_service_pb2.GetDataJobResultRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_data_job_service_pb2.GetDataJobResultResponse, _abc.Awaitable[_data_job_service_pb2.GetDataJobResultResponse]]:
-        """Asks the DMI service for the result of one part, and returns what it answers byte for byte. The path is ours."""
+    ) -> _typing.Union[_abc.Iterator[_data_job_service_pb2.GetDataJobResultResponse], _abc.AsyncIterator[_data_job_service_pb2.GetDataJobResultResponse]]:
+        """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
+        of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
+        The path is ours.
+        """
 
 def add_DataJobServiceServicer_to_server(servicer: DataJobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

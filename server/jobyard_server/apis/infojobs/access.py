@@ -36,7 +36,7 @@ async def _allowed(options: Options, agent: str, request: access_pb2.AccessReque
         return False
     body = options.print_json(request, ICS)
     answer = await options.ask(HttpCall("POST", agent, body=body, own_token=True, by_proxy=True), SECONDS)
-    if answer.problem is not None or not 200 <= answer.status < 300:
+    if not answer.well:
         return False
     try:
         said = orjson.loads(answer.body)

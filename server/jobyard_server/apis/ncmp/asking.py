@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from jobyard_server.apis.ncmp.jobs import pieces_of
 from jobyard_server.apis.ncmp.parts import name_of
 from jobyard_server.apis.ncmp.refusals import dmi_silent
 from jobyard_server.apis.registration import Options
-from jobyard_server.domain.delivery import HttpCall
+from jobyard_server.domain.delivery import AnswerBrokeError, HttpCall
 from jobyard_server.domain.job import Job
 from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.usecases.ports import Store
@@ -22,10 +23,10 @@ MOST_STATUS: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a DMI service answered."""
+    """What a DMI service answered, or the first or a further piece of it."""
 
     type: str
-    """Its media type; empty when it did not say."""
+    """Its media type, which the first piece tells; empty when it did not say."""
     body: bytes
 
 
@@ -46,19 +47,28 @@ class Asking:
 
     async def status(self, name: SubjobName, incoming: str) -> Passed:
         """How a part stands."""
-        return await self._get(status_url(name), incoming, MOST_STATUS)
-
-    async def result(self, name: SubjobName, destination: str | None, incoming: str) -> Passed:
-        """What came of a part."""
-        return await self._get(result_url(name, destination), incoming, MOST_RESULT)
-
-    async def _get(self, url: str, incoming: str, most: int) -> Passed:
         assert self._options.ask is not None
+        answer = await self._options.ask(self._call(status_url(name), incoming, MOST_STATUS), SECONDS)
+        if not answer.well:
+            raise dmi_silent(failure_of(answer))
+        return Passed(answer.headers.get("content-type", ""), answer.body)
+
+    async def result(self, name: SubjobName, destination: str | None, incoming: str) -> AsyncGenerator[Passed]:
+        """What came of a part, in at least one piece."""
+        assert self._options.fetch is not None
+        call = self._call(result_url(name, destination), incoming, MOST_RESULT)
+        async with self._options.fetch(call, SECONDS) as opened:
+            if opened.pieces is None:
+                raise dmi_silent(failure_of(opened.answer))
+            try:
+                yield Passed(opened.answer.headers.get("content-type", ""), await anext(opened.pieces, b""))
+                async for piece in opened.pieces:
+                    yield Passed("", piece)
+            except AnswerBrokeError as broke:
+                raise dmi_silent(failure_of(broke.answer)) from None
+
+    def _call(self, url: str, incoming: str, most: int) -> HttpCall:
         rules = self._options.dmi
         shown = authorization(rules.basic(), incoming, forward=rules.forward_bearer)
         headers = {"Authorization": shown} if shown else {}
-        call = HttpCall("GET", url, headers=headers, answer_bytes=most, asks_for_json=True)
-        answer = await self._options.ask(call, SECONDS)
-        if not 200 <= answer.status < 300:
-            raise dmi_silent(failure_of(answer))
-        return Passed(answer.headers.get("content-type", ""), answer.body)
+        return HttpCall("GET", url, headers=headers, answer_bytes=most, asks_for_json=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TypeAlias
 
 from google.api import httpbody_pb2
@@ -64,15 +65,14 @@ class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
     @override
     async def GetDataJobResult(
         self, request: pb.GetDataJobResultRequest, context: object
-    ) -> pb.GetDataJobResultResponse:
+    ) -> AsyncIterator[pb.GetDataJobResultResponse]:
         job = await self._jobs.find(current_call(), request.data_job_id)
         name = await self._asking.part(job, request.data_producer_job_id, request.data_producer_id)
         destination = request.destination or job_facts(job).metadata.destination
-        answer = await self._asking.result(name, destination, request.authorization)
-        response = pb.GetDataJobResultResponse()
-        # In its place at once: it may be large, and a message that is put into another one is copied.
-        response.result.content_type, response.result.data = answer.type, answer.body
-        return response
+        async with aclosing(self._asking.result(name, destination, request.authorization)) as pieces:
+            async for piece in pieces:
+                result = httpbody_pb2.HttpBody(content_type=piece.type, data=piece.body)
+                yield pb.GetDataJobResultResponse(result=result)
 
 
 async def _wanted(requests: Requests) -> Wanted:
