@@ -141,7 +141,11 @@ def test_what_is_too_large_is_refused_by_both_doors(dmi: Yard) -> None:
     with grpc.insecure_channel(dmi.server.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
         dmi_service_pb2_grpc.DmiJobServiceStub(channel).CreateWriteJob(pieces)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    figures = dmi.ask("GET", "/metrics").body.decode()
-    assert "jobyard_request_bytes 0.0" in figures
+
+    def let_go() -> str:
+        figures = dmi.ask("GET", "/metrics").body.decode()
+        return figures if "jobyard_request_bytes 0.0" in figures else ""
+
+    figures = eventually(let_go)
     peak = next(line for line in figures.splitlines() if line.startswith("jobyard_request_bytes_peak "))
     assert 64 * MIB <= float(peak.split()[1]) <= 70 * MIB
