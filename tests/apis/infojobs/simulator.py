@@ -81,6 +81,7 @@ class Simulator:
         self.calls: list[Heard] = []
         self.statuses: dict[tuple[str, str], int] = {}
         self.delays: dict[str, float] = {}
+        self.agent_allows = True
         self.rounds = Rounds()
         self._lock = threading.Lock()
         simulator = self
@@ -144,6 +145,13 @@ class Simulator:
             self.calls.clear()
         self.statuses.clear()
         self.delays.clear()
+        self.agent_allows = True
+
+    def become_agent(self, *, allows: bool) -> None:
+        """From now on allow everything or nothing, and count anew how often that was asked."""
+        with self._lock:
+            self.agent_allows = allows
+            self.calls[:] = [heard for heard in self.calls if not heard.path.startswith("/authz/")]
 
     def behave(self, heard: Heard) -> tuple[int, bytes]:
         """What is answered to a call."""
@@ -153,7 +161,7 @@ class Simulator:
             if heard.path == "/cons/JUNK":
                 return 404, b""
             if heard.path.startswith("/authz/"):
-                return 200, b'{"result":true}' if heard.path == "/authz/ok" else b'{"result":false}'
+                return 200, b'{"result":true}' if self.agent_allows else b'{"result":false}'
             return 200, b""
         usual = 200 if found[1] == "ok" else 404
         if found[3] == "health":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +14,34 @@ import pytest
 from apis.infojobs.yard import Yard, eventually
 from support.ports import free_port
 
+AGENT = "/authz/agent"
+"""Whom servers ask that ask somebody; what it answers changes from case to case, and within them."""
 CASES = json.loads((Path(__file__).parent / "vectors" / "cases.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def running_yard(tmp_path_factory, peers) -> Iterator[Yard]:
-    """One server for all vectors, which tells consumers as little as the original did."""
-    found = Yard(tmp_path_factory.mktemp("infojobs"), peers, JOBYARD_PROFILES="ics-silent-start")
-    found.server.start()
-    try:
-        yield found
-    finally:
-        found.stop()
+def silent_yards(tmp_path_factory, peers) -> Iterator[Callable[[str], Yard]]:
+    """A server that asks an agent, and one that does not; they tell consumers as little as the original did."""
+    with ExitStack() as stack:
 
+        @cache
+        def yard_of(agent: str) -> Yard:
+            settings = asking(agent) if agent else {}
+            found = Yard(tmp_path_factory.mktemp("infojobs"), peers, JOBYARD_PROFILES="ics-silent-start", **settings)
+            found.server.start()
+            stack.callback(found.stop)
+            return found
 
-@pytest.fixture
-def silent_yard(running_yard) -> Yard:
-    running_yard.empty()
-    return running_yard
+        yield yard_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_vector(silent_yard, case):
-    Play(silent_yard).case(case)
+def test_vector(silent_yards, peers, case):
+    asked = any(step.get("action") == "configure" for step in case["given"])
+    # Until the case has it otherwise, the agent allows everything.
+    yard = silent_yards(peers.url + AGENT if asked else "")
+    yard.empty()
+    Play(yard).case(case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "differs" in case], ids=lambda case: case["id"])
@@ -47,16 +54,19 @@ def test_the_original_is_brought_back_by_a_profile(tmp_path, simulator, case):
         yard.stop()
 
 
+def asking(agent: str) -> dict[str, str]:
+    return {"JOBYARD_AUTHORIZATION_AGENTS": json.dumps({"infojobs": agent})}
+
+
 class Play:
     """One vector while it is played."""
 
     def __init__(self, yard: Yard) -> None:
         self.yard = yard
-        self.down = f"http://127.0.0.1:{free_port()}"
 
     def case(self, case: Mapping[str, Any], *, recorded: bool = False) -> None:
         """Play it; ``recorded``: where we differ from the original, expect what was recorded of it nevertheless."""
-        case = self.filled(case)
+        case = json.loads(json.dumps(case).replace("${SIM}", self.yard.simulator.url))
         for step in case["given"]:
             if "http" in step:
                 answer = self.send(step["http"])
@@ -74,10 +84,6 @@ class Play:
         for one in later:
             # Also what was true at once has to stay so, such as that nothing was sent.
             self.follow(one)
-
-    def filled(self, case: Mapping[str, Any]) -> Any:
-        text = json.dumps(case).replace("${SIM}/authz/down", self.down)
-        return json.loads(text.replace("${SIM}", self.yard.simulator.url))
 
     def send(self, request: Mapping[str, Any]):
         assert request.keys() <= {"method", "path", "query", "body", "raw_body", "content_type", "headers"}
@@ -100,9 +106,12 @@ class Play:
                     if name in step:
                         self.yard.simulator.statuses[step["producer"], kind] = step[name]
             case "configure":
-                assert step.keys() <= {"action", "auth_agent_url"}
-                agents = json.dumps({"infojobs": step["auth_agent_url"]})
-                self.yard.restart(JOBYARD_AUTHORIZATION_AGENTS=agents)
+                assert step.keys() == {"action", "auth_agent_url"}
+                agent = step["auth_agent_url"].rpartition("/")[2]
+                if agent == "down":
+                    self.yard.restart(**asking(f"http://127.0.0.1:{free_port()}"))
+                else:
+                    self.yard.simulator.become_agent(allows={"ok": True, "reject": False}[agent])
             case other:
                 raise AssertionError(f"unknown action {other}")
 
@@ -118,6 +127,8 @@ class Play:
         said = one["callback"]
         assert said.keys() <= {"method", "url", "count", "last_body_contains", "last_body_equal"}
         path = said["url"].removeprefix(self.yard.simulator.url)
+        if path.startswith("/authz/"):
+            path = AGENT
         heard = self.yard.simulator.heard(said["method"], path)
         assert len(heard) == said["count"], heard
         if "last_body_contains" in said:

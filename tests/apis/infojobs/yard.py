@@ -56,7 +56,8 @@ class Yard:
 
     def __init__(self, folder: Path, simulator: Simulator, **settings: str) -> None:
         self.simulator = simulator
-        self.server = Server(folder, **(SETTINGS | settings))
+        self.usual = SETTINGS | settings
+        self.server = Server(folder, **self.usual)
 
     def stop(self) -> None:
         """End the server, which waits for the calls it makes: none of them is held back any more."""
@@ -134,9 +135,10 @@ class Yard:
 
     def empty(self) -> None:
         """Remove everything there is, and forget what was said about it."""
-        if self.server.settings.get("JOBYARD_AUTHORIZATION_AGENTS", "{}") != "{}":
-            self.restart(JOBYARD_AUTHORIZATION_AGENTS="{}")
+        if self.server.settings != self.usual:
+            self.restart()
         self.simulator.rounds.let_go()
+        self.simulator.agent_allows = True
         for path in (
             "/data-consumer/v1/info-type-subscription",
             "/data-consumer/v1/info-jobs",
@@ -154,11 +156,11 @@ class Yard:
         assert owed == 0, owed
 
     def restart(self, **settings: str) -> None:
-        """Stop the server and start it again on what it kept."""
+        """Stop the server and start it again on what it kept; with other settings than usual until it is emptied."""
         self.simulator.rounds.let_go()
         self.server.stop()
         self.simulator.rounds.free = False
-        self.server.settings = self.server.settings | settings
+        self.server.settings = self.usual | settings
         self.server.start()
 
 
