@@ -8,9 +8,9 @@ wanted="python-qinlingclient==5.1.1 python-openstackclient==10.5.0"
 
 if [[ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]]; then
     rm -rf "$folder"
-    "$python" -m venv "$folder" >&2
+    "$python" -m venv --without-pip "$folder" >&2
     # shellcheck disable=SC2086 - two words
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check $wanted >&2
+    "$python" -m pip --python "$folder/bin/python" install --quiet --no-compile --disable-pip-version-check $wanted >&2
     echo "$wanted" > "$folder/.installed"
 fi
 echo "$PWD/$folder"

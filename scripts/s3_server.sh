@@ -9,9 +9,9 @@ wanted="moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5"
 
 if [[ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]]; then
     rm -rf "$folder"
-    "$python" -m venv "$folder" >&2
+    "$python" -m venv --without-pip "$folder" >&2
     # shellcheck disable=SC2086 - three words
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check $wanted >&2
+    "$python" -m pip --python "$folder/bin/python" install --quiet --no-compile --disable-pip-version-check $wanted >&2
     echo "$wanted" > "$folder/.installed"
 fi
 echo "$PWD/$folder/bin/python"

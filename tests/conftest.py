@@ -9,6 +9,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from support.postgres import Cluster
+from support.schema import new_file
 
 # How fast a machine is proves nothing: no example fails for being slow.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,12 +46,12 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty database."""
+    """The URL of a database that has the schema and nothing in it."""
     if database_kind == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.db"
+        yield new_file(tmp_path / "store.db")
         return
     cluster = request.getfixturevalue("cluster")
-    made = cluster.new_database()
+    made = cluster.new_store()
     yield made
     cluster.drop_database(made)
 
@@ -75,6 +76,11 @@ COST = {
     "usecases": "store",
     "worker": "process",
 }
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a test that starts programs waits for them a part of its time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,7 @@ def durable():
 @pytest.fixture
 def shared(durable):
     """The URL of a database for several replicas; its books are checked at the end."""
-    url = durable.new_database()
+    url = durable.new_store()
     yield url
     check_books(url)
     check_attempts(url)

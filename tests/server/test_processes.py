@@ -142,7 +142,8 @@ def test_without_the_parent_the_others_end_by_themselves(tmp_path):
 
 def test_settings_no_process_can_serve_with_are_told_once(tmp_path):
     done = subprocess.run(
-        [JOBYARD, "serve", "--processes", "2", "--database", "mystery://", "--rest", "127.0.0.1:0"],
+        [JOBYARD, "serve", "--processes", "2", "--database", "mystery://", "--grpc", "127.0.0.1:0",
+         "--rest", "127.0.0.1:0"],
         cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done

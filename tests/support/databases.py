@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 
 from support.postgres import Cluster
+from support.schema import new_file
 
 
 @cache
@@ -22,12 +23,12 @@ def _cluster() -> Cluster:
 
 
 def new_database(file: Path) -> str:
-    """The URL of an empty database."""
+    """The URL of a database that has the schema and nothing in it."""
     match os.environ.get("TEST_DATABASE", "sqlite"):
         case "sqlite":
-            return f"sqlite:///{file}"
+            return new_file(file)
         case "postgresql":
-            return _cluster().new_database()
+            return _cluster().new_store()
         case other:
             raise ValueError(f"TEST_DATABASE is sqlite or postgresql, not {other}")
 

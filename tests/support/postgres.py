@@ -16,6 +16,7 @@ from uuid import uuid4
 import psycopg
 
 from support.ports import free_port
+from support.schema import upgrade
 
 USER = "jobyard"
 READY_SECONDS = 120.0
@@ -44,6 +45,7 @@ class Cluster:
         # The server refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._template: str | None = None
 
     def __enter__(self) -> Self:
         for place in (self._folder, *self._folder.parents):
@@ -104,11 +106,19 @@ class Cluster:
         """Where a database of it is."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
+    def new_database(self, template: str = "template1") -> str:
         """The URL of an empty database."""
         name = f"test_{uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
+
+    def new_store(self) -> str:
+        """The URL of a database that has the schema and nothing in it."""
+        if self._template is None:
+            made = self.new_database()
+            upgrade(made)
+            self._template = made.rpartition("/")[2]
+        return self.new_database(self._template)
 
     def drop_database(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""

@@ -1,0 +1,31 @@
+"""Databases that have the schema before a test begins: copying one is many times faster than making one."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+
+def upgrade(url: str) -> None:
+    """Give a database the schema, as an operator would."""
+    program = Path(sys.executable).with_name("jobyard")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
+    subprocess.run([program, "db", "upgrade", "--database", url], env=kept, check=True, capture_output=True)
+
+
+@cache
+def _template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="schema-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    upgrade(f"sqlite:///{folder / 'template.db'}")
+    return folder / "template.db"
+
+
+def new_file(file: Path) -> str:
+    """The URL of a file that has the schema and nothing in it."""
+    shutil.copyfile(_template(), file)
+    return f"sqlite:///{file}"
