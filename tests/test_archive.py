@@ -62,7 +62,11 @@ def test_what_would_get_out_is_refused(tmp_path, entry):
     assert list(tmp_path.rglob("*")) == [inside]
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", b"not a zip", packed(("a", "b"))[:-10], b"x" * (archive.MOST_BYTES + 1)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK", b"not a zip", packed(("a", "b"))[:-10], b"x" * (archive.MOST_BYTES + 1)],
+    ids=["nothing", "its beginning", "words", "cut short", "too long"],
+)
 def test_what_is_no_zip_file_is_refused(data):
     with pytest.raises(archive.ArchiveError):
         archive.check(data)

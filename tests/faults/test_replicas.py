@@ -164,12 +164,13 @@ async def test_what_one_replica_writes_wakes_who_waits_at_another(shared, replic
     # Nobody looks by himself: who waits is told.
     monkeypatch.setattr(wakeups, "POLL_SECONDS", 600.0)
     async with replicas(shared, 2) as (one, other):
-        await asyncio.sleep(0.5)
         waiting = asyncio.create_task(other.ready(["default"], 600))
         watching = asyncio.create_task(other.changed(600))
-        await asyncio.sleep(0.2)
-        await one.submit(new_job())
-        await asyncio.wait_for(asyncio.gather(waiting, watching), 60)
+        async with asyncio.timeout(60):
+            while not (waiting.done() and watching.done()):
+                # Whoever was not listening yet hears of the next one.
+                await one.submit(new_job())
+                await asyncio.sleep(0.2)
 
 
 async def test_a_long_transaction_of_a_neighbour_holds_up_nobody(durable, shared, replicas):
