@@ -81,7 +81,7 @@ class Execution(_message.Message):
     function_version: _builtins.int
     """Output only. Version of the function; 0 is the one that can still change."""
     function_alias: _builtins.str
-    """Output only. The alias it was asked for by."""
+    """Output only. The alias it was asked for by; null where a job asked, which may know the function by one."""
     description: _builtins.str
     """Why it is there: `Created by Job <id>` for one of a job."""
     status: Global___ExecutionStatus.ValueType

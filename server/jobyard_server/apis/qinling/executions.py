@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from jobyard_server.apis.qinling import names
@@ -108,7 +109,8 @@ async def _make_job(read: Reader, job: Job) -> NewJob | Refusal:
     except Refused as refused:
         return refused.refusal
     return new_execution(
-        target,
+        # What was run stands there, not by which name the job knows it.
+        replace(target, alias=None),
         job.tenant,
         job.created_by,
         text=spec.get("function_input"),

@@ -59,6 +59,8 @@ def test_an_alias_is_followed_at_each_time(field):
     assert answer.status == 200, answer.body
     field.tick(at(30))
     assert until(lambda: versions(field), [1, 2]) == [1, 2]
+    found = field.get(f"/v1/executions?description=has:{FIRST}")["executions"]
+    assert [(each["function_id"], each["function_alias"]) for each in found] == [(FUNCTION, None)] * 2
 
 
 def test_nothing_is_executed_early(field):
