@@ -67,6 +67,8 @@ class Violation:
     field: str
     description: str
     value: str = ""
+    before: str = ""
+    """The value before it, of what was given twice."""
 
 
 class RequestRefused(Exception):  # noqa: N818 - the request is at fault, not the program

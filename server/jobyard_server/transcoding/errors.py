@@ -186,7 +186,7 @@ def _facts(failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow,
         "public_url": scene.public_url,
     }
     if first is not None:
-        facts |= {"field": first.field, "value": first.value, "description": first.description}
+        facts |= {"field": first.field, "value": first.value, "description": first.description, "before": first.before}
     return facts
 
 

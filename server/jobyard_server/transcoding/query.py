@@ -206,7 +206,9 @@ def _put(found: Parameter, message: Message, text: str, seen: dict[str, str], ch
             return None
         same = found.repeats == binding_pb2.REPEATS_SAME and seen[found.label] == text
         if found.repeats != binding_pb2.REPEATS_LAST and not same:
-            return "PARAMETER_REPEATED", Violation(found.label, "may be given only once", text)
+            return "PARAMETER_REPEATED", Violation(
+                found.label, "may be given only once", shown(text), shown(seen[found.label])
+            )
     seen[found.label] = text
     for choice, taken in found.choices:
         if chosen.setdefault(choice, taken) != taken:

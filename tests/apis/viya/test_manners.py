@@ -251,7 +251,7 @@ def test_two_submitters(yard):
     kept = yard.ask("POST", REQUESTS, body={"jobDefinition": INLINE}).json["id"]
     refused = yard.ask("POST", f"{REQUESTS}/{kept}/jobs?submitter=a&sumbitter=b")
     assert (refused.status, refused.json["errorCode"]) == (400, 0)
-    assert refused.json["message"].startswith("Both query parameters submitter")
+    assert refused.json["message"] == "Both query parameters submitter (a) and submitter (b) should not be specified."
 
 
 def test_an_expiration_has_no_body(yard):
@@ -265,8 +265,16 @@ def test_an_expiration_has_no_body(yard):
     assert yard.ask("PUT", path).status == 200
 
 
-@pytest.mark.parametrize("body", [{"version": 1, "type": "uri"}, {"version": 1, "type": "uri", "resources": None}])
-def test_a_selection_selects_something(yard, body):
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"version": 1, "type": "uri"},
+        {"version": 1, "type": "uri", "resources": None},
+        {"type": "uri", "resources": [f"{JOBS}/none"]},
+    ],
+    ids=["no resources", "null resources", "no version"],
+)
+def test_a_selection_says_its_version_and_selects_something(yard, body):
     refused = yard.ask("PUT", f"{JOBS}/@selection/state?value=canceled", body=body, headers=BULK)
     assert (refused.status, refused.json["errorCode"]) == (400, 0)
 

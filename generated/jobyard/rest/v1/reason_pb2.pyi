@@ -59,7 +59,9 @@ class _LayerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LayerReas
     LAYER_REASON_PARAMETER_MISSING: _LayerReason.ValueType  # 17
     """A parameter or header that the method needs is missing; `{field}` names it."""
     LAYER_REASON_PARAMETER_REPEATED: _LayerReason.ValueType  # 18
-    """A parameter that may be given once was given several times; `{field}` names it."""
+    """A parameter that may be given once was given several times; `{field}` names it, `{before}` and `{value}` are
+    the first of its values that do not fit together.
+    """
     LAYER_REASON_PATH_MALFORMED: _LayerReason.ValueType  # 19
     """The path has broken percent-encoding or bytes that are no UTF-8."""
     LAYER_REASON_QUERY_MALFORMED: _LayerReason.ValueType  # 20
@@ -117,7 +119,9 @@ LAYER_REASON_PARAMETER_INVALID: LayerReason.ValueType  # 16
 LAYER_REASON_PARAMETER_MISSING: LayerReason.ValueType  # 17
 """A parameter or header that the method needs is missing; `{field}` names it."""
 LAYER_REASON_PARAMETER_REPEATED: LayerReason.ValueType  # 18
-"""A parameter that may be given once was given several times; `{field}` names it."""
+"""A parameter that may be given once was given several times; `{field}` names it, `{before}` and `{value}` are
+the first of its values that do not fit together.
+"""
 LAYER_REASON_PATH_MALFORMED: LayerReason.ValueType  # 19
 """The path has broken percent-encoding or bytes that are no UTF-8."""
 LAYER_REASON_QUERY_MALFORMED: LayerReason.ValueType  # 20
