@@ -139,7 +139,7 @@ async def test_errors_as_one_line_of_text(desk: Client, backend: Recording) -> N
     answer = await desk("GET", "/desk/tickets/x/state")
     assert (answer.status, answer.headers["content-type"]) == (404, "text/plain")
     assert answer.text == (
-        "Error[status=404,err=,message=Ticket not found with ID: x.,detail=[path: /desk/tickets/x/state]]"
+        "Error[status=404,err=0,message=Ticket not found with ID: x.,detail=[path: /desk/tickets/x/state]]"
     )
     beat = await desk("GET", "/desk/tickets/x/beat")
     assert (beat.status, beat.text) == (404, "404: Ticket not found with ID: x.")

@@ -279,6 +279,13 @@ def test_a_selection_says_its_version_and_selects_something(yard, body):
     assert (refused.status, refused.json["errorCode"]) == (400, 0)
 
 
+def test_text_that_cannot_be_read(yard):
+    path = f"{JOBS}/{yard.submit()['id']}/state"
+    for target in ("?value=running&value=pending", "?value=%FF"):
+        refused = yard.ask("PUT", path + target)
+        assert (refused.status, "status=400,err=0,id=<null>," in refused.text) == (400, True), target
+
+
 def test_text_that_is_not_accepted(yard):
     refused = yard.ask("GET", f"{JOBS}/{yard.submit()['id']}/state", headers={"Accept": "text/html"})
     assert (refused.status, "status=406,err=0," in refused.text) == (406, True)

@@ -218,9 +218,9 @@ class ErrorRow(_message.Message):
     text: _builtins.str
     """Text of the message. `{name}` stands for the metadata of that name in the failure's ErrorInfo; `{message}`,
     `{reason}`, `{code}`, `{status}`, `{phrase}`, `{number}`, `{title}`, `{path}`, `{method}`, `{request_id}` and
-    `{trace_id}` for what the sources of the same names hold; `{field}`, `{value}` and `{description}` for the first
-    violation; `{before}` for the value before it, of a parameter that was repeated; `{allowed}` for what would have
-    been taken. Default: the failure's own message.
+    `{trace_id}` for what the sources of the same names hold, `0` for a number that there is not; `{field}`, `{value}`
+    and `{description}` for the first violation; `{before}` for the value before it, of a parameter that was repeated;
+    `{allowed}` for what would have been taken. Default: the failure's own message.
     """
     title: _builtins.str
     """Title printed where a field asks for ERROR_SOURCE_TITLE. Default: the title of the reason, else the status phrase."""
