@@ -64,7 +64,7 @@ async def lease(store: Store) -> tuple[float, int]:
         steps += 100
 
     def connection(tx: object) -> sqlite3.Connection:
-        found: sqlite3.Connection = tx._unit.sets._connection  # type: ignore[attr-defined]  # noqa: SLF001 - its inside - looks inside
+        found: sqlite3.Connection = tx._unit.sets._connection  # type: ignore[attr-defined]  # noqa: SLF001 - looks inside
         return found
 
     command = Acquire("worker-01", "worker", "worker", None, ("q",), AT_ONCE, 60.0)
@@ -91,7 +91,7 @@ async def filled(database: Path, size: int) -> Store:
     command = Acquire("filler-01", "filler", "worker", None, ("q",), 1, 60.0)
     (one,) = (await store.acquire(command)).leases
     await store.settle(Settle(one.token, "worker", Outcome.SUCCEEDED))
-    await store.run(lambda tx: multiply(tx._unit.sets._connection, size))  # type: ignore[attr-defined]  # noqa: SLF001 - its inside
+    await store.run(lambda tx: multiply(tx._unit.sets._connection, size))  # type: ignore[attr-defined]  # noqa: SLF001 - looks inside
     for _ in range(READY // 100):
         await store.submit_many([JOB] * 100)
     return store
