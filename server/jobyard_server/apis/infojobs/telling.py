@@ -48,10 +48,10 @@ def told(tx: Tx, job: Job, status: str, *, done: bool) -> Job:
     return look(tx, job, tell=done)
 
 
-def forget(tx: Tx, job: Job) -> Job:
+def forget(tx: Tx, job: Job) -> None:
     """Take its consumer to know that a job is ENABLED, whatever he was told or is owed."""
     tx.withdraw(API, job.tenant, status_lane(job), frozenset({STATUS}))
-    return _keep(tx, tx.refold(job), {REPORTED: ENABLED, TELLING: "", UNSETTLED: job.definition})
+    _keep(tx, tx.refold(job), {REPORTED: ENABLED, TELLING: "", UNSETTLED: job.definition})
 
 
 def _keep(tx: Tx, job: Job, changed: dict[str, str]) -> Job:
