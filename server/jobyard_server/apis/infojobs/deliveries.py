@@ -43,11 +43,7 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
     supervise = DeliveryKind(
         render=render_supervision,
         judge=judge_below_400,
-        settled=_looked_after(
-            producers.Supervision(
-                options.supervision_seconds, options.supervision_misses, producers.EXACT_START in options.profiles
-            )
-        ),
+        settled=_looked_after(producers.Supervision.of(options)),
         policies={"": ONCE},
         keep_dead=False,
     )

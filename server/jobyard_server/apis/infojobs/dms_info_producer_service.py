@@ -20,7 +20,7 @@ class DmsInfoProducerService(dms_info_producer_service_pb2_grpc.DmsInfoProducerS
 
     def __init__(self, store: Store, options: Options) -> None:
         self._store = store
-        self._options = options
+        self._rules = producers.Supervision.of(options)
 
     @override
     async def ListDmsInfoProducers(
@@ -52,10 +52,7 @@ class DmsInfoProducerService(dms_info_producer_service_pb2_grpc.DmsInfoProducerS
             job_url=checked_url("info_job_callback_url", said.info_job_callback_url),
             face=DMS,
         )
-        period, exact = self._options.supervision_seconds, producers.EXACT_START in self._options.profiles
-        created = await self._store.run(
-            lambda tx: producers.register(tx, call.tenant, call.user, new, period, exact=exact)
-        )
+        created = await self._store.run(lambda tx: producers.register(tx, call.tenant, call.user, new, self._rules))
         return dms_info_producer_service_pb2.PutDmsInfoProducerResponse(created=created)
 
     @override

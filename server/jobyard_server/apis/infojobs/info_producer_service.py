@@ -20,7 +20,7 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
 
     def __init__(self, store: Store, options: Options) -> None:
         self._store = store
-        self._options = options
+        self._rules = producers.Supervision.of(options)
 
     @override
     async def ListInfoProducers(
@@ -56,10 +56,7 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
             ),
             face=ICS,
         )
-        period, exact = self._options.supervision_seconds, producers.EXACT_START in self._options.profiles
-        created = await self._store.run(
-            lambda tx: producers.register(tx, call.tenant, call.user, new, period, exact=exact)
-        )
+        created = await self._store.run(lambda tx: producers.register(tx, call.tenant, call.user, new, self._rules))
         return info_producer_service_pb2.PutInfoProducerResponse(created=created)
 
     @override
@@ -85,8 +82,7 @@ class InfoProducerService(info_producer_service_pb2_grpc.InfoProducerServiceServ
         self, request: info_producer_service_pb2.ListInfoProducerJobsRequest, context: object
     ) -> info_producer_service_pb2.ListInfoProducerJobsResponse:
         found = await self._find(request.info_producer_id)
-        exact = producers.EXACT_START in self._options.profiles
-        jobs = await producer_jobs(self._store.read, current_call().tenant, found, exact=exact)
+        jobs = await producer_jobs(self._store.read, current_call().tenant, found, exact=self._rules.exact)
         return info_producer_service_pb2.ListInfoProducerJobsResponse(jobs=jobs)
 
     async def _find(self, id_: str) -> Producer:

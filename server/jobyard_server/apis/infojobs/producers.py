@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from jobyard_server.apis.infojobs.lookup import MOST, Locked
 from jobyard_server.apis.infojobs.nouns import API, PRODUCER, QUEUE, SERVICE, SUPPLY, Producer, heard_of, supply_id
 from jobyard_server.apis.infojobs.owing import SUPERVISE, owe_supervision
 from jobyard_server.apis.infojobs.spreading import ALIVE, LEFT, REGISTERED, Spread, spread
+from jobyard_server.apis.registration import Options
 from jobyard_server.domain.catalog import NewExecutor, Reach
 from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.usecases.ports import Tx
@@ -18,7 +19,24 @@ EXACT_START: Final = "ics-exact-start"
 older versions that it stands in for reach it only when they are put."""
 
 
-def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float, *, exact: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How producers are looked after."""
+
+    period: float
+    """Seconds."""
+    misses: int
+    """So many in a row, and a producer is gone."""
+    exact: bool
+    """As of :data:`EXACT_START`."""
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        """As the settings have it."""
+        return cls(options.supervision_seconds, options.supervision_misses, EXACT_START in options.profiles)
+
+
+def register(tx: Tx, tenant: str, actor: str, new: Producer, rules: Supervision) -> bool:
     """Register a producer, or register it anew; whether it is new. Its jobs are posted to it."""
     found = Locked(tx, tenant)
     for type_ in new.types:
@@ -38,9 +56,9 @@ def register(tx: Tx, tenant: str, actor: str, new: Producer, period: float, *, e
     covered = found.covered(new.types)
     lost = tuple(type_ for type_ in was_covered if type_ not in covered)
     spread(tx, tenant, Spread(LEFT, lost, new.id))
-    given = new.types if exact else tuple(covered)
+    given = new.types if rules.exact else tuple(covered)
     spread(tx, tenant, Spread(REGISTERED, given, new.id, new.registration))
-    owe_supervision(tx, tenant, new, tx.now + round(period * 1_000_000))
+    owe_supervision(tx, tenant, new, tx.now + round(rules.period * 1_000_000))
     return before is None
 
 
@@ -62,18 +80,6 @@ def drop(tx: Tx, tenant: str, producer: Producer) -> None:
     for type_ in producer.types:
         tx.delete_record(API, tenant, SUPPLY, supply_id(type_, producer.id))
     tx.withdraw(API, tenant, f"supervision\n{producer.id}", frozenset({SUPERVISE}))
-
-
-@dataclass(frozen=True, slots=True)
-class Supervision:
-    """How producers are looked after."""
-
-    period: float
-    """Seconds."""
-    misses: int
-    """So many in a row, and a producer is gone."""
-    exact: bool = False
-    """As of :data:`EXACT_START`."""
 
 
 def look_after(tx: Tx, tenant: str, producer: Producer, rules: Supervision, *, answered: bool | None) -> None:
