@@ -47,7 +47,7 @@ def test_no_more_forms_are_told_apart_than_are_kept_prepared(monkeypatch):
 def test_writes_become_one_statement_with_its_parameters_in_order():
     gathered = Gathered()
     gathered.writes.append(Write("sessions", given_rows("sessions", ("id", "worker"), [(1, "a")], 1), ("id",)))
-    gathered.writes.append(Write("lanes", given_rows("lanes", ("queue", "tenant"), [("q", "t")], 1), conflict="END"))
+    gathered.writes.append(Write("lanes", given_rows("lanes", ("queue", "tenant"), [("q", "t")], 1), behind="END"))
     assert gathered.holds("sessions")
     assert not gathered.holds("jobs")
     sql, parameters = gathered.take()

@@ -113,7 +113,7 @@ class PostgresSets(Sets):
     @override
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
         if rows:
-            self._write(Write(table, given_rows(table, columns, rows, 1), conflict=conflict))
+            self._write(Write(table, given_rows(table, columns, rows, 1), behind=conflict))
 
     @override
     def update(self, table: str, keys: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -122,9 +122,8 @@ class PostgresSets(Sets):
 
     @override
     def insert_last(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-        # Sent before: whoever holds the lock has nothing else to do but to write this and to commit.
-        self.send()
-        write = Write(table, given_rows(table, columns, rows, 1), conflict=_HOLDING)
+        write = Write(table, given_rows(table, columns, rows, 1), behind=_HOLDING)
+        # What has waited is sent before: who holds the lock has nothing else to do but to write this and to commit.
         ((self.transaction,),) = self._execute(
             f"WITH last AS ({write.sql(1)}) {_NUMBER}", write.given.values
         ).fetchall()

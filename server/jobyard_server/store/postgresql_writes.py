@@ -107,14 +107,15 @@ class Write:
     given: Given
     keys: tuple[str, ...] = ()
     """What names the rows that are changed; none for rows that are inserted."""
-    conflict: str = ""
+    behind: str = ""
+    """What stands behind rows that are inserted: a condition, or what happens where they are there already."""
 
     def sql(self, first: int) -> str:
         """The statement, whose parameters are numbered from ``first``."""
         given = self.given
         if self.keys:
             return _update(self.table, self.keys, given.names, given.types, given.same, first)
-        return _insert(self.table, given.names, given.types, given.same, first) + self.conflict
+        return _insert(self.table, given.names, given.types, given.same, first) + self.behind
 
 
 @lru_cache(maxsize=4096)
