@@ -51,7 +51,8 @@ class _Kind(msgspec.Struct):
 _kind: Final = msgspec.json.Decoder(_Kind).decode
 _raw: Final = msgspec.json.Decoder(msgspec.Raw).decode
 _write_job: Final = msgspec.json.Decoder(_WriteJob).decode
-_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+"""The items of a JSON array; slices of it."""
 
 
 def write_job(body: Buffer) -> tuple[Metadata, Sequence[msgspec.Raw]]:
@@ -75,7 +76,7 @@ def operations_of(data: bytes, field: str) -> Sequence[msgspec.Raw]:
     """The operations in a JSON array; slices of it."""
     try:
         data.decode()
-        found = _list(data)
+        found = array(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise invalid(field, "must be an array of operations") from None
     return bounded(found, len(found), field)

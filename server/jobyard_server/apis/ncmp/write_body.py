@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from typing_extensions import override
 
-from jobyard_server.apis.ncmp.requests import Gathered, Metadata, bounded, malformed, write_job
+from jobyard_server.apis.ncmp.requests import Gathered, Metadata, array, bounded, malformed, write_job
 from jobyard_server.domain.reason import Refused
 
 LOOK: Final = 256 * 1024
@@ -27,7 +27,6 @@ TRIES: Final = 16
 _DATA: Final = re.compile(rb'"data"\s*:\s*\[')
 _MARK: Final = b"0"
 """Stands where the operations are that were given already; none looks like it."""
-_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class WriteBody(Gathered):
@@ -43,11 +42,10 @@ class WriteBody(Gathered):
 
     @override
     def add(self, piece: bytes) -> None:
-        if not self._head and not self._given and len(self.body) < FAR <= len(self.body) + len(piece):
-            super().add(piece)
+        near = len(self.body) < FAR
+        super().add(piece)
+        if near and len(self.body) >= FAR and not self._head:
             self._begin()
-        else:
-            super().add(piece)
 
     def ready(self) -> Sequence[msgspec.Raw]:
         """The operations that are whole now, if it is worth it."""
@@ -91,7 +89,7 @@ class WriteBody(Gathered):
             if end < 0:
                 break
             try:
-                found = _list(b"".join((b"[", self.body[: end + 1], b"]")))
+                found = array(b"".join((b"[", self.body[: end + 1], b"]")))
             except (msgspec.DecodeError, RecursionError):
                 continue
             del self.body[: end + 2]
