@@ -14,7 +14,7 @@ from jobyard_server.transcoding.codec.declared import COMPILING
 _VALIDATOR: Final = protovalidate.Validator()
 _validate = _VALIDATOR.validate
 _COMPILED: Final[set[str]] = set()
-"""The full names of messages."""
+"""The full names of the messages whose rules are compiled."""
 
 
 def check(message: Message) -> None:
@@ -34,8 +34,10 @@ def check(message: Message) -> None:
 def _validate_first(message: Message) -> None:
     # Rules are options, and so not to be read while another thread reads some.
     with COMPILING:
-        _COMPILED.add(message.DESCRIPTOR.full_name)
-        _validate(message)
+        try:
+            _validate(message)
+        finally:
+            _COMPILED.add(message.DESCRIPTOR.full_name)
 
 
 def _refusal(problem: protovalidate.ValidationError) -> Refused:

@@ -63,9 +63,9 @@ class DecodePlans:
         """Refuse a declaration that means two things, also in what the message leads to: now, not at a request."""
         if message in self._checked:
             return
-        self._checked.add(message)
         members = [each for each in shape_of(message, self.dialect).members if not each.from_header]
         refuse_clashes(message, members)
+        self._checked.add(message)
         for member in members:
             target = target_of(member)
             if target is not None:
