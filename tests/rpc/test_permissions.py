@@ -47,13 +47,10 @@ def test_every_rpc_of_the_contract_says_what_it_asks():
 
 def test_the_rules_of_every_request_make_sense():
     """They are compiled when a request comes; those that cannot be are found here."""
-    compiled = 0
     for method in METHODS.values():
         request = message_factory.GetMessageClass(method.input_type)()
         with contextlib.suppress(Refused):
             check(request)
-        compiled += 1
-    assert compiled == len(METHODS)
 
 
 class Everybody:
