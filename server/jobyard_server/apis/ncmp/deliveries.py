@@ -65,7 +65,7 @@ def kinds(options: Options) -> Mapping[str, DeliveryKind]:
 
 def judge_creation(answer: Answer) -> Verdict:
     """A DMI service that cannot be reached may be back soon; what one refuses it refuses."""
-    if 200 <= answer.status < 300:
+    if answer.well:
         return Verdict.DONE if _readable(answer) else Verdict.GIVE_UP
     if answer.problem is Problem.ADDRESS_REFUSED or (answer.status and answer.status not in _AGAIN):
         return Verdict.GIVE_UP
