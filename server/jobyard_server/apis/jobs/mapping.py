@@ -69,10 +69,13 @@ def word(table: Mapping[Word, Number], number: int, default: Word, field: str) -
 
 def timestamp(micros: Micros | None) -> Timestamp | None:
     """An instant; ``None`` leaves the field absent."""
-    if micros is None:
-        return None
+    return None if micros is None else Timestamp(**_instant(micros))
+
+
+def _instant(micros: Micros) -> dict[str, int]:
+    """The fields of a timestamp."""
     seconds, rest = divmod(micros, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest * 1000)
+    return {"seconds": seconds, "nanos": rest * 1000}
 
 
 def micros(message: Timestamp) -> Micros:
@@ -225,11 +228,6 @@ def _seldom(job: Job) -> dict[str, Any]:
     )
     said: dict[str, Any] = {name: value for name, value in facts if value}
     return said | {name: _instant(at) for name, at in moments if at is not None}
-
-
-def _instant(micros: Micros) -> dict[str, int]:
-    """The fields of a timestamp."""
-    return {"seconds": micros // 1_000_000, "nanos": micros % 1_000_000 * 1000}
 
 
 def _counts(counters: Counters) -> dict[str, int]:
