@@ -241,8 +241,9 @@ async def test_large_payloads_are_made_a_few_at_a_time(store, clock, monkeypatch
     assert looks > 2
 
 
+@pytest.mark.parametrize("crowded", [False, True], ids=["alone", "beside others"])
 async def test_more_than_a_window_is_gone_through_in_one_step_and_nothing_is_thought_of_twice(
-    store, clock, monkeypatch
+    store, clock, monkeypatch, crowded
 ):
     monkeypatch.setattr(schedules, "WINDOW", 7)
     monkeypatch.setattr(schedules, "SMALLEST", 4)
@@ -255,6 +256,7 @@ async def test_more_than_a_window_is_gone_through_in_one_step_and_nothing_is_tho
         return await make(read, times)
 
     scheduler = Scheduler(store, {"jobs": counting})
+    scheduler._crowded = crowded
     clock.pass_by(60)
     first = await scheduler.step()
     assert first >= 7 * schedules.WINDOWS

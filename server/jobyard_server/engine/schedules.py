@@ -61,7 +61,7 @@ class Scheduler:
         ahead: asyncio.Task[_Window] | None = None
         try:
             for left in reversed(range(WINDOWS)):
-                now, due = await (ahead or self._read(frozenset()))
+                now, due = await (ahead or self._read(frozenset(round_.pending)))
                 more = len(due) >= WINDOW
                 taken = frozenset(round_.pending.union(one.kept.job for one in due))
                 # Read while these are thought about and written; where somebody else is at work, it would soon be old.
