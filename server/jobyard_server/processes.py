@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import socket
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ import structlog
 
 from jobyard_server import listening
 from jobyard_server.observe.log import configure
+from jobyard_server.process import Ready, Refused, serve
 from jobyard_server.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ LEFT_TO_STOP: Final = 5.0
 
 _log = structlog.get_logger("jobyard.processes")
 _spawning = multiprocessing.get_context("spawn")
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What a process says when it serves."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """What a process says that cannot serve with the settings it was given."""
-
-    problem: str
 
 
 def run(settings: Settings) -> int:
@@ -140,7 +128,7 @@ class _Place:
         """The life of one process, from its start to its end."""
         ours, theirs = _spawning.Pipe()
         self._process = process = _spawning.Process(
-            target=_serve, args=(self._settings, theirs), name=f"jobyard-{self._number}"
+            target=serve, args=(self._settings, theirs), name=f"jobyard-{self._number}"
         )
         process.start()
         theirs.close()
@@ -160,9 +148,9 @@ class _Place:
         """Take the word of a process that started. One that never could serve ends everything."""
         with contextlib.suppress(EOFError):
             word = ours.recv() if ours.poll() else None
-            if isinstance(word, _Refused) and not self.ready.is_set():
+            if isinstance(word, Refused) and not self.ready.is_set():
                 raise SettingsError(word.problem)
-            if isinstance(word, _Ready):
+            if isinstance(word, Ready):
                 self.ready.set()
 
     async def _stop(self, process: SpawnProcess, ended: asyncio.Future[None]) -> None:
@@ -179,19 +167,6 @@ class _Place:
             self._process.kill()
 
 
-class _Parentage:
-    """The parent, as a process sees it."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-
-    def tell_ready(self) -> None:
-        self._pipe.send(_Ready())
-
-    def fileno(self) -> int:
-        return self._pipe.fileno()
-
-
 def _for_place(settings: Settings, number: int) -> Settings:
     """The settings of one process: what there is once is the first one's."""
     update: dict[str, object] = {"dev_worker": settings.dev_worker and number == 0}
@@ -199,20 +174,6 @@ def _for_place(settings: Settings, number: int) -> Settings:
         host, _, port = settings.metrics.rpartition(":")
         update["metrics"] = f"{host}:{int(port) + number if int(port) else 0}"
     return settings.model_copy(update=update)
-
-
-def _serve(settings: Settings, parent: Connection) -> None:
-    """Be one of the processes."""
-    from jobyard_server import running  # noqa: PLC0415 - the parent serves nothing, and stays small without it
-
-    # The terminal's signals are for the parent, which passes on what is to be done.
-    os.setpgid(0, 0)
-    try:
-        code = running.run(settings, _Parentage(parent))
-    except SettingsError as problem:
-        parent.send(_Refused(str(problem)))
-        code = 1
-    raise SystemExit(code)
 
 
 async def _each(events: Iterable[asyncio.Event]) -> None:

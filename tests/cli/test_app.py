@@ -60,6 +60,18 @@ def test_a_server_loads_no_library_that_it_does_not_use(tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+def test_nor_does_one_of_several_processes():
+    code = (
+        "import contextlib, multiprocessing, sys; from jobyard_server.process import serve; "
+        "from jobyard_server.settings import load; ours, theirs = multiprocessing.Pipe()\n"
+        "with contextlib.suppress(SystemExit): serve(load(database='mystery://'), theirs)\n"
+        f"print(ours.recv(), [name for name in {LARGE} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Refused(problem='database: mystery:")
+    assert done.stdout.endswith(" []\n")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_says_what_it_is_for(command):
     done = subprocess.run([JOBYARD, command, "--help"], capture_output=True, text=True, env=environment(), check=True)
