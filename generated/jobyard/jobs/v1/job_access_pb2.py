@@ -28,7 +28,7 @@ from jobyard.jobs.v1 import subjob_pb2 as jobyard_dot_jobs_dot_v1_dot_subjob__pb
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1cjobyard/jobs/v1/subjob.proto\x1a!jobyard/rest/v1/annotations.proto\"\'\n\rGetJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x84\x01\n\x0fListJobsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1a\n\x08order_by\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"d\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bwatch_token\x18\x03 \x01(\t\"E\n\x10\x43\x61ncelJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"^\n\x10\x44\x65leteJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12#\n\x04\x65tag\x18\x03 \x01(\tB\x15\xbaH\x04r\x02\x18@\xda\xf6\x18\n\n\x08If-Match\"\x13\n\x11\x44\x65leteJobResponse\"i\n\x12ListSubjobsRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"X\n\x13ListSubjobsResponse\x12(\n\x07subjobs\x18\x01 \x03(\x0b\x32\x17.jobyard.jobs.v1.Subjob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x13ListAttemptsRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06subjob\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"B\n\x14ListAttemptsResponse\x12*\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32\x18.jobyard.jobs.v1.Attemptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1cjobyard/jobs/v1/subjob.proto\x1a!jobyard/rest/v1/annotations.proto\"\'\n\rGetJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x84\x01\n\x0fListJobsRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1a\n\x08order_by\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"d\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bwatch_token\x18\x03 \x01(\t\"E\n\x10\x43\x61ncelJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"`\n\x10\x44\x65leteJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12%\n\x04\x65tag\x18\x03 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\"\x13\n\x11\x44\x65leteJobResponse\"i\n\x12ListSubjobsRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"X\n\x13ListSubjobsResponse\x12(\n\x07subjobs\x18\x01 \x03(\x0b\x32\x17.jobyard.jobs.v1.Subjob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x13ListAttemptsRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06subjob\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"B\n\x14ListAttemptsResponse\x12*\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32\x18.jobyard.jobs.v1.Attemptb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,7 +52,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_DELETEJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_DELETEJOBREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETEJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\n\n\010If-Match'
+  _globals['_DELETEJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_LISTSUBJOBSREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_LISTSUBJOBSREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_LISTSUBJOBSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -76,15 +76,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELJOBRESPONSE']._serialized_start=576
   _globals['_CANCELJOBRESPONSE']._serialized_end=630
   _globals['_DELETEJOBREQUEST']._serialized_start=632
-  _globals['_DELETEJOBREQUEST']._serialized_end=726
-  _globals['_DELETEJOBRESPONSE']._serialized_start=728
-  _globals['_DELETEJOBRESPONSE']._serialized_end=747
-  _globals['_LISTSUBJOBSREQUEST']._serialized_start=749
-  _globals['_LISTSUBJOBSREQUEST']._serialized_end=854
-  _globals['_LISTSUBJOBSRESPONSE']._serialized_start=856
-  _globals['_LISTSUBJOBSRESPONSE']._serialized_end=944
-  _globals['_LISTATTEMPTSREQUEST']._serialized_start=946
-  _globals['_LISTATTEMPTSREQUEST']._serialized_end=1016
-  _globals['_LISTATTEMPTSRESPONSE']._serialized_start=1018
-  _globals['_LISTATTEMPTSRESPONSE']._serialized_end=1084
+  _globals['_DELETEJOBREQUEST']._serialized_end=728
+  _globals['_DELETEJOBRESPONSE']._serialized_start=730
+  _globals['_DELETEJOBRESPONSE']._serialized_end=749
+  _globals['_LISTSUBJOBSREQUEST']._serialized_start=751
+  _globals['_LISTSUBJOBSREQUEST']._serialized_end=856
+  _globals['_LISTSUBJOBSRESPONSE']._serialized_start=858
+  _globals['_LISTSUBJOBSRESPONSE']._serialized_end=946
+  _globals['_LISTATTEMPTSREQUEST']._serialized_start=948
+  _globals['_LISTATTEMPTSREQUEST']._serialized_end=1018
+  _globals['_LISTATTEMPTSRESPONSE']._serialized_start=1020
+  _globals['_LISTATTEMPTSRESPONSE']._serialized_end=1086
 # @@protoc_insertion_point(module_scope)

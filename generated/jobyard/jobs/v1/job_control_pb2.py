@@ -28,7 +28,7 @@ from jobyard.jobs.v1 import state_pb2 as jobyard_dot_jobs_dot_v1_dot_state__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!jobyard/jobs/v1/job_control.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"k\n\x11SuspendJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12#\n\x04\x65tag\x18\x03 \x01(\tB\x15\xbaH\x04r\x02\x18@\xda\xf6\x18\n\n\x08If-Match\"7\n\x12SuspendJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"j\n\x10ResumeJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12#\n\x04\x65tag\x18\x03 \x01(\tB\x15\xbaH\x04r\x02\x18@\xda\xf6\x18\n\n\x08If-Match\"6\n\x11ResumeJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x8d\x01\n\x0fRetryJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\"\n\x07subjobs\x18\x02 \x03(\x05\x42\x11\xbaH\x0e\x92\x01\x0b\x10\xe8\x07\x18\x01\"\x04\x1a\x02(\x00\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12#\n\x04\x65tag\x18\x04 \x01(\tB\x15\xbaH\x04r\x02\x18@\xda\xf6\x18\n\n\x08If-Match\"5\n\x10RetryJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\xd0\x01\n\x10\x46inishJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\x0c\xbaH\t\x82\x01\x06\x18\x05\x18\x06\x18\x08\x12\x17\n\x06reason\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x16\n\x06result\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12#\n\x04\x65tag\x18\x06 \x01(\tB\x15\xbaH\x04r\x02\x18@\xda\xf6\x18\n\n\x08If-Match\"6\n\x11\x46inishJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!jobyard/jobs/v1/job_control.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"m\n\x11SuspendJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12%\n\x04\x65tag\x18\x03 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\"7\n\x12SuspendJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"l\n\x10ResumeJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12%\n\x04\x65tag\x18\x03 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\"6\n\x11ResumeJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x8f\x01\n\x0fRetryJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\"\n\x07subjobs\x18\x02 \x03(\x05\x42\x11\xbaH\x0e\x92\x01\x0b\x10\xe8\x07\x18\x01\"\x04\x1a\x02(\x00\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12%\n\x04\x65tag\x18\x04 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\"5\n\x10RetryJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\xd2\x01\n\x10\x46inishJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\x0c\xbaH\t\x82\x01\x06\x18\x05\x18\x06\x18\x08\x12\x17\n\x06reason\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x16\n\x06result\x18\x05 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12%\n\x04\x65tag\x18\x06 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\"6\n\x11\x46inishJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUSPENDJOBREQUEST'].fields_by_name['message']._loaded_options = None
   _globals['_SUSPENDJOBREQUEST'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_SUSPENDJOBREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_SUSPENDJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\n\n\010If-Match'
+  _globals['_SUSPENDJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_RESUMEJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_RESUMEJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_RESUMEJOBREQUEST'].fields_by_name['message']._loaded_options = None
   _globals['_RESUMEJOBREQUEST'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_RESUMEJOBREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_RESUMEJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\n\n\010If-Match'
+  _globals['_RESUMEJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_RETRYJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_RETRYJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_RETRYJOBREQUEST'].fields_by_name['subjobs']._loaded_options = None
@@ -54,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYJOBREQUEST'].fields_by_name['message']._loaded_options = None
   _globals['_RETRYJOBREQUEST'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_RETRYJOBREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_RETRYJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\n\n\010If-Match'
+  _globals['_RETRYJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_FINISHJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_FINISHJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_FINISHJOBREQUEST'].fields_by_name['state']._loaded_options = None
@@ -66,21 +66,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINISHJOBREQUEST'].fields_by_name['result']._loaded_options = None
   _globals['_FINISHJOBREQUEST'].fields_by_name['result']._serialized_options = b'\322\366\030\002 \001'
   _globals['_FINISHJOBREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_FINISHJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\n\n\010If-Match'
+  _globals['_FINISHJOBREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_SUSPENDJOBREQUEST']._serialized_start=174
-  _globals['_SUSPENDJOBREQUEST']._serialized_end=281
-  _globals['_SUSPENDJOBRESPONSE']._serialized_start=283
-  _globals['_SUSPENDJOBRESPONSE']._serialized_end=338
-  _globals['_RESUMEJOBREQUEST']._serialized_start=340
-  _globals['_RESUMEJOBREQUEST']._serialized_end=446
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=448
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=502
-  _globals['_RETRYJOBREQUEST']._serialized_start=505
-  _globals['_RETRYJOBREQUEST']._serialized_end=646
-  _globals['_RETRYJOBRESPONSE']._serialized_start=648
-  _globals['_RETRYJOBRESPONSE']._serialized_end=701
-  _globals['_FINISHJOBREQUEST']._serialized_start=704
-  _globals['_FINISHJOBREQUEST']._serialized_end=912
-  _globals['_FINISHJOBRESPONSE']._serialized_start=914
-  _globals['_FINISHJOBRESPONSE']._serialized_end=968
+  _globals['_SUSPENDJOBREQUEST']._serialized_end=283
+  _globals['_SUSPENDJOBRESPONSE']._serialized_start=285
+  _globals['_SUSPENDJOBRESPONSE']._serialized_end=340
+  _globals['_RESUMEJOBREQUEST']._serialized_start=342
+  _globals['_RESUMEJOBREQUEST']._serialized_end=450
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=452
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=506
+  _globals['_RETRYJOBREQUEST']._serialized_start=509
+  _globals['_RETRYJOBREQUEST']._serialized_end=652
+  _globals['_RETRYJOBRESPONSE']._serialized_start=654
+  _globals['_RETRYJOBRESPONSE']._serialized_end=707
+  _globals['_FINISHJOBREQUEST']._serialized_start=710
+  _globals['_FINISHJOBREQUEST']._serialized_end=920
+  _globals['_FINISHJOBRESPONSE']._serialized_start=922
+  _globals['_FINISHJOBRESPONSE']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

@@ -253,7 +253,8 @@ class JobServiceServicer:
 
     def WatchJobs(self, request, context):
         """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
-        events, newline-delimited JSON or a JSON array, as `Accept` says.
+        events, newline-delimited JSON or a JSON array, as `Accept` says. The `id:` of a server-sent event is where to go on
+        after it, so that a client that connects again misses nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

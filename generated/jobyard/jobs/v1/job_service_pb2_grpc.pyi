@@ -91,7 +91,8 @@ class JobServiceStub:
     """Removes all Jobs that match a filter and have ended."""
     WatchJobs: _grpc.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobsRequest, _job_watch_pb2.WatchJobsResponse]
     """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
-    events, newline-delimited JSON or a JSON array, as `Accept` says.
+    events, newline-delimited JSON or a JSON array, as `Accept` says. The `id:` of a server-sent event is where to go on
+    after it, so that a client that connects again misses nothing.
     """
     ListSubjobs: _grpc.UnaryUnaryMultiCallable[_job_access_pb2.ListSubjobsRequest, _job_access_pb2.ListSubjobsResponse]
     """Returns the Subjobs of a Job in their order, page by page."""
@@ -159,7 +160,8 @@ class JobServiceAsyncStub(JobServiceStub):
     """Removes all Jobs that match a filter and have ended."""
     WatchJobs: _aio.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobsRequest, _job_watch_pb2.WatchJobsResponse]  # type: ignore[assignment]
     """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
-    events, newline-delimited JSON or a JSON array, as `Accept` says.
+    events, newline-delimited JSON or a JSON array, as `Accept` says. The `id:` of a server-sent event is where to go on
+    after it, so that a client that connects again misses nothing.
     """
     ListSubjobs: _aio.UnaryUnaryMultiCallable[_job_access_pb2.ListSubjobsRequest, _job_access_pb2.ListSubjobsResponse]  # type: ignore[assignment]
     """Returns the Subjobs of a Job in their order, page by page."""
@@ -314,7 +316,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_watch_pb2.WatchJobsResponse], _abc.AsyncIterator[_job_watch_pb2.WatchJobsResponse]]:
         """Streams what happens to Jobs, from now on or from where a former stream ended. Over REST the stream is server-sent
-        events, newline-delimited JSON or a JSON array, as `Accept` says.
+        events, newline-delimited JSON or a JSON array, as `Accept` says. The `id:` of a server-sent event is where to go on
+        after it, so that a client that connects again misses nothing.
         """
 
     @_abc_1.abstractmethod

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from jobyard.jobs.v1 import event_pb2 as jobyard_dot_jobs_dot_v1_dot_event__pb2
 from jobyard.jobs.v1 import job_pb2 as jobyard_dot_jobs_dot_v1_dot_job__pb2
+from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjobyard/jobs/v1/job_watch.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bjobyard/jobs/v1/event.proto\x1a\x19jobyard/jobs/v1/job.proto\"\x8f\x01\n\x10WatchJobsRequest\x12\x14\n\x03job\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x13\n\x0binclude_job\x18\x04 \x01(\x08\x12\x16\n\x0euntil_terminal\x18\x05 \x01(\x08\"s\n\x11WatchJobsResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.jobyard.jobs.v1.Event\x12!\n\x03job\x18\x02 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x83\x01\n\rGetLogRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06subjob\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x06offset\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\"?\n\x0eGetLogResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjobyard/jobs/v1/job_watch.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bjobyard/jobs/v1/event.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a!jobyard/rest/v1/annotations.proto\"\xc5\x01\n\x10WatchJobsRequest\x12\x14\n\x03job\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x13\n\x0binclude_job\x18\x04 \x01(\x08\x12\x16\n\x0euntil_terminal\x18\x05 \x01(\x08\x12\x34\n\rlast_event_id\x18\x06 \x01(\tB\x1d\xbaH\x05r\x03\x18\x80\x04\xda\xf6\x18\x11\n\rLast-Event-ID \x02\"s\n\x11WatchJobsResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.jobyard.jobs.v1.Event\x12!\n\x03job\x18\x02 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x83\x01\n\rGetLogRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06subjob\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x06offset\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\"?\n\x0eGetLogResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHJOBSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_WATCHJOBSREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_WATCHJOBSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_WATCHJOBSREQUEST'].fields_by_name['last_event_id']._loaded_options = None
+  _globals['_WATCHJOBSREQUEST'].fields_by_name['last_event_id']._serialized_options = b'\272H\005r\003\030\200\004\332\366\030\021\n\rLast-Event-ID \002'
   _globals['_GETLOGREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_GETLOGREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_GETLOGREQUEST'].fields_by_name['subjob']._loaded_options = None
@@ -48,12 +51,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOGREQUEST'].fields_by_name['attempt']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_GETLOGREQUEST'].fields_by_name['offset']._loaded_options = None
   _globals['_GETLOGREQUEST'].fields_by_name['offset']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_WATCHJOBSREQUEST']._serialized_start=138
-  _globals['_WATCHJOBSREQUEST']._serialized_end=281
-  _globals['_WATCHJOBSRESPONSE']._serialized_start=283
-  _globals['_WATCHJOBSRESPONSE']._serialized_end=398
-  _globals['_GETLOGREQUEST']._serialized_start=401
-  _globals['_GETLOGREQUEST']._serialized_end=532
-  _globals['_GETLOGRESPONSE']._serialized_start=534
-  _globals['_GETLOGRESPONSE']._serialized_end=597
+  _globals['_WATCHJOBSREQUEST']._serialized_start=173
+  _globals['_WATCHJOBSREQUEST']._serialized_end=370
+  _globals['_WATCHJOBSRESPONSE']._serialized_start=372
+  _globals['_WATCHJOBSRESPONSE']._serialized_end=487
+  _globals['_GETLOGREQUEST']._serialized_start=490
+  _globals['_GETLOGREQUEST']._serialized_end=621
+  _globals['_GETLOGRESPONSE']._serialized_start=623
+  _globals['_GETLOGRESPONSE']._serialized_end=686
 # @@protoc_insertion_point(module_scope)

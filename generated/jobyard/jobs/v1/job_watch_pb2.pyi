@@ -29,6 +29,7 @@ class WatchJobsRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_JOB_FIELD_NUMBER: _builtins.int
     UNTIL_TERMINAL_FIELD_NUMBER: _builtins.int
+    LAST_EVENT_ID_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """`uid` or `number` of the only job to follow; empty for all."""
     filter: _builtins.str
@@ -44,6 +45,10 @@ class WatchJobsRequest(_message.Message):
     """Send the job as it is with every event."""
     until_terminal: _builtins.bool
     """End the stream after the event with which the followed `job` became terminal."""
+    last_event_id: _builtins.str
+    """What a client of server-sent events says when it connects again: the `id:` of the last event it has seen, which is
+    its `resume_token`. It counts in place of `resume_token`, which such a client repeats as it said it first.
+    """
     def __init__(
         self,
         *,
@@ -52,10 +57,11 @@ class WatchJobsRequest(_message.Message):
         resume_token: _builtins.str = ...,
         include_job: _builtins.bool = ...,
         until_terminal: _builtins.bool = ...,
+        last_event_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "include_job", b"include_job", "job", b"job", "resume_token", b"resume_token", "until_terminal", b"until_terminal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "include_job", b"include_job", "job", b"job", "last_event_id", b"last_event_id", "resume_token", b"resume_token", "until_terminal", b"until_terminal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

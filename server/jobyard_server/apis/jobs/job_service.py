@@ -205,7 +205,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         wanted = WatchRequest(
             job=mapping.job_ref(request.job) if request.job else None,
             filter=request.filter,
-            resume_token=request.resume_token,
+            resume_token=request.last_event_id or request.resume_token,
             include_job=request.include_job,
             until_terminal=request.until_terminal,
             checkpoint_seconds=self._options.checkpoint_seconds,

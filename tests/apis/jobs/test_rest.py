@@ -1,0 +1,60 @@
+"""The jobs API as clients of HTTP find it: conditional requests, and streams that are taken up again."""
+
+import aiohttp
+import pytest
+
+from jobyard.jobs.v1 import job_access_pb2, job_submit_pb2
+
+pytestmark = pytest.mark.timeout(300)
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+async def test_a_change_is_made_only_to_the_state_that_was_seen(server, jobs):
+    job = await jobs.submit()
+    url = f"{server.url}/jobyard/v1/jobs/{job.uid}"
+    async with aiohttp.ClientSession() as client:
+        seen = (await client.get(url)).headers["ETag"]
+        assert (await client.get(url, headers={"If-None-Match": seen})).status == 304
+        suspended = await client.post(f"{url}:suspend", headers={"If-Match": seen})
+        assert (suspended.status, (await suspended.json())["state"]) == (200, "STATE_SUSPENDED")
+        for verb in ("suspend", "resume", "retry", "finish"):
+            body = {"state": "STATE_CANCELLED"} if verb == "finish" else {}
+            late = await client.post(f"{url}:{verb}", json=body, headers={"If-Match": seen})
+            assert (late.status, (await late.json())["error"]["reason"]) == (412, "ETAG_MISMATCH"), verb
+        assert (await client.delete(f"{url}?force=true", headers={"If-Match": seen})).status == 412
+        now = (await client.get(url)).headers["ETag"]
+        assert (await client.delete(f"{url}?force=true", headers={"If-Match": now})).status == 204
+
+
+async def heard(client, url, most, **headers):
+    """So many events of a stream as an EventSource hears of them: their ids, and the jobs they are about."""
+    found: list[tuple[str, str]] = []
+    async with client.get(url, headers=EVENTS | headers) as answer:
+        assert answer.content_type == "text/event-stream"
+        id_ = ""
+        async for line in answer.content:
+            if line.startswith(b"id: "):
+                id_ = line[4:].decode().strip()
+            elif line.startswith(b"data: ") and b'"event":{' in line:
+                found.append((id_, line.decode().partition('"job":"')[2].partition('"')[0]))
+                if len(found) == most:
+                    break
+    return found
+
+
+async def test_an_event_source_that_connects_again_misses_nothing(server, jobs):
+    began = (await jobs.stub.ListJobs(job_access_pb2.ListJobsRequest(page_size=1))).watch_token
+    request = job_submit_pb2.SubmitJobRequest(queue=jobs.queue, payload="1")
+    answer = await jobs.stub.SubmitJobs(job_submit_pb2.SubmitJobsRequest(requests=[request] * 5))
+    numbers = [str(each.job.number) for each in answer.responses]
+    url = f"{server.url}/jobyard/v1/jobs:watch?filter=queue%3D{jobs.queue}&resume_token={began}"
+    async with aiohttp.ClientSession() as client:
+        first = await heard(client, url, 2)
+        # Its address is the one it began with; what it has seen last counts.
+        rest = await heard(client, url, 3, **{"Last-Event-ID": first[-1][0]})
+        assert [job for _, job in first + rest] == numbers
+        damaged = await client.get(url, headers=EVENTS | {"Last-Event-ID": "damaged"})
+        assert damaged.status == 400
+        # An EventSource that has seen no event yet may say so.
+        assert (await heard(client, url, 1, **{"Last-Event-ID": ""}))[0][1] == numbers[0]
