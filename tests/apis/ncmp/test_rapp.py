@@ -64,6 +64,20 @@ def test_what_makes_no_sense_is_refused(yard, body, field):
     assert (answer.status, field in answer.json["message"]) == (400, True), answer
 
 
+def test_what_is_wrong_is_named_as_the_request_spells_it(yard):
+    assert yard.ask("GET", JOBS, query={"pageSize": "-1"}).json["message"].startswith("pageSize: must be")
+    assert yard.ask("GET", JOBS, query={"pageToken": "x"}).json["message"].startswith("pageToken: is not a token")
+    long = yard.ask("POST", f"/do-not-use/dataJobs/{'x' * 256}/write", {})
+    assert (long.status, long.json["message"]) == (400, "dataJobId: must be at most 255 characters")
+
+
+@pytest.mark.parametrize("body", [None, {}, {"reason": "no longer wanted"}], ids=["none", "empty", "more"])
+def test_a_job_is_cancelled_with_a_body_and_without(yard, body):
+    name = yard.ask("POST", JOBS, {"data": []}).json["jobId"]
+    answer = yard.ask("POST", f"{JOBS}/{name}:cancel", body)
+    assert (answer.status, answer.json["jobId"]) == (202, name)
+
+
 def test_jobs_are_listed_page_by_page_the_newest_first(yard):
     made = [yard.ask("POST", JOBS, {"data": []}).json["jobId"] for _ in range(3)]
     first = yard.ask("GET", JOBS, query={"pageSize": "2"}).json
