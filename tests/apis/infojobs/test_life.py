@@ -84,6 +84,32 @@ def told(yard, path, body, count):
     assert [len(heard), heard[-1].json if heard else None] == [count, body]
 
 
+def test_producers_hear_when_a_job_was_put_and_not_when_its_consumer_was_told(yard):
+    yard.put_type("pm_1.0.0")
+    yard.put_producer("p", "pm_1.0.0")
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    (posted,) = posts(yard, 1)
+    assert listed(yard) == [posted]
+    assert yard.ask("DELETE", "/data-producer/v1/info-producers/p").status == 204
+    eventually(lambda: told(yard, "/cons/jobs/j/status", {"eiJobStatus": "DISABLED"}, 1))
+    yard.put_producer("p", "pm_1.0.0")
+    eventually(lambda: told(yard, "/cons/jobs/j/status", {"eiJobStatus": "ENABLED"}, 2))
+    assert posts(yard, 2)[-1] == posted
+    assert yard.put_job("j", "pm_1.0.0").status == 200
+    assert posts(yard, 3)[-1]["last_updated"] > posted["last_updated"]
+    assert listed(yard) == posts(yard, 3)[-1:]
+
+
+def posts(yard, count):
+    heard = yard.simulator.heard("POST", "/prod/ok/p/jobs")
+    assert len(heard) == count
+    return [one.json for one in heard]
+
+
+def listed(yard):
+    return yard.ask("GET", "/data-producer/v1/info-producers/p/info-jobs").json
+
+
 def test_a_job_is_a_standing_job_of_the_jobs_api(yard):
     yard.put_type("pm_1.0.0")
     yard.put_producer("one", "pm_1.0.0")

@@ -234,7 +234,7 @@ class ProducerInfoJobRequest(_message.Message):
     """Who owns the job."""
     @_builtins.property
     def last_updated(self) -> _timestamp_pb2.Timestamp:
-        """When the job last changed."""
+        """When the consumer put the job last."""
 
     def __init__(
         self,

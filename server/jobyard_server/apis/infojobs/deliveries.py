@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jobyard.infojobs.v1 import info_job_pb2, info_subscription_pb2, info_type_pb2
 from jobyard_server.apis.infojobs import owing, producers, spreading
 from jobyard_server.apis.infojobs.lookup import Locked
-from jobyard_server.apis.infojobs.nouns import A1EI, API, DMS, ICS, SUBSCRIPTION, JobFacts, job_facts, live
+from jobyard_server.apis.infojobs.nouns import A1EI, API, DMS, ICS, SUBSCRIPTION, JobFacts, job_facts, live, put_at
 from jobyard_server.apis.infojobs.pieces import accept, refuse
 from jobyard_server.apis.infojobs.telling import look, piece_of, told
 from jobyard_server.apis.registration import Options
@@ -82,7 +82,7 @@ def request_message(job: Job, facts: JobFacts) -> info_job_pb2.ProducerInfoJobRe
         info_job_data=facts.definition,
         target_uri=facts.target_uri,
         owner=str(job.attributes.get("owner") or ""),
-        last_updated=timestamp(job.updated_at),
+        last_updated=timestamp(put_at(job)),
     )
 
 

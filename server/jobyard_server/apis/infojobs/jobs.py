@@ -14,6 +14,7 @@ from jobyard_server.apis.infojobs.nouns import (
     DMS,
     ENABLED,
     ICS,
+    PUT_AT,
     QUEUE,
     InfoType,
     JobFacts,
@@ -198,7 +199,7 @@ class Jobs:
         self, tx: Tx, call: Call, wanted: WantedJob, type_: str, facts: JobFacts, suppliers: Sequence[str]
     ) -> Job:
         known = {REPORTED: ENABLED} if SILENT_START in self._options.profiles else {}
-        attributes: dict[str, Attribute] = {"owner": wanted.owner, UNSETTLED: type_, **known}
+        attributes: dict[str, Attribute] = {"owner": wanted.owner, PUT_AT: tx.now, UNSETTLED: type_, **known}
         new = NewJob(
             api=API,
             tenant=call.tenant,
@@ -219,7 +220,7 @@ class Jobs:
         return tx.change_job(
             before,
             spec=facts.spec,
-            attributes={**before.attributes, "owner": wanted.owner, UNSETTLED: before.definition},
+            attributes={**before.attributes, "owner": wanted.owner, PUT_AT: tx.now, UNSETTLED: before.definition},
             generation=before.generation + 1,
             event=EventType.JOB_UPDATED,
             by=call.user,

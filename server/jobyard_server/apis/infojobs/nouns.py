@@ -32,8 +32,17 @@ UNDISCOVERABLE: Final = "UNDISCOVERABLE"
 HEARTBEATS: Final = 3
 """After so many times its heartbeat a silent service is not discoverable."""
 
+PUT_AT: Final = "put_at"
+"""When the consumer put the job last. What is kept of who was told what changes the job, too, and is not shown."""
+
 FIELDS: Final = ApiFields(
-    attributes={"owner": Kind.TEXT, "reported": Kind.TEXT, "telling": Kind.TEXT, "unsettled": Kind.TEXT},
+    attributes={
+        "owner": Kind.TEXT,
+        PUT_AT: Kind.INT,
+        "reported": Kind.TEXT,
+        "telling": Kind.TEXT,
+        "unsettled": Kind.TEXT,
+    },
     indexed=("definition", "owner", "unsettled"),
 )
 WORDS: Final[Mapping[State, str]] = {State.RUNNING: ENABLED, State.SUSPENDED: DISABLED}
@@ -157,6 +166,12 @@ def job_facts(job: Job) -> JobFacts:
         spec["status_uri"],
         spec["target_uri"],
     )
+
+
+def put_at(job: Job) -> Micros:
+    """When the consumer put a job last."""
+    known = job.attributes.get(PUT_AT)
+    return known if isinstance(known, int) else job.updated_at
 
 
 def live(job: Job | None) -> bool:
