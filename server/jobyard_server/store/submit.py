@@ -183,7 +183,7 @@ def _decide(new: NewJob, batch: _Batch) -> _Answer | _Conflict:
             return _Conflict(
                 Reason.IDEMPOTENCY_KEY_REUSED,
                 "the key was used before by a request that asked something else",
-                {"key": new.key.key},
+                {},
                 known,
             )
         return _Answer(known, replayed=True, differs=differs)

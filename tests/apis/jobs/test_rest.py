@@ -27,6 +27,20 @@ async def test_a_change_is_made_only_to_the_state_that_was_seen(server, jobs):
         assert (await client.delete(f"{url}?force=true", headers={"If-Match": now})).status == 204
 
 
+async def test_a_key_is_taken_once_and_told_to_nobody_as_it_is_kept(server, jobs):
+    url, body = f"{server.url}/jobyard/v1/jobs", {"queue": jobs.queue, "payload": 1, "idempotency_key": jobs.queue}
+    async with aiohttp.ClientSession() as client:
+        first = await client.post(url, json=body)
+        again = await client.post(url, json=body)
+        other = await client.post(url, json=body | {"payload": 2})
+        made = await first.json()
+        assert (first.status, "Idempotent-Replayed" in first.headers) == (201, False)
+        assert (again.status, again.headers["Idempotent-Replayed"], await again.json()) == (200, "true", made)
+        assert other.status == 409
+        error = (await other.json())["error"]
+        assert (error["reason"], error["details"][0]["metadata"]) == ("IDEMPOTENCY_KEY_REUSED", {"job": made["number"]})
+
+
 async def heard(client, url, most, **headers):
     """So many events of a stream as an EventSource hears of them: their ids, and the jobs they are about."""
     found: list[tuple[str, str]] = []
