@@ -31,7 +31,6 @@ from jobyard_server.observe.pages import pages
 from jobyard_server.observe.queue_lag import QueueLag
 from jobyard_server.observe.request_figures import RequestFigures
 from jobyard_server.observe.store_figures import StoreFigures
-from jobyard_server.outbound.client import HttpClient
 from jobyard_server.outbound.peers import Peers
 from jobyard_server.outbound.policy import LOOPBACK, AddressPolicy, AllowError
 from jobyard_server.outbound.token_file import TokenFile
@@ -263,9 +262,9 @@ def _peers(settings: Settings) -> Peers:
         policy = AddressPolicy(sorted(allowed))
     except AllowError as problem:
         raise SettingsError(f"outbound_allow: {problem}") from None
-    client = HttpClient(policy, TokenFile(settings.outbound_token_file), settings.outbound_proxy)
+    token_file = TokenFile(settings.outbound_token_file)
     try:
-        return Peers.of(client, settings.objects, settings.broker)
+        return Peers.of(policy, token_file, settings.outbound_proxy, settings.objects, settings.broker)
     except ModuleNotFoundError as problem:
         raise SettingsError(f"broker: needs {problem.name}; install jobyard[nats]") from None
 

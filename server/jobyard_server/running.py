@@ -105,7 +105,6 @@ class _Process:
             await self._open(parts.store)
             stack.push_async_callback(parts.store.stop)
             await parts.begin()
-            parts.peers.open()
             stack.push_async_callback(parts.peers.close)
             stack.push_async_callback(parts.sender.stop, self._settings.drain_seconds)
             parts.supervisor.start()

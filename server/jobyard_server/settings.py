@@ -14,7 +14,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -364,6 +363,8 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415 - few servers have a file of settings
+
     try:
         text = file.read_text(encoding="utf-8")
         content = tomllib.loads(text) if file.suffix == ".toml" else yaml.safe_load(text)

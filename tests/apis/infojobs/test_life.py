@@ -57,8 +57,12 @@ def test_one_behaviour_three_faces(yard):
     body = yard.ask("GET", f"{DMS}/j").body
     # Numbers keep their digits on the way in, to the producer, and back.
     assert b'"start": 12345678901234567890, "share": 1.0' in body
-    (call,) = yard.simulator.heard("POST", "/prod/ok/pm-history/jobs")
-    assert b'"start": 12345678901234567890, "share": 1.0' in call.body
+    # A producer that is looked after before it has answered is posted the job again.
+    posts = {
+        call.body.rpartition(b',"last_updated"')[0] for call in yard.simulator.heard("POST", "/prod/ok/pm-history/jobs")
+    }
+    (post,) = posts
+    assert b'"start": 12345678901234567890, "share": 1.0' in post
     assert yard.ask("PUT", f"{DMS}/j", dms_job(yard), query={"type_check": "true"}).status == 200
     assert yard.ask("DELETE", f"{DMS}/j").status == 204
     assert yard.ask("DELETE", f"{DMS}/j").status == 204
