@@ -8,8 +8,8 @@ wanted="keystone==30.0.0"
 
 if [[ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]]; then
     rm -rf "$folder"
-    "$python" -m venv "$folder" >&2
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$wanted" >&2
+    "$python" -m venv --without-pip "$folder" >&2
+    "$python" -m pip --python "$folder/bin/python" install --quiet --no-compile --disable-pip-version-check "$wanted" >&2
     echo "$wanted" > "$folder/.installed"
 fi
 echo "$PWD/$folder"
