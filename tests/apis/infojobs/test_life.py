@@ -151,6 +151,17 @@ def test_results_of_collectable_jobs_reach_the_consumer(yard):
     assert yard.ask("GET", "/dms/v0alpha1/collections/j").json == result
 
 
+def test_a_result_is_posted_where_the_job_said_whatever_its_name(yard):
+    put_dms_type(yard, collectable=True)
+    put_dms_producer(yard)
+    assert yard.ask("PUT", f"{DMS}/cell%201%2Fnight%3F", dms_job(yard)).status == 201
+    (call,) = yard.simulator.heard("POST", "/prod/ok/pm-history/jobs")
+    target = call.json["target_uri"].removeprefix(yard.server.url)
+    assert target == "/dms/v0alpha1/job_results/cell%201%2Fnight%3F"
+    assert yard.ask("POST", target, {"data": {"uri": "http://producer/data/1"}}).status == 204
+    assert yard.ask("GET", "/dms/v0alpha1/collections/cell%201%2Fnight%3F").status == 200
+
+
 SERVICE = "/dms/service/v0alpha1/services/pm-history"
 BEAT = [{"op": "replace", "path": "/status", "value": "REGISTERED"}]
 SAID = {

@@ -26,7 +26,7 @@ from jobyard_server.apis.infojobs.owing import ON_PUT
 from jobyard_server.apis.infojobs.pieces import give
 from jobyard_server.apis.infojobs.schema import check_definition, parsed
 from jobyard_server.apis.infojobs.telling import REPORTED, UNSETTLED
-from jobyard_server.apis.infojobs.uris import check_uri
+from jobyard_server.apis.infojobs.uris import check_uri, segment
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.delivery import Delivery
 from jobyard_server.domain.event import EventType
@@ -167,7 +167,7 @@ class Jobs:
         if found is None or not found.collectable:
             return wanted.result_uri
         base = self._options.public_url.rstrip("/") or f"http://{wanted.host}"
-        return f"{base}/dms/v0alpha1/job_results/{wanted.id}"
+        return f"{base}/dms/v0alpha1/job_results/{segment(wanted.id)}"
 
     def _write(
         self, tx: Tx, call: Call, wanted: WantedJob, type_: str, facts: JobFacts

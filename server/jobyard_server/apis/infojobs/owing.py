@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote
 
 import orjson
 
 from jobyard_server.apis.infojobs.nouns import API, InfoType, JobFacts, Producer
+from jobyard_server.apis.infojobs.uris import segment
 from jobyard_server.domain.address import destination_of
 from jobyard_server.domain.delivery import Delivery, NewDelivery, Ordering
 from jobyard_server.domain.job import Job, Micros
@@ -58,7 +58,7 @@ def owe_stop(tx: Tx, job: Job, producer: Producer) -> None:
             api=API,
             tenant=job.tenant,
             kind=STOP,
-            address=f"{producer.job_url}/{quote(job.external_id or '', safe='~:@!$&()*+,;=')}",
+            address=f"{producer.job_url}/{segment(job.external_id or '')}",
             job=job.number,
             lane=lane,
             channel=producer.id,

@@ -1,9 +1,10 @@
-"""URIs that clients say: those of jobs may lead anywhere, those of producers are called."""
+"""URIs that clients say, of jobs to anywhere and of producers to be called, and names as parts of URIs."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 from jobyard_server.domain.address import destination_of
 from jobyard_server.domain.reason import invalid
@@ -39,3 +40,8 @@ def checked_url(field: str, value: str) -> str:
     except ValueError as problem:
         raise invalid(field, f"URI: {value} {problem}") from None
     return value
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="~:@!$&()*+,;=")
