@@ -27,6 +27,18 @@ async def test_a_change_is_made_only_to_the_state_that_was_seen(server, jobs):
         assert (await client.delete(f"{url}?force=true", headers={"If-Match": now})).status == 204
 
 
+async def test_a_schedule_is_changed_only_as_it_was_seen(server, jobs):
+    body = {"queue": jobs.queue, "schedule": {"cron": "0 0 1 1 *"}}
+    async with aiohttp.ClientSession() as client:
+        made = await (await client.post(f"{server.url}/jobyard/v1/jobs", json=body)).json()
+        url = f"{server.url}/jobyard/v1/jobs/{made['uid']}"
+        seen = (await client.get(url)).headers["ETag"]
+        for status in (200, 412):
+            answer = await client.patch(f"{url}/schedule", json={"cron": "0 0 2 1 *"}, headers={"If-Match": seen})
+            assert answer.status == status
+        assert (await client.patch(f"{url}/schedule", json={"cron": "0 0 3 1 *"})).status == 200
+
+
 async def test_a_key_is_taken_once_and_told_to_nobody_as_it_is_kept(server, jobs):
     url, body = f"{server.url}/jobyard/v1/jobs", {"queue": jobs.queue, "payload": 1, "idempotency_key": jobs.queue}
     async with aiohttp.ClientSession() as client:

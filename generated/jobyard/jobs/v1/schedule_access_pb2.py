@@ -27,9 +27,10 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from jobyard.jobs.v1 import job_pb2 as jobyard_dot_jobs_dot_v1_dot_job__pb2
 from jobyard.jobs.v1 import schedule_pb2 as jobyard_dot_jobs_dot_v1_dot_schedule__pb2
+from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%jobyard/jobs/v1/schedule_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\"\xac\x01\n\x15UpdateScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x08schedule\x18\x02 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\";\n\x16UpdateScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"I\n\x14PauseScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\":\n\x15PauseScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"/\n\x15ResumeScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\";\n\x16ResumeScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"M\n\x10RunJobNowRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"6\n\x11RunJobNowResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x9a\x01\n\x12\x42\x61\x63kfillJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"@\n\x13\x42\x61\x63kfillJobResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x14ListFireTimesRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"B\n\x15ListFireTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16PreviewScheduleRequest\x12\x33\n\x08schedule\x18\x01 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"D\n\x17PreviewScheduleResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x10ListFiresRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"R\n\x11ListFiresResponse\x12$\n\x05\x66ires\x18\x01 \x03(\x0b\x32\x15.jobyard.jobs.v1.Fire\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%jobyard/jobs/v1/schedule_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a!jobyard/rest/v1/annotations.proto\"\xbc\x01\n\x15UpdateScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x08schedule\x18\x02 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12%\n\x04\x65tag\x18\x04 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\";\n\x16UpdateScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"I\n\x14PauseScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\":\n\x15PauseScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"/\n\x15ResumeScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\";\n\x16ResumeScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"M\n\x10RunJobNowRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"6\n\x11RunJobNowResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x9a\x01\n\x12\x42\x61\x63kfillJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"@\n\x13\x42\x61\x63kfillJobResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x14ListFireTimesRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"B\n\x15ListFireTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16PreviewScheduleRequest\x12\x33\n\x08schedule\x18\x01 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"D\n\x17PreviewScheduleResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x10ListFiresRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"R\n\x11ListFiresResponse\x12$\n\x05\x66ires\x18\x01 \x03(\x0b\x32\x15.jobyard.jobs.v1.Fire\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['schedule']._loaded_options = None
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['schedule']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@\332\366\030\014\n\010If-Match(\001'
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['message']._loaded_options = None
@@ -72,36 +73,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFIRESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTFIRESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTFIRESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200 '
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=214
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=386
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=388
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=447
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=449
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=522
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=524
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=582
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=584
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=631
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=633
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=692
-  _globals['_RUNJOBNOWREQUEST']._serialized_start=694
-  _globals['_RUNJOBNOWREQUEST']._serialized_end=771
-  _globals['_RUNJOBNOWRESPONSE']._serialized_start=773
-  _globals['_RUNJOBNOWRESPONSE']._serialized_end=827
-  _globals['_BACKFILLJOBREQUEST']._serialized_start=830
-  _globals['_BACKFILLJOBREQUEST']._serialized_end=984
-  _globals['_BACKFILLJOBRESPONSE']._serialized_start=986
-  _globals['_BACKFILLJOBRESPONSE']._serialized_end=1050
-  _globals['_LISTFIRETIMESREQUEST']._serialized_start=1052
-  _globals['_LISTFIRETIMESREQUEST']._serialized_end=1125
-  _globals['_LISTFIRETIMESRESPONSE']._serialized_start=1127
-  _globals['_LISTFIRETIMESRESPONSE']._serialized_end=1193
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1195
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=1299
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=1301
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=1369
-  _globals['_LISTFIRESREQUEST']._serialized_start=1371
-  _globals['_LISTFIRESREQUEST']._serialized_end=1474
-  _globals['_LISTFIRESRESPONSE']._serialized_start=1476
-  _globals['_LISTFIRESRESPONSE']._serialized_end=1558
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=249
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=437
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=439
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=498
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=500
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=573
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=575
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=633
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=635
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=682
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=684
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=743
+  _globals['_RUNJOBNOWREQUEST']._serialized_start=745
+  _globals['_RUNJOBNOWREQUEST']._serialized_end=822
+  _globals['_RUNJOBNOWRESPONSE']._serialized_start=824
+  _globals['_RUNJOBNOWRESPONSE']._serialized_end=878
+  _globals['_BACKFILLJOBREQUEST']._serialized_start=881
+  _globals['_BACKFILLJOBREQUEST']._serialized_end=1035
+  _globals['_BACKFILLJOBRESPONSE']._serialized_start=1037
+  _globals['_BACKFILLJOBRESPONSE']._serialized_end=1101
+  _globals['_LISTFIRETIMESREQUEST']._serialized_start=1103
+  _globals['_LISTFIRETIMESREQUEST']._serialized_end=1176
+  _globals['_LISTFIRETIMESRESPONSE']._serialized_start=1178
+  _globals['_LISTFIRETIMESRESPONSE']._serialized_end=1244
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1246
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=1350
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=1352
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=1420
+  _globals['_LISTFIRESREQUEST']._serialized_start=1422
+  _globals['_LISTFIRESREQUEST']._serialized_end=1525
+  _globals['_LISTFIRESRESPONSE']._serialized_start=1527
+  _globals['_LISTFIRESRESPONSE']._serialized_end=1609
 # @@protoc_insertion_point(module_scope)
