@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobyard_server import logging_library
+from jobyard_server import loading
 from jobyard_server.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Parentage:
 
 def serve(settings: Settings, parent: Connection) -> None:
     """Be one of the processes."""
-    logging_library.load()
+    loading.begin()
     from jobyard_server import running  # noqa: PLC0415 - the parent serves nothing, and stays small without it
 
     # The terminal's signals are for the parent, which passes on what is to be done.

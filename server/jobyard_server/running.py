@@ -36,9 +36,6 @@ KEEP_ALIVE: Final = 75
 PAGES_AT_ONCE: Final = 64
 """Connections that ask how the server does, where that is served apart."""
 
-GC_THRESHOLDS: Final = (20_000, 20, 20)
-"""New objects between two collections of the youngest, and collections between those of the older ones."""
-
 HEALTH_PERIOD: Final = 0.5
 
 LAST_ANSWERS: Final = 10
@@ -116,10 +113,8 @@ class _Process:
             while not http.started and not served.done():  # noqa: ASYNC110 - uvicorn tells in no other way
                 await asyncio.sleep(0.001)
             await parts.rpc.report(serving=True)
-            # What is there now stays for good: collections need not look at it again. Rows and messages hold no
-            # circles, so that looking for some after every 700 of them costs more than it finds.
+            # What is there now stays for good: collections need not look at it again.
             gc.freeze()
-            gc.set_threshold(*GC_THRESHOLDS)
             self._say_ready(grpc_port, http_socket.getsockname()[1])
             if own_worker is not None:
                 own_worker.start()

@@ -36,6 +36,7 @@ def test_help_loads_neither_grpc_nor_the_server():
 
 
 LARGE = [
+    "aiohttp",
     "alembic",
     "cryptography",
     "joserfc",
@@ -51,7 +52,7 @@ LARGE = [
 
 def test_a_server_loads_no_library_that_it_does_not_use(tmp_path):
     code = (
-        "import asyncio, sys; from jobyard_server.cli import app, serving; serving.logging_library.load(); "
+        "import asyncio, sys; from jobyard_server.cli import app, serving; serving.loading.begin(); "
         "from jobyard_server import main, running; from jobyard_server.settings import load\n"
         f"async def build(): main.build(load(database='sqlite:///{tmp_path}/jobyard.db'))\n"
         f"asyncio.run(build()); print([name for name in {LARGE} if name in sys.modules])"

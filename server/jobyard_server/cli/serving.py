@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobyard_server import logging_library
+from jobyard_server import loading
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.settings import SettingsError, load
 
@@ -15,7 +15,7 @@ def serve(config: Path | None, programs: Sequence[str], **given: Any) -> int:
     """Run a server until a signal ends it; the exit code."""
     try:
         settings = load(config, dev_exec=_by_queue(programs), **given)
-        logging_library.load()
+        loading.begin()
         if settings.processes > 1:
             from jobyard_server import processes  # noqa: PLC0415 - it serves nothing itself, and stays small
 
