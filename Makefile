@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TESTS ?= tests
+# Tests at once where several run.
+WORKERS ?= auto
 ON_POSTGRESQL ?= tests/store tests/engine tests/faults tests/apis tests/e2e
 
 .PHONY: help
@@ -51,12 +53,12 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(TESTS)
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's
 	found=$$(scripts/find_postgres.sh) && POSTGRES_BIN=$$found DATABASES=postgresql TEST_DATABASE=postgresql $(BIN)/python -m pytest \
-		--numprocesses=auto --dist=loadfile $(ON_POSTGRESQL)
+		--numprocesses=$(WORKERS) --dist=loadfile $(ON_POSTGRESQL)
 
 .PHONY: fault
 fault: setup ## Crash, cut and cross databases and servers for minutes; `make test` does it for seconds
