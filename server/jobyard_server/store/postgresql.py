@@ -231,14 +231,18 @@ class PostgresDesk(Desk):
             done = connection.execute("COMMIT").statusmessage
         except psycopg.OperationalError:
             # Without a number nothing was written, so nothing can have been lost.
-            if number is not None and not (connection.closed and self._committed(number)):
+            if number is not None and not (connection.closed and self._committed(number, sets)):
                 raise
         else:
             if done != "COMMIT":
                 raise psycopg.OperationalError("the transaction was rolled back")
 
-    def _committed(self, number: str) -> bool:
-        """What became of a transaction whose commit was not answered; raises when nobody can say."""
+    def _committed(self, number: str, sets: PostgresSets) -> bool:
+        """What became of a transaction whose commit was not answered; raises when nobody can say.
+
+        The number alone does not tell: after a crash the server gives it to another transaction if nothing of the first
+        had come to its disk. What tells is the last row it wrote; one that wrote no event counts as not committed.
+        """
         until = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
@@ -246,8 +250,9 @@ class PostgresDesk(Desk):
                 while time.monotonic() < until:
                     row = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
                     if row != ("in progress",):
-                        structlog.get_logger(__name__).warning("commit_settled", status=row and row[0])
-                        return row == ("committed",)
+                        there = row == ("committed",) and PostgresSets(connection).last_of(sets)
+                        structlog.get_logger(__name__).warning("commit_settled", committed=there)
+                        return there
                     time.sleep(0.02)
             except psycopg.errors.InvalidParameterValue:
                 # A server that crashed has never heard of it.

@@ -70,6 +70,7 @@ class PostgresSets(Sets):
         """When the transaction began, by the clock of the database, in microseconds."""
         self.transaction: str | None = None
         """The number of the transaction, where it is known already that it has one."""
+        self._last: tuple[str, tuple[str, ...], Row] | None = None
 
     def _execute(self, sql: str, parameters: Row = ()) -> RawCursor[tuple[Any, ...]]:
         self.send()
@@ -127,6 +128,18 @@ class PostgresSets(Sets):
         ((self.transaction,),) = self._execute(
             f"WITH last AS ({write.sql(1)}) {_NUMBER}", write.given.values
         ).fetchall()
+
+        self._last = table, columns, rows[-1]
+
+    def last_of(self, other: PostgresSets) -> bool:
+        """Whether the very last row that was written over another connection is there."""
+        if other._last is None:
+            return False
+        table, columns, row = other._last
+        known = [(name, value) for name, value in zip(columns, row, strict=True) if value is not None]
+        names, values = zip(*known, strict=True)
+        match = " AND ".join(f"{table}.{name} = given.{name}" for name in names)
+        return bool(self.among(names, [values], f"SELECT 1 FROM given CROSS JOIN {table} WHERE {match}"))
 
     @override
     def among(self, names: tuple[str, ...], rows: Sequence[Row], sql: str) -> list[tuple[Any, ...]]:
