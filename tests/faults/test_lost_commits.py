@@ -53,7 +53,7 @@ def test_another_transaction_that_has_its_number_after_a_crash_does_not_count(du
     assert events(durable, empty) == []
 
 
-def test_what_was_committed_counts_though_its_answer_was_lost(durable, desk, empty, monkeypatch):
+def test_what_was_committed_counts_though_its_answer_was_lost(durable, desk, empty):
     write(desk, 7)
     connection = desk._connection
 
@@ -71,7 +71,7 @@ def test_what_was_committed_counts_though_its_answer_was_lost(durable, desk, emp
         def closed(self):
             return connection.closed
 
-    monkeypatch.setattr(desk, "_connection", Lossy())
+    desk._connection = Lossy()
     desk.commit()
     assert events(durable, empty) == [(7,)]
     write(desk, 8)

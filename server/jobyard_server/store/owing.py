@@ -28,6 +28,7 @@ _REPLACE: Final = (
     "RETURNING destination, state"
 )
 _OWED: Final = f"SELECT id, kind, destination, state FROM deliveries WHERE {_IN_LANE} AND {_UNSENT}"
+_IS_SENDING: Final = f"SELECT 1 FROM deliveries WHERE {_IN_LANE} AND kind = ? AND {SENDING} LIMIT 1"
 _REMOVE: Final = f"DELETE FROM deliveries WHERE id IN (SELECT id FROM given) AND {_UNSENT} RETURNING destination"
 _FREE: Final = (
     "SELECT 1 FROM destinations WHERE origin = ? AND (blocked_until > ? OR "
@@ -97,6 +98,11 @@ def withdraw(unit: Unit, api: str, tenant: str, lane: str, kinds: frozenset[str]
     gone = [place for (place,) in unit.sets.among(("id",), wanted, _REMOVE)]
     promote(unit, {(*named, place) for place in gone})
     return gone
+
+
+def is_sending(unit: Unit, api: str, tenant: str, lane: str, kind: str) -> bool:
+    """Whether a delivery of a kind is being sent in a lane."""
+    return bool(unit.sets.all(_IS_SENDING, (api, kept(tenant), kept(lane), kind)))
 
 
 def promote(unit: Unit, lanes: Iterable[Lane]) -> None:

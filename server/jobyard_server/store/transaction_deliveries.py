@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.delivery import DeliveryState
 from jobyard_server.domain.reason import Reason, refuse
-from jobyard_server.store.owing import blocked_until, deliver, promote, withdraw
+from jobyard_server.store.owing import blocked_until, deliver, is_sending, promote, withdraw
 from jobyard_server.store.rows import kept
 from jobyard_server.store.rows_deliveries import DELIVERY_COLUMNS, delivery
 
@@ -43,6 +43,10 @@ class DeliveryTransaction:
         gone = withdraw(self._unit, api, tenant, lane, kinds)
         self._unit.destinations.update(gone)
         return len(gone)
+
+    def sending(self, api: str, tenant: str, lane: str, kind: str) -> bool:
+        """Whether a delivery of a kind is being sent in a lane."""
+        return is_sending(self._unit, api, tenant, lane, kind)
 
     def redrive(self, uid: str, tenant: str | None) -> Delivery | None:
         """Owe a dead delivery again, as if it were new but for its ``uid``."""

@@ -74,6 +74,18 @@ def test_one_behaviour_three_faces(yard):
     assert yard.ask("DELETE", "/data-consumer/v1/info-jobs/j").status == 404
 
 
+def test_a_producer_that_is_being_told_is_not_told_again(yard):
+    yard.put_type("pm_1.0.0")
+    yard.put_producer("slow", "pm_1.0.0")
+    # It is looked after several times meanwhile.
+    yard.simulator.rounds.let_go()
+    yard.simulator.delays["slow"] = 1.5
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    eventually(lambda: said(yard, "j", "ENABLED"))
+    assert len(yard.simulator.heard("GET", "/prod/ok/slow/health")) > 1
+    assert len(yard.simulator.heard("POST", "/prod/ok/slow/jobs")) == 1
+
+
 def said(yard, id_, status):
     assert yard.status(id_)["info_job_status"] == status
 

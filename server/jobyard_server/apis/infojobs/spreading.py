@@ -9,7 +9,7 @@ import orjson
 
 from jobyard_server.apis.infojobs.lookup import Locked
 from jobyard_server.apis.infojobs.nouns import API, live
-from jobyard_server.apis.infojobs.owing import ON_REGISTRATION, ON_SUPERVISION, owe_spread
+from jobyard_server.apis.infojobs.owing import ON_REGISTRATION, ON_SUPERVISION, START, owe_spread, producer_lane
 from jobyard_server.apis.infojobs.pieces import give, take_back
 from jobyard_server.apis.infojobs.telling import accepted, look, piece_of
 from jobyard_server.domain.filter import All, Comparison, Op
@@ -92,7 +92,7 @@ def _look_after(tx: Tx, job: Job, walk: Spread) -> None:
         return
     if accepted(piece_of(tx.subjobs(job.number), producer.id), job):
         look(tx, job, tell=True)
-    else:
+    elif not tx.sending(API, job.tenant, producer_lane(job, producer.id), START):
         give(tx, job, producer, ON_SUPERVISION)
 
 

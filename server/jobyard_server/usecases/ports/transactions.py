@@ -212,6 +212,9 @@ class DeliveryTx(Protocol):
     def withdraw(self, api: str, tenant: str, lane: str, kinds: frozenset[str] = frozenset()) -> int:
         """Take back what a lane still owes and has not begun to send; without ``kinds``, of any. How many it was."""
 
+    def sending(self, api: str, tenant: str, lane: str, kind: str) -> bool:
+        """Whether a delivery of a kind is being sent in a lane: nobody knows yet what comes of it."""
+
     def redrive(self, uid: str, tenant: str | None) -> Delivery | None:
         """Owe a dead delivery again, as if it were new but for its ``uid``; ``None`` when there is no such one.
 
