@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.running import JOBYARD, Server, environment
+from support.command import JOBYARD, environment
+from support.running import Server
 from support.yarding import Jobs, jobs_of, quick_server
 
 

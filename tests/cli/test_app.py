@@ -12,7 +12,7 @@ from jobyard_server.cli.submitting import seconds_of
 from jobyard_server.cli.working import bytes_of
 from jobyard_server.domain.state import State
 from jobyard_server.state_marks import COLOURS, MARKS, RETRYING, SCHEDULED
-from support.running import JOBYARD, environment
+from support.command import JOBYARD, environment
 
 COMMANDS = ["serve", "worker", "submit", "list", "get", "watch", "wait", "cancel", "logs", "apply"]
 

@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from support.running import JOBYARD, environment
+from support.command import JOBYARD, environment
 
 MANY = 20_000
 STOPS_IN_THE_MIDDLE = f"""

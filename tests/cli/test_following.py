@@ -8,7 +8,8 @@ import time
 import pytest
 
 from jobyard.jobs.v1 import state_pb2
-from support.running import JOBYARD, Program, environment
+from support.command import JOBYARD, environment
+from support.running import Program
 from support.yarding import jobs_of, quick_server
 
 

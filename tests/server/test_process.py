@@ -24,7 +24,8 @@ from jobyard.jobs.v1 import (
 from jobyard_server.callers.token_file import Entry, create
 from jobyard_server.main import build
 from jobyard_server.settings import SettingsError, load
-from support.running import JOBYARD, Server, environment
+from support.command import JOBYARD, environment
+from support.running import Server
 
 
 def refused(folder, *arguments, **settings):

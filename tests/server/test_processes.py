@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from support.command import JOBYARD, environment
 from support.ports import two_free_ports
-from support.running import JOBYARD, Server, environment
+from support.running import Server
 
 
 def processes(server):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,17 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.command import JOBYARD, environment
 from support.databases import new_database, rows_of
 from support.ports import free_port
 
-JOBYARD = str(Path(sys.executable).with_name("jobyard"))
 READY_SECONDS = 120.0
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """The environment of a program under test: nothing of ours but what is said."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    return kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"} | settings
 
 
 class Program:

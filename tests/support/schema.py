@@ -1,20 +1,18 @@
 """Databases that have the schema before a test begins: copying one is many times faster than making one."""
 
 import atexit
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from support.command import JOBYARD, environment
+
 
 def upgrade(url: str) -> None:
     """Give a database the schema, as an operator would."""
-    program = Path(sys.executable).with_name("jobyard")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    subprocess.run([program, "db", "upgrade", "--database", url], env=kept, check=True, capture_output=True)
+    subprocess.run([JOBYARD, "db", "upgrade", "--database", url], env=environment(), check=True, capture_output=True)
 
 
 @cache

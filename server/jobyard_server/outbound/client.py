@@ -158,10 +158,12 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         async with request as response:
-            yield response
-            if not response.content.at_eof():
-                # What is left is not read: the connection cannot be used again.
-                response.close()
+            try:
+                yield response
+            finally:
+                if not response.content.at_eof():
+                    # What is left is not read: the connection cannot be used again.
+                    response.close()
 
     def _check_literal(self, url: str) -> None:
         """An address that is written as one is not resolved, and so would not be checked."""

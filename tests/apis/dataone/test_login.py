@@ -9,7 +9,7 @@ import pytest
 
 from apis.dataone.yard import JOBS, Yard
 from jobyard.dataone.v1 import job_service_pb2, login_service_pb2, login_service_pb2_grpc
-from support.running import JOBYARD, environment
+from support.command import JOBYARD, environment
 
 LOGIN = "/ghibli-rest/v2/login"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -29,7 +29,8 @@ from jobyard.jobs.v1 import (
 )
 from jobyard_server.apis.dataone.identity import ipid
 from jobyard_server.callers.token_file import digest, new_token
-from support.running import JOBYARD, Server, environment
+from support.command import JOBYARD, environment
+from support.running import Server
 
 JOBS = "/ghibli-rest/v2/job-manager/jobs"
 FIXTURES: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "fixtures.json").read_text())

@@ -12,7 +12,7 @@ from apis.ncmp.yard import operation, target
 from jobyard_server.apis.ncmp import API
 from jobyard_server.apis.registration import DmiRules, Options, checks_of
 from jobyard_server.domain.reason import Refused
-from support.running import JOBYARD, environment
+from support.command import JOBYARD, environment
 
 CH = "/ncmpInventory/v1/ch"
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.running import JOBYARD, Server, environment
+from support.command import JOBYARD, environment
+from support.running import Server
 
 ROOT = Path(__file__).parents[3]
 PROVIDERS = ROOT / "examples" / "viya" / "providers.yaml"

@@ -17,7 +17,8 @@ import yaml
 
 from jobyard_server.callers.token_file import digest, new_token
 from support.clocks import SetClock
-from support.running import Server, Worker, environment
+from support.command import environment
+from support.running import Server, Worker
 
 PATIENCE = 60.0
 CALM = 0.4

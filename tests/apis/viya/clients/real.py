@@ -14,7 +14,8 @@ import yaml
 
 from apis.viya.yard import PROVIDERS
 from jobyard_server.callers.token_file import digest, new_token
-from support.running import JOBYARD, Server, Worker, environment
+from support.command import JOBYARD, environment
+from support.running import Server, Worker
 
 HERE = Path(__file__).parent
 PATIENCE = 120.0
