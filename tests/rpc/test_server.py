@@ -56,6 +56,22 @@ async def test_a_caller_is_admitted_before_its_bytes_are_decoded(grpc_channel):
     assert (await call_raw(grpc_channel, b"\xff", **bearer("stranger"))).code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_a_call_does_not_cost_more_the_more_methods_there_are(monkeypatch):
+    waited = []
+    wait = asyncio.wait
+
+    async def counted(waiting, **rest):
+        waited.append(len(waiting))
+        return await wait(waiting, **rest)
+
+    # What gRPC itself waits for, too.
+    monkeypatch.setattr(asyncio, "wait", counted)
+    async with serving() as (_, channel):
+        for _ in range(3):
+            await channel.unary_unary(SAY)(SayRequest(word="a").SerializeToString(), metadata=tuple(SAYER.items()))
+    assert max(waited, default=0) <= 1
+
+
 async def test_a_method_that_does_not_exist(grpc_channel):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await grpc_channel.unary_unary(f"/{probing.SERVICE}/Shout")(b"", metadata=tuple(SAYER.items()))
