@@ -156,6 +156,9 @@ class Subjob:
     @property
     def deadline(self) -> Micros | None:
         """When a time limit ends what it does now."""
+        if self.limit_at is self.silence_at is self.total_at is None:
+            # Most have no limits.
+            return None
         now_at = {State.PENDING: (self.limit_at,), State.RUNNING: (self.limit_at, self.silence_at)}
         ends = [] if self.state.terminal else [*now_at.get(self.state, ()), self.total_at]
         return min((at for at in ends if at is not None), default=None)

@@ -69,10 +69,10 @@ def word(table: Mapping[Word, Number], number: int, default: Word, field: str) -
 
 def timestamp(micros: Micros | None) -> Timestamp | None:
     """An instant; ``None`` leaves the field absent."""
-    return None if micros is None else Timestamp(**_instant(micros))
+    return None if micros is None else Timestamp(**instant(micros))
 
 
-def _instant(micros: Micros) -> dict[str, int]:
+def instant(micros: Micros) -> dict[str, int]:
     """The fields of a timestamp."""
     seconds, rest = divmod(micros, 1_000_000)
     return {"seconds": seconds, "nanos": rest * 1000}
@@ -182,6 +182,11 @@ def _deeper_than(value: object, levels: int) -> bool:
 
 def job_message(job: Job, schedule: schedule_pb2.Schedule | None = None) -> job_pb2.Job:
     """A job as clients see it, with its schedule where it has one that is to be seen."""
+    return job_pb2.Job(**job_fields(job), schedule=schedule)
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """The fields of a job's message, also for a message that holds one: so both are made at once, and nothing twice."""
     # In plain values, and of what is mostly empty only what says something: it takes a third of the time.
     said: dict[str, Any] = {
         "number": job.number,
@@ -200,10 +205,10 @@ def job_message(job: Job, schedule: schedule_pb2.Schedule | None = None) -> job_
         "generation": job.generation,
         "etag": etag(job.revision),
         "created_by": job.created_by,
-        "create_time": _instant(job.created_at),
-        "update_time": _instant(job.updated_at),
+        "create_time": instant(job.created_at),
+        "update_time": instant(job.updated_at),
     }
-    return job_pb2.Job(**said, **_seldom(job), schedule=schedule)
+    return said | _seldom(job)
 
 
 def _seldom(job: Job) -> dict[str, Any]:
@@ -227,7 +232,7 @@ def _seldom(job: Job) -> dict[str, Any]:
         ("due_time", job.due_at),
     )
     said: dict[str, Any] = {name: value for name, value in facts if value}
-    return said | {name: _instant(at) for name, at in moments if at is not None}
+    return said | {name: instant(at) for name, at in moments if at is not None}
 
 
 def _counts(counters: Counters) -> dict[str, int]:
@@ -246,28 +251,36 @@ def _counts(counters: Counters) -> dict[str, int]:
 
 def subjob_message(subjob: Subjob) -> subjob_pb2.Subjob:
     """A piece of a job as clients see it."""
+    return subjob_pb2.Subjob(**subjob_fields(subjob))
+
+
+def subjob_fields(subjob: Subjob) -> dict[str, Any]:
+    """The fields of its message, as those of :func:`job_fields`."""
     payload, result = stored(subjob.payload), stored(subjob.result)
-    return subjob_pb2.Subjob(
-        job=subjob.job,
-        ordinal=subjob.ordinal,
-        key=subjob.key,
-        queue=subjob.queue,
-        state=STATE[subjob.state],
-        reason=subjob.reason,
-        message=subjob.message,
-        payload=subjob.payload if payload is None else "null",
-        payload_bytes=0 if payload is None else payload.size,
-        result=subjob.result if result is None else "null",
-        result_bytes=0 if result is None else result.size,
-        generation=subjob.generation,
-        attempts=subjob.attempts,
-        next_attempt_time=timestamp(subjob.wake_at),
-        create_time=timestamp(subjob.created_at),
-        update_time=timestamp(subjob.updated_at),
-        start_time=timestamp(subjob.started_at),
-        end_time=timestamp(subjob.finished_at),
-        deadline=timestamp(subjob.deadline),
+    moments = (
+        ("next_attempt_time", subjob.wake_at),
+        ("start_time", subjob.started_at),
+        ("end_time", subjob.finished_at),
+        ("deadline", subjob.deadline),
     )
+    said: dict[str, Any] = {
+        "job": subjob.job,
+        "ordinal": subjob.ordinal,
+        "key": subjob.key,
+        "queue": subjob.queue,
+        "state": STATE[subjob.state],
+        "reason": subjob.reason,
+        "message": subjob.message,
+        "payload": subjob.payload if payload is None else "null",
+        "payload_bytes": 0 if payload is None else payload.size,
+        "result": subjob.result if result is None else "null",
+        "result_bytes": 0 if result is None else result.size,
+        "generation": subjob.generation,
+        "attempts": subjob.attempts,
+        "create_time": instant(subjob.created_at),
+        "update_time": instant(subjob.updated_at),
+    }
+    return said | {name: instant(at) for name, at in moments if at is not None}
 
 
 def attempt_message(attempt: Attempt) -> subjob_pb2.Attempt:

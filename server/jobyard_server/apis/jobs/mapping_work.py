@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from google.rpc import status_pb2
 
@@ -10,12 +11,13 @@ from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
 from jobyard_server.apis.jobs.mapping import (
     STATE,
     any_json,
+    duration,
     duration_or_none,
-    job_message,
+    instant,
+    job_fields,
     numbers,
     seconds,
-    subjob_message,
-    timestamp,
+    subjob_fields,
 )
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import Outcome
@@ -41,17 +43,27 @@ def work_request(message: worker_lease_pb2.AcquireRequest, options: Options) -> 
     )
 
 
-def lease_message(lease: Lease) -> worker_lease_pb2.Lease:
-    """A lease as its worker sees it."""
-    return worker_lease_pb2.Lease(
-        token=lease.token,
-        job=job_message(lease.job),
-        subjob=subjob_message(lease.subjob),
-        attempt=lease.attempt,
-        expire_time=timestamp(lease.expires_at),
-        time_limit=duration_or_none(lease.seconds),
-        result_limit=result_limit(lease.job.labels),
-    )
+def acquire_response(leases: Iterable[Lease], options: Options) -> worker_lease_pb2.AcquireResponse:
+    """What a worker was given."""
+    said: dict[str, Any] = {
+        "leases": map(_lease_fields, leases),
+        "heartbeat_interval": duration(options.heartbeat_seconds),
+        "session_ttl": duration(options.session_seconds),
+    }
+    return worker_lease_pb2.AcquireResponse(**said)
+
+
+def _lease_fields(lease: Lease) -> dict[str, Any]:
+    """The fields of a lease's message, which is made together with the message around it."""
+    return {
+        "token": lease.token,
+        "job": job_fields(lease.job),
+        "subjob": subjob_fields(lease.subjob),
+        "attempt": lease.attempt,
+        "expire_time": instant(lease.expires_at),
+        "time_limit": duration_or_none(lease.seconds),
+        "result_limit": result_limit(lease.job.labels),
+    }
 
 
 def completion(message: worker_settle_pb2.Completion, field: str) -> Ending:
