@@ -46,6 +46,9 @@ _SETTINGS: Final = (
     # What is answered is on the disk, also where the server was told otherwise for others.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
+# A writer goes to rows by their keys. Its tables grow faster than anybody counts their rows: the planner, which takes a
+# table to be as small as it once was, would read all of it for every batch, and keep that plan.
+_BY_KEY: Final = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 _KEPT_ALIVE: Final[dict[str, Any]] = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 10,
@@ -208,6 +211,7 @@ class PostgresDesk(Desk):
             else:
                 return
         self._connection = self._database.connect()
+        self._connection.execute(_BY_KEY)
         self._begin(self._connection)
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
