@@ -250,7 +250,7 @@ def _prolong(unit: Unit, commands: Sequence[Acquire], indexes: Sequence[int]) ->
     rows = unit.sets.among(("principal", "name"), sorted(names), _SESSIONS)
     known = {(principal, name): id_ for principal, name, id_ in rows}
     fresh = sum(name not in known for name in names)
-    first = unit.numbers("sessions", fresh) if fresh else 0
+    (first,) = unit.numbers(sessions=fresh)
     sessions: dict[_Name, int] = {}
     written = []
     for name, (own, command) in zip(names, asked.items(), strict=True):

@@ -44,7 +44,8 @@ def import_job(unit: Unit, imported: ImportedJob) -> Job:
 
 def _number(unit: Unit, imported: ImportedJob) -> int:
     if imported.number is None:
-        return unit.numbers("jobs", 1)
+        (number,) = unit.numbers(jobs=1)
+        return number
     if not 0 < imported.number <= MAX_NUMBER:
         raise invalid("number", f"is from 1 to {MAX_NUMBER}")
     unit.took("jobs", imported.number)
@@ -132,7 +133,7 @@ def _insert_subjobs(unit: Unit, imported: ImportedJob, job_row: tuple[Any, ...])
     pieces = imported.new.subjobs
     if not pieces:
         return
-    first = unit.numbers("subjobs", len(pieces))
+    (first,) = unit.numbers(subjobs=len(pieces))
     made = []
     for ordinal, piece in enumerate(pieces):
         row = rows.new_subjob(piece, first + ordinal, ordinal, unit.now, job_row, imported.state)

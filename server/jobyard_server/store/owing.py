@@ -76,7 +76,7 @@ def deliver(unit: Unit, new: NewDelivery) -> tuple[Any, ...]:
         state = DeliveryState.WAITING
     elif new.claimed and new.not_before is None and not unit.sets.all(_FREE, (destination, unit.now)):
         state, claimed = DeliveryState.SENDING, unit.now + round(CLAIM_SECONDS * MICROS)
-    number = unit.numbers("deliveries", 1)
+    (number,) = unit.numbers(deliveries=1)
     row = new_delivery(new, number, unit.new_uid(), destination, unit.now, state=state, claimed=claimed)
     unit.sets.insert("deliveries", NEW_DELIVERY_COLUMNS, [row])
     unit.sets.insert("destinations", ("origin", "failures", "updated_at"), [(destination, 0, unit.now)], _KNOW)

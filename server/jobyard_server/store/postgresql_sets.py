@@ -20,7 +20,7 @@ from jobyard_server.store.postgresql_writes import Gathered, Literal, Write, giv
 from jobyard_server.store.sets import Sets
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from psycopg import Connection
 
@@ -44,9 +44,9 @@ _HOLD_CLOSURES: Final = f"SELECT pg_advisory_xact_lock({CLOSURES}, 0)"
 _LOCK_JOBS: Final = "SELECT 1 FROM jobs WHERE number IN (SELECT number FROM given) ORDER BY number FOR UPDATE"
 # One after the other, from left to right; the lock is held no longer than that.
 _RESERVE: Final = (
-    f"SELECT pg_advisory_lock({NUMBERS}, $2::int4), "
-    "setval($1::text::regclass, nextval($1::text::regclass) + $3::int8 - 1) - $3::int8 + 1, "
-    f"pg_advisory_unlock({NUMBERS}, $2::int4)"
+    f"pg_advisory_lock({NUMBERS}, ?::int4), "
+    "setval('{sequence}', nextval('{sequence}') + ?::int8 - 1), "
+    f"pg_advisory_unlock({NUMBERS}, ?::int4)"
 )
 _TOOK: Final = (
     f"SELECT pg_advisory_lock({NUMBERS}, $2::int4), "
@@ -150,10 +150,15 @@ class PostgresSets(Sets):
         return cursor.fetchall() if cursor.description is not None else []
 
     @override
-    def reserve(self, table: str, count: int) -> int:
-        sequence = _sequence(table)
-        ((_, first, _),) = self.all(_RESERVE, (sequence, _bucket(sequence), count))
-        return int(first)
+    def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
+        sequences = [_sequence(table) for table in counts]
+        parameters: list[int] = []
+        for sequence, count in zip(sequences, counts.values(), strict=True):
+            bucket = _bucket(sequence)
+            parameters += (bucket, count, bucket)
+        sql = "SELECT " + ", ".join(_RESERVE.format(sequence=sequence) for sequence in sequences)
+        (found,) = self.all(sql, parameters)
+        return {table: last - count + 1 for (table, count), last in zip(counts.items(), found[1::3], strict=True)}
 
     @override
     def took(self, table: str, number: int) -> None:

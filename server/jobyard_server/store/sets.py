@@ -21,7 +21,7 @@ from jobyard_server.store.dialect import SQLITE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from jobyard_server.store.dialect import Dialect
 
@@ -73,8 +73,8 @@ class Sets(ABC):
         """Run a query over ``given``, a table of ``names`` that holds the rows."""
 
     @abstractmethod
-    def reserve(self, table: str, count: int) -> int:
-        """Take ``count`` numbers of a numbered table that were never used; the first of them."""
+    def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Take so many numbers of each of some numbered tables that were never used; the first of them, by table."""
 
     @abstractmethod
     def took(self, table: str, number: int) -> None:
@@ -152,11 +152,11 @@ class SqliteSets(Sets):
         return found
 
     @override
-    def reserve(self, table: str, count: int) -> int:
+    def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
         given = self._sequences()
-        first = given.get(table, 0) + 1
-        given[table] = first + count - 1
-        return first
+        firsts = {table: given.get(table, 0) + 1 for table in counts}
+        given.update((table, first + counts[table] - 1) for table, first in firsts.items())
+        return firsts
 
     @override
     def took(self, table: str, number: int) -> None:

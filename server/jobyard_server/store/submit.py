@@ -214,9 +214,8 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
     """Write what was accepted: four statements, however much it is, and one more for schedules."""
     if not accepted:
         return
-    number = unit.numbers("jobs", len(accepted))
     pieces = sum(len(one.new.subjobs) for one in accepted)
-    id_ = unit.numbers("subjobs", pieces) if pieces else 0
+    number, id_ = unit.numbers(jobs=len(accepted), subjobs=pieces)
     keys, jobs, subjobs, events, schedules = [], [], [], [], []
     for offset, one in enumerate(accepted):
         new = one.new

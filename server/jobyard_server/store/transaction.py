@@ -136,7 +136,8 @@ class Transaction(CatalogTransaction, DeliveryTransaction, ScheduleTransaction):
             raise _conflict(job, f"Job {job.number} is being ended; nothing can be added to it.")
         state = State.SUSPENDED if entry.suspended else State.PENDING
         (row,) = self._unit.sets.all(_WHOLE_JOB_ROW, (job.number,))
-        first, ordinal = self._unit.numbers("subjobs", len(subjobs)), len(self.subjobs(job.number))
+        (first,) = self._unit.numbers(subjobs=len(subjobs))
+        ordinal = len(self.subjobs(job.number))
         made = [
             rows.new_subjob(piece, first + index, ordinal + index, self.now, row, state)
             for index, piece in enumerate(subjobs)

@@ -97,9 +97,11 @@ class Unit:
         self._events: list[Row] = []
         self._random = random or Randomness()
 
-    def numbers(self, table: str, count: int) -> int:
-        """Reserve ``count`` numbers of a numbered table that were never used; the first of them."""
-        return self.sets.reserve(table, count)
+    def numbers(self, **counts: int) -> list[int]:
+        """Reserve so many numbers of each numbered table that were never used; the first of each, in that order."""
+        wanted = {table: count for table, count in counts.items() if count}
+        firsts = self.sets.reserve(wanted) if wanted else {}
+        return [firsts.get(table, 0) for table in counts]
 
     def took(self, table: str, number: int) -> None:
         """A row was written under a number that its writer chose."""
