@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PAGE: Final = 500
 MOST_DELIVERIES: Final = 200
 """Most deliveries owed in one transaction, so that nobody waits long behind it."""
+UNHEARD_SECONDS: Final = 0.25
+"""How soon the first webhook is seen. Until there is one, events need not wake anybody."""
 REMEMBER_EVERY: Final = 10_000
 """After so many events that nobody wanted the position is written down all the same."""
 
@@ -91,11 +93,14 @@ class WebhookTeller:
 
     async def step(self) -> int:
         """Go through what happened, or wait a little for something to happen; how many events it was."""
+        listeners = await self._listeners()
+        if not listeners.by_tenant:
+            await asyncio.sleep(min(self._period, UNHEARD_SECONDS))
+            return 0
         # Asked before reading: what is committed between the read and the wait is not slept over.
         change = asyncio.ensure_future(self._store.changed(self._period))
         try:
-            listeners = await self._listeners()
-            seen = await self._go_on(listeners) if listeners.by_tenant else 0
+            seen = await self._go_on(listeners)
             if not seen:
                 await change
         finally:
