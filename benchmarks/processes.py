@@ -2,8 +2,9 @@
 
 Run: ``pip install -e '.[bench]'``, then ``python benchmarks/processes.py``; ``SECONDS=10 ROUNDS=5`` measures longer.
 The clients take their part of the machine's cores, so the rate says little here and the CPU of a request a lot.
-A second process is started for twice the clients, and that is what the goal is about. Spread over two processes the same
-clients commit in batches of half the size, so each of their submits pays more of the transaction around it.
+
+A second process is started for twice the clients, and that is what the goal is about. The same clients spread over two
+processes commit in batches of half the size, so that each submit pays more of the transaction around it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is missing outweighs what is wrong with a request, where a method says so; and Accept-like headers."""
+"""What is missing outweighs what is wrong with a request, where a method says so; and headers of their own kind."""
 
 from __future__ import annotations
 
@@ -104,3 +104,28 @@ async def test_media_types_in_a_header(things: Client, backend: Recording, heade
     backend.handlers["Show"] = lambda request: request
     assert (await things("GET", "/things/a", headers={"Accept-Item": header})).status == 200
     assert backend.request.view == view
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "key"),
+    [
+        ("a", {"name": "n"}, "a"),
+        (None, {"name": "n", "key": "a"}, "a"),
+        ("a", {"name": "n", "key": "a"}, "a"),
+        ("a", {"name": "n", "key": ""}, "a"),
+        (None, {"name": "n"}, ""),
+    ],
+)
+async def test_a_header_may_stand_in_the_body(
+    things: Client, backend: Recording, header: str | None, body: dict, key: str
+) -> None:
+    backend.handlers["Make"] = lambda request: request
+    answer = await things("POST", "/things", body, headers={} if header is None else {"Make-Key": header})
+    assert answer.status == 200
+    assert (backend.request.name, backend.request.key) == ("n", key)
+
+
+async def test_a_header_that_contradicts_the_body_is_refused(things: Client) -> None:
+    answer = await things("POST", "/things", {"name": "n", "key": "a"}, headers={"Make-Key": "b"})
+    assert answer.status == 400
+    assert "Make-Key: is not what the body says" in answer.json["message"]

@@ -39,6 +39,8 @@ class _Binding:
     required: bool
     form: int
     into: Parameter
+    in_body: str
+    """Name of the field, where the body may have filled it."""
 
 
 class HeaderTable:
@@ -64,7 +66,7 @@ class HeaderTable:
                     wrong.append(("PARAMETER_MISSING", Violation(binding.into.label, "is required")))
                 continue
             try:
-                _fill(binding, message, text_of(value))
+                _fill_beside_body(binding, message, text_of(value))
             except ValueRefusedError as error:
                 wrong.append(("PARAMETER_INVALID", Violation(binding.into.label, str(error), shown(text_of(value)))))
         if wrong:
@@ -102,7 +104,14 @@ def _binding(field: FieldDescriptor, dialect: Dialect, blank: int) -> _Binding:
     if into is None:
         raise DeclarationError(f"{field.full_name} cannot be filled from a header")
     names = tuple(name.lower().encode() for name in (options.name, *options.also))
-    return _Binding(names, options.required, options.form, into)
+    return _Binding(names, options.required, options.form, into, field.name if options.in_body else "")
+
+
+def _fill_beside_body(binding: _Binding, message: Message, text: str) -> None:
+    said = getattr(message, binding.in_body) if binding.in_body else None
+    _fill(binding, message, text)
+    if said and getattr(message, binding.in_body) != said:
+        raise ValueRefusedError("is not what the body says")
 
 
 def _fill(binding: _Binding, message: Message, text: str) -> None:

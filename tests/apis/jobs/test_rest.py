@@ -43,8 +43,9 @@ async def test_a_key_is_taken_once_and_told_to_nobody_as_it_is_kept(server, jobs
     url, body = f"{server.url}/jobyard/v1/jobs", {"queue": jobs.queue, "payload": 1, "idempotency_key": jobs.queue}
     async with aiohttp.ClientSession() as client:
         first = await client.post(url, json=body)
-        again = await client.post(url, json=body)
-        other = await client.post(url, json=body | {"payload": 2})
+        header = {"Idempotency-Key": body.pop("idempotency_key")}
+        again = await client.post(url, json=body, headers=header)
+        other = await client.post(url, json=body | {"payload": 2}, headers=header)
         made = await first.json()
         assert (first.status, "Idempotent-Replayed" in first.headers) == (201, False)
         assert (again.status, again.headers["Idempotent-Replayed"], await again.json()) == (200, "true", made)

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from jobyard.rest.v1 import json_pb2 as jobyard_dot_rest_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobyard/rest/v1/binding.proto\x12\x0fjobyard.rest.v1\x1a\x1ajobyard/rest/v1/json.proto\"\x8f\x01\n\rHeaderBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x61lso\x18\x02 \x03(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12%\n\x05\x62lank\x18\x04 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12)\n\x04\x66orm\x18\x05 \x01(\x0e\x32\x1b.jobyard.rest.v1.HeaderForm\"\xe4\x01\n\x0cQueryBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x61lso\x18\x02 \x03(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12%\n\x05\x62lank\x18\x04 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12\x0f\n\x07lenient\x18\x05 \x01(\x08\x12#\n\x04plus\x18\x06 \x01(\x0e\x32\x15.jobyard.rest.v1.Plus\x12)\n\x07repeats\x18\x07 \x01(\x0e\x32\x18.jobyard.rest.v1.Repeats\x12\x0e\n\x06\x63ommas\x18\x08 \x01(\x08\x12\x0e\n\x06hidden\x18\t \x01(\x08*\x8d\x01\n\nHeaderForm\x12\x1b\n\x17HEADER_FORM_UNSPECIFIED\x10\x00\x12\x1a\n\x16HEADER_FORM_ENTITY_TAG\x10\x01\x12\x14\n\x10HEADER_FORM_DATE\x10\x02\x12\x14\n\x10HEADER_FORM_LIST\x10\x03\x12\x1a\n\x16HEADER_FORM_MEDIA_TYPE\x10\x04*>\n\x04Plus\x12\x14\n\x10PLUS_UNSPECIFIED\x10\x00\x12\x0e\n\nPLUS_SPACE\x10\x01\x12\x10\n\x0cPLUS_LITERAL\x10\x02*m\n\x07Repeats\x12\x17\n\x13REPEATS_UNSPECIFIED\x10\x00\x12\x12\n\x0eREPEATS_REJECT\x10\x01\x12\x11\n\rREPEATS_FIRST\x10\x02\x12\x10\n\x0cREPEATS_LAST\x10\x03\x12\x10\n\x0cREPEATS_SAME\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobyard/rest/v1/binding.proto\x12\x0fjobyard.rest.v1\x1a\x1ajobyard/rest/v1/json.proto\"\xa0\x01\n\rHeaderBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x61lso\x18\x02 \x03(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12%\n\x05\x62lank\x18\x04 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12)\n\x04\x66orm\x18\x05 \x01(\x0e\x32\x1b.jobyard.rest.v1.HeaderForm\x12\x0f\n\x07in_body\x18\x06 \x01(\x08\"\xe4\x01\n\x0cQueryBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x61lso\x18\x02 \x03(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12%\n\x05\x62lank\x18\x04 \x01(\x0e\x32\x16.jobyard.rest.v1.Blank\x12\x0f\n\x07lenient\x18\x05 \x01(\x08\x12#\n\x04plus\x18\x06 \x01(\x0e\x32\x15.jobyard.rest.v1.Plus\x12)\n\x07repeats\x18\x07 \x01(\x0e\x32\x18.jobyard.rest.v1.Repeats\x12\x0e\n\x06\x63ommas\x18\x08 \x01(\x08\x12\x0e\n\x06hidden\x18\t \x01(\x08*\x8d\x01\n\nHeaderForm\x12\x1b\n\x17HEADER_FORM_UNSPECIFIED\x10\x00\x12\x1a\n\x16HEADER_FORM_ENTITY_TAG\x10\x01\x12\x14\n\x10HEADER_FORM_DATE\x10\x02\x12\x14\n\x10HEADER_FORM_LIST\x10\x03\x12\x1a\n\x16HEADER_FORM_MEDIA_TYPE\x10\x04*>\n\x04Plus\x12\x14\n\x10PLUS_UNSPECIFIED\x10\x00\x12\x0e\n\nPLUS_SPACE\x10\x01\x12\x10\n\x0cPLUS_LITERAL\x10\x02*m\n\x07Repeats\x12\x17\n\x13REPEATS_UNSPECIFIED\x10\x00\x12\x12\n\x0eREPEATS_REJECT\x10\x01\x12\x11\n\rREPEATS_FIRST\x10\x02\x12\x10\n\x0cREPEATS_LAST\x10\x03\x12\x10\n\x0cREPEATS_SAME\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.rest.v1.binding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HEADERFORM']._serialized_start=456
-  _globals['_HEADERFORM']._serialized_end=597
-  _globals['_PLUS']._serialized_start=599
-  _globals['_PLUS']._serialized_end=661
-  _globals['_REPEATS']._serialized_start=663
-  _globals['_REPEATS']._serialized_end=772
+  _globals['_HEADERFORM']._serialized_start=473
+  _globals['_HEADERFORM']._serialized_end=614
+  _globals['_PLUS']._serialized_start=616
+  _globals['_PLUS']._serialized_end=678
+  _globals['_REPEATS']._serialized_start=680
+  _globals['_REPEATS']._serialized_end=789
   _globals['_HEADERBINDING']._serialized_start=79
-  _globals['_HEADERBINDING']._serialized_end=222
-  _globals['_QUERYBINDING']._serialized_start=225
-  _globals['_QUERYBINDING']._serialized_end=453
+  _globals['_HEADERBINDING']._serialized_end=239
+  _globals['_QUERYBINDING']._serialized_start=242
+  _globals['_QUERYBINDING']._serialized_end=470
 # @@protoc_insertion_point(module_scope)

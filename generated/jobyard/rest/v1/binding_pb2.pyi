@@ -114,7 +114,7 @@ Global___Repeats: _TypeAlias = Repeats  # noqa: Y015
 
 @_typing.final
 class HeaderBinding(_message.Message):
-    """HeaderBinding fills a request field from a header. Such a field is bound from nowhere else.
+    """HeaderBinding fills a request field from a header. Such a field is bound from nowhere else, unless it is `in_body`.
 
     Example: `string if_match = 3 [(jobyard.rest.v1.header) = { name: "If-Match" form: HEADER_FORM_ENTITY_TAG }];`
     """
@@ -126,6 +126,7 @@ class HeaderBinding(_message.Message):
     REQUIRED_FIELD_NUMBER: _builtins.int
     BLANK_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    IN_BODY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the header, in any case."""
     required: _builtins.bool
@@ -134,6 +135,10 @@ class HeaderBinding(_message.Message):
     """What an empty value means."""
     form: Global___HeaderForm.ValueType
     """How the value is read."""
+    in_body: _builtins.bool
+    """The field may stand in the body as well, where the body is the whole request. A request that has both is refused
+    unless both say the same.
+    """
     @_builtins.property
     def also(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Further headers, tried in order when it is absent."""
@@ -146,10 +151,11 @@ class HeaderBinding(_message.Message):
         required: _builtins.bool = ...,
         blank: _json_pb2.Blank.ValueType = ...,
         form: Global___HeaderForm.ValueType = ...,
+        in_body: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "blank", b"blank", "form", b"form", "name", b"name", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "blank", b"blank", "form", b"form", "in_body", b"in_body", "name", b"name", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,8 +82,14 @@ def member_of(
         unset=unset_of(options.unset) or unset,
         number=options.number or message.numbers,
         lenient=options.lenient or message.lenient,
-        from_header=bool(known[annotations_pb2.header].name),
+        from_header=is_header(field),
     )
+
+
+def is_header(field: FieldDescriptor) -> bool:
+    """Tell a field that a header fills, and never the body."""
+    declared = field.GetOptions().Extensions[annotations_pb2.header]
+    return bool(declared.name) and not declared.in_body
 
 
 def standalone(field: FieldDescriptor, dialect: Dialect) -> Member:

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import face_pb2
+from jobyard_server.transcoding.codec.declared import is_header
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.media import Form, bare
 from jobyard_server.transcoding.openapi.comments import Comments
@@ -203,7 +204,7 @@ class _Document:
         request, route = operation.spec.request, operation.route
         bound = {v.field[0] for v in route.template.variables if len(v.field) == 1}
         bound |= {field.name for field in operation.binder.query.fields}
-        bound |= {field.name for field in request.fields if field.GetOptions().Extensions[rest.header].name}
+        bound |= {field.name for field in request.fields if is_header(field)}
         if route.body == "*":
             schema = self._schemas.of_object(request, bound) if bound else self._schemas.of_message(request)
         else:
