@@ -195,6 +195,10 @@ def test_the_next_time_is_later_and_on_a_whole_second(zone, after):
         ("* * * * * 45", "2026-01-15T10:00:45+00:00"),
         ("0 0 */2 * 1", "2026-01-17T00:00:00+00:00"),
         ("0 0 1-31 * 5", "2026-01-16T00:00:00+00:00"),
+        ("0 0 * * SAT-sun", "2026-01-17T00:00:00+00:00"),
+        ("0 0 * * 2,6-0", "2026-01-17T00:00:00+00:00"),
+        ("0 0 * * mon-sun", "2026-01-16T00:00:00+00:00"),
+        ("0 0 * * 1-0/3", "2026-01-18T00:00:00+00:00"),
     ],
 )
 def test_seconds_last_reads_as_croniter_did(text, expected):
@@ -219,6 +223,11 @@ def test_a_star_in_a_day_field_asks_for_both_days_as_cron_does():
 def test_nonsense_is_refused(text, seconds):
     with pytest.raises(ValueError, match=r"^(has|is) "):
         Cron(text, seconds)
+
+
+def test_a_week_may_end_with_sunday():
+    after = micros("2026-01-17T10:00:30+00:00")
+    assert when(read_cron("0 0 * * fri-sun").next(after, ZoneInfo("UTC"))) == "2026-01-18T00:00:00+00:00"
 
 
 def test_six_fields_need_to_be_asked_for():

@@ -9,6 +9,7 @@ matches.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -26,6 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, whose zone is kept beside it
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
+_TO_SUNDAY: Final = re.compile(r"\b([1-6]|mon|tue|wed|thu|fri|sat)-(?:0|sun)(?![0-9a-z#])", re.IGNORECASE)
 _PROBE: Final = 6 * 3600 * _SECOND
 """No zone has ever changed its clock twice within so short a time."""
 
@@ -107,11 +109,15 @@ def _fields(text: str, seconds: SecondsField) -> list[str]:
         raise ValueError(f"is longer than {MAX_TEXT} characters")
     fields = text.split()
     if len(fields) == 5:
-        return ["0", *fields]
-    if len(fields) != 6 or seconds is SecondsField.NONE:
+        fields = ["0", *fields]
+    elif len(fields) != 6 or seconds is SecondsField.NONE:
         expected = "5" if seconds is SecondsField.NONE else "5 or 6"
         raise ValueError(f"has {len(fields)} fields, not {expected}")
-    return fields if seconds is SecondsField.FIRST else [fields[5], *fields[:5]]
+    elif seconds is SecondsField.LAST:
+        fields = [fields[5], *fields[:5]]
+    # A week may end with Sunday as well as begin with it: "sat-sun".
+    fields[5] = _TO_SUNDAY.sub(r"\1-7", fields[5])
+    return fields
 
 
 @lru_cache(maxsize=4096)
