@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from jobyard.jobs.v1 import webhook_pb2
-from jobyard_server.apis.jobs.mapping import event_message, job_message
+from jobyard_server.apis.jobs.mapping import event_message, job_fields
 from jobyard_server.domain.delivery import Delivery, DeliveryPolicy, HttpCall
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import Reason, invalid, refuse
@@ -27,11 +27,8 @@ async def render_webhook(delivery: Delivery, context: Rendering) -> HttpCall | N
     webhook = None if record is None else webhook_of(record)
     if webhook is None or webhook.disabled:
         return None
-    message = webhook_pb2.WebhookCall(event=event_message(event))
-    if told.include_job:
-        job = await context.read.job(event.job, api=None, tenant=delivery.tenant)
-        if job is not None:
-            message.job.CopyFrom(job_message(job))
+    job = await context.read.job(event.job, api=None, tenant=delivery.tenant) if told.include_job else None
+    message = webhook_pb2.WebhookCall(event=event_message(event), job=None if job is None else job_fields(job))
     return HttpCall(
         method="POST",
         url=delivery.address,

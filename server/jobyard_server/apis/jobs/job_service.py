@@ -64,12 +64,10 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         drafts = mapping_submit.drafts(request)
         submitted = await submit_jobs(self._store, current_call(), drafts, field="requests")
         jobs = await mapping_schedule.all_shown(self._store.read, [one.job for one in submitted])
-        return job_submit_pb2.SubmitJobsResponse(
-            responses=[
-                job_submit_pb2.SubmitJobResponse(job=job, replayed=one.replayed)
-                for one, job in zip(submitted, jobs, strict=True)
-            ]
-        )
+        responses: mapping.Fields = [
+            {"job": job, "replayed": one.replayed} for one, job in zip(submitted, jobs, strict=True)
+        ]
+        return job_submit_pb2.SubmitJobsResponse(responses=responses)
 
     @override
     async def ImportJobs(
@@ -81,7 +79,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             for place, job in enumerate(request.jobs)
         ]
         found = await import_jobs(self._store, jobs)
-        return job_submit_pb2.ImportJobsResponse(jobs=map(mapping.job_message, found))
+        return job_submit_pb2.ImportJobsResponse(jobs=map(mapping.job_fields, found))
 
     @override
     async def GetJob(self, request: job_access_pb2.GetJobRequest, context: object) -> job_access_pb2.GetJobResponse:
@@ -215,7 +213,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             async for item in items:
                 yield job_watch_pb2.WatchJobsResponse(
                     event=mapping.event_message(item.event) if item.event else None,
-                    job=mapping.job_message(item.job) if item.job else None,
+                    job=mapping.job_fields(item.job) if item.job else None,
                     resume_token=item.resume_token,
                 )
 
@@ -231,7 +229,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             token=request.page_token,
         )
         return job_access_pb2.ListSubjobsResponse(
-            subjobs=map(mapping.subjob_message, page.subjobs), next_page_token=page.next_page_token
+            subjobs=map(mapping.subjob_fields, page.subjobs), next_page_token=page.next_page_token
         )
 
     @override

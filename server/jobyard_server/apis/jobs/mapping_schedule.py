@@ -8,8 +8,8 @@ from typing import Any, Final
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from jobyard.jobs.v1 import job_pb2, schedule_access_pb2, schedule_pb2
-from jobyard_server.apis.jobs.mapping import duration, job_message, micros, numbers, seconds, timestamp, word
+from jobyard.jobs.v1 import schedule_access_pb2, schedule_pb2
+from jobyard_server.apis.jobs.mapping import Fields, duration, job_fields, micros, numbers, seconds, timestamp, word
 from jobyard_server.domain.cron import SecondsField
 from jobyard_server.domain.firing import Fate
 from jobyard_server.domain.job import Job, Micros
@@ -150,22 +150,22 @@ def schedule_message(job: Job, kept: KeptSchedule) -> schedule_pb2.Schedule:
     return message
 
 
-def scheduled_message(job: Job, kept: KeptSchedule | None) -> job_pb2.Job:
+def scheduled_fields(job: Job, kept: KeptSchedule | None) -> Fields:
     """A job with its schedule as clients see it."""
-    return job_message(job, None if kept is None else schedule_message(job, kept))
+    return job_fields(job, None if kept is None else schedule_message(job, kept))
 
 
-async def shown(read: Reader, job: Job) -> job_pb2.Job:
+async def shown(read: Reader, job: Job) -> Fields:
     """A job as clients see it, its schedule read where it has one."""
     if job.mode is not Mode.SCHEDULED:
-        return job_message(job)
-    return scheduled_message(job, await read.schedule(job.number))
+        return job_fields(job)
+    return scheduled_fields(job, await read.schedule(job.number))
 
 
-async def all_shown(read: Reader, jobs: Sequence[Job]) -> list[job_pb2.Job]:
+async def all_shown(read: Reader, jobs: Sequence[Job]) -> list[Fields]:
     """Jobs as clients see them."""
     kept = await read.schedules([job.number for job in jobs if job.mode is Mode.SCHEDULED])
-    return [scheduled_message(job, kept.get(job.number)) for job in jobs]
+    return [scheduled_fields(job, kept.get(job.number)) for job in jobs]
 
 
 def fire_message(record: FireRecord) -> schedule_pb2.Fire:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from google.rpc import status_pb2
 
 from jobyard.jobs.v1 import worker_lease_pb2, worker_settle_pb2
 from jobyard_server.apis.jobs.mapping import (
     STATE,
+    Fields,
     any_json,
-    duration,
     duration_or_none,
     instant,
     job_fields,
@@ -43,18 +42,8 @@ def work_request(message: worker_lease_pb2.AcquireRequest, options: Options) -> 
     )
 
 
-def acquire_response(leases: Iterable[Lease], options: Options) -> worker_lease_pb2.AcquireResponse:
-    """What a worker was given."""
-    said: dict[str, Any] = {
-        "leases": map(_lease_fields, leases),
-        "heartbeat_interval": duration(options.heartbeat_seconds),
-        "session_ttl": duration(options.session_seconds),
-    }
-    return worker_lease_pb2.AcquireResponse(**said)
-
-
-def _lease_fields(lease: Lease) -> dict[str, Any]:
-    """The fields of a lease's message, which is made together with the message around it."""
+def lease_fields(lease: Lease) -> Fields:
+    """A lease as its worker sees it."""
     return {
         "token": lease.token,
         "job": job_fields(lease.job),

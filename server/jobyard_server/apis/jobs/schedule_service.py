@@ -37,7 +37,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
             mapping_schedule.Update(request),
             revision=mapping.revision(request.etag),
         )
-        return schedule_access_pb2.UpdateScheduleResponse(job=mapping_schedule.scheduled_message(job, kept))
+        return schedule_access_pb2.UpdateScheduleResponse(job=mapping_schedule.scheduled_fields(job, kept))
 
     @override
     async def PauseSchedule(
@@ -68,7 +68,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
             mapping.job_ref(request.job),
             request_key=request.idempotency_key,
         )
-        return schedule_access_pb2.RunJobNowResponse(job=mapping.job_message(made.job))
+        return schedule_access_pb2.RunJobNowResponse(job=mapping.job_fields(made.job))
 
     @override
     async def BackfillJob(

@@ -30,7 +30,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
     ) -> worker_lease_pb2.AcquireResponse:
         wanted = mapping_work.work_request(request, self._options)
         acquired = await acquire(self._store, current_call(), wanted)
-        return mapping_work.acquire_response(acquired.leases, self._options)
+        return worker_lease_pb2.AcquireResponse(
+            leases=map(mapping_work.lease_fields, acquired.leases),
+            heartbeat_interval=mapping.duration(self._options.heartbeat_seconds),
+            session_ttl=mapping.duration(self._options.session_seconds),
+        )
 
     @override
     async def Heartbeat(
