@@ -84,7 +84,9 @@ class SubmitJobRequest(_message.Message):
     fair_key: _builtins.str
     """The key that a fair Queue rotates over; empty means the caller's user."""
     idempotency_key: _builtins.str
-    """The identity of this request, chosen by the caller, remembered for 24 hours; empty for none."""
+    """The identity of this request, chosen by the caller, remembered for 24 hours; empty for none. Over REST it may be the
+    header instead of a field of the body.
+    """
     @_builtins.property
     def subjobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewSubjob]:
         """The pieces of the job; empty for a job of one piece, whose payload is `payload`."""
