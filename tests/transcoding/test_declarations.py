@@ -114,6 +114,11 @@ BAD = {
         '[(jobyard.rest.v1.header).name = "X"]; }',
         "odd.Wrong.part cannot be filled from a header",
     ),
+    "list in header and body": (
+        face() + method("").replace("Request)", "Wrong)", 1) + "message Wrong { string name = 1; "
+        'repeated string many = 2 [(jobyard.rest.v1.header) = {name: "X" in_body: true}]; }',
+        "odd.Wrong.many is repeated, so header and body would both add to it",
+    ),
     "missing first": (
         face() + method("option (jobyard.rest.v1.consumes) = { missing_first: true };", http='put: "/odd/{name}"'),
         "odd.Odd.Do: missing_first needs a method that serves GET /odd/{name}",

@@ -103,6 +103,8 @@ def _binding(field: FieldDescriptor, dialect: Dialect, blank: int) -> _Binding:
     into = parameter((field,), options.name, dialect, rules)
     if into is None:
         raise DeclarationError(f"{field.full_name} cannot be filled from a header")
+    if options.in_body and field.is_repeated:
+        raise DeclarationError(f"{field.full_name} is repeated, so header and body would both add to it")
     names = tuple(name.lower().encode() for name in (options.name, *options.also))
     return _Binding(names, options.required, options.form, into, field.name if options.in_body else "")
 
