@@ -93,8 +93,7 @@ def _validated(answer: _Answer, message: Message, exchange: Exchange, offer: Off
 def _compile(
     declared: answer_pb2.Answer, scope: Scope, writers: Writers, mount: Mount, *, absolute_location: bool
 ) -> _Answer:
-    status = declared.status or 200
-    empty = declared.empty or status in _NO_BODY_STATUSES
+    status, empty = declared.status or 200, is_empty(declared)
     headers = [_header(each, scope) for each in declared.headers]
     if declared.location:
         location = address(scope, declared.location, mount, absolute=absolute_location)
@@ -108,6 +107,11 @@ def _compile(
         modified=last_modified(scope, declared.last_modified) if declared.last_modified else None,
         headers=tuple(headers),
     )
+
+
+def is_empty(declared: answer_pb2.Answer) -> bool:
+    """Tell an answer that has no body."""
+    return declared.empty or declared.status in _NO_BODY_STATUSES
 
 
 def _header(declared: error_pb2.HeaderText, scope: Scope) -> tuple[bytes, Print, Holds | None]:

@@ -13,7 +13,7 @@ from google.rpc import status_pb2
 
 from jobyard.rest.v1 import error_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.addresses import Mount
-from jobyard_server.transcoding.answers import AnswerTable
+from jobyard_server.transcoding.answers import AnswerTable, is_empty
 from jobyard_server.transcoding.backend import Call, RequestRefused, RpcFailure
 from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
@@ -140,6 +140,7 @@ class Operation:
         self.setters: dict[str, Callable[[Message], None]] = {
             each.media_type: setter(spec.request, each.sets, plan.dialect, where) for each in self.offers if each.sets
         }
+        self._says_nothing = bool(spec.answers) and all(is_empty(each) for each in spec.answers)
         self._accepted: dict[bytes, Offer | None] = {}
         scope = Scope(spec.response, spec.request, plan.dialect, spec.name)
         writers = Writers(scope, plan.links, spec.page_links, self.binder.query)
@@ -160,7 +161,7 @@ class Operation:
         if not isinstance(known, Operation):
             return known
         chosen = negotiate(accept.decode("latin-1"), self._choices)
-        if chosen is None and self.plan.face.any_accept:
+        if chosen is None and (self.plan.face.any_accept or self._says_nothing):
             chosen = self.offers[0]
         if len(self._accepted) < _MOST_ACCEPTS_KEPT and len(accept) < 256:
             self._accepted[accept] = chosen

@@ -224,7 +224,7 @@ def test_executions_wait_for_a_worker_and_are_found(yard):
         f"function_id=neq:{function}": False,
     }.items():
         assert (execution in yard.ok("GET", f"/v1/executions?{query}")["executions"]) is found, query
-    log = yard.ask("GET", f"/v1/executions/{execution['id']}/log")
+    log = yard.ask("GET", f"/v1/executions/{execution['id']}/log", headers={"Accept": "application/json"})
     assert (log.status, log.body, log.headers["content-type"].split(";")[0]) == (200, b"", "text/plain")
     assert yard.ok("GET", f"/v1/functions/{function}")["count"] == 1
     assert yard.ask("GET", f"/v1/executions/{execution['id']}", user="bob").status == 404

@@ -182,7 +182,7 @@ def test_a_webhook_has_the_version_that_was_said(yard, function):
 
 def test_the_log_of_an_execution_that_nobody_can_know(yard):
     for id_ in ("nope", NOBODY):
-        refused = yard.ask("GET", f"/v1/executions/{id_}/log", headers={"Accept": "*/*"})
+        refused = yard.ask("GET", f"/v1/executions/{id_}/log", headers={"Accept": "application/json"})
         assert (refused.status, refused.json) == (404, {"faultstring": f"Execution not found [id={id_}]"})
 
 

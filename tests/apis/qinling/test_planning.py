@@ -98,6 +98,7 @@ def test_a_next_time_need_not_fit_the_pattern():
         ({"pattern": "* * * * *"}, Wish(pattern="5 * * *"), "The specified pattern is not valid: 5 * * *"),
         ({"pattern": "* * * * *"}, Wish("done"), "Invalid status."),
         ({"pattern": "* * * * *"}, Wish("canceled"), "Invalid status."),
+        ({"pattern": "* * * * *"}, Wish(""), "Invalid status."),
         (
             {"pattern": "* * * * *"},
             Wish(next_time="2026-01-15T10:01:00"),

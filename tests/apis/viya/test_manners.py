@@ -202,6 +202,20 @@ def test_the_two_spellings_of_submitter_say_the_same(yard):
     assert yard.ask("POST", f"{REQUESTS}/{kept}/jobs?submitter=a&sumbitter=b").status == 400
 
 
+def test_only_a_job_that_failed_has_an_error(yard):
+    id_ = yard.submit()["id"]
+    path, head = f"/jobExecution/jobs/{id_}", {"If-Match": "*"}
+    told = yard.ask("PUT", path, body={"error": {"errorCode": 7, "message": "soon"}}, headers=head)
+    assert (told.status, "error" in told.json) == (200, False)
+    yard.set_state(id_, "failed")
+    assert yard.job(id_)["error"]["message"] == "soon"
+
+
+def test_what_has_no_body_is_acceptable_to_all(yard):
+    id_ = yard.submit()["id"]
+    assert yard.ask("DELETE", f"/jobExecution/jobs/{id_}", headers={"Accept": "text/plain"}).status == 204
+
+
 def test_elapsed_time_grows_until_the_end(yard):
     id_ = yard.submit()["id"]
     first = yard.job(id_)["elapsedTime"]

@@ -103,7 +103,8 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         if request.HasField("function_id"):
             names.read_uuid(request.function_id)
         pattern = request.pattern if request.HasField("pattern") else None
-        wish, said = Wish(request.status, pattern, request.next_execution_time), _said(request)
+        status = request.status if request.HasField("status") else None
+        wish, said = Wish(status, pattern, request.next_execution_time), _said(request)
 
         def update(tx: Tx) -> job_pb2.Job:
             job, kept = _locked(tx, id_, scope.seen_tenant(call))
@@ -159,7 +160,7 @@ def _updated(
     return changed, tx.schedule(changed.number) or kept
 
 
-def _controlled(control: Control, status: str) -> Control:
+def _controlled(control: Control, status: str | None) -> Control:
     if not status:
         return control
     return replace(control, suspended=status == "paused", cancel_requested=status == "cancelled")

@@ -63,9 +63,9 @@ def _invalid(pattern: str) -> refusals.Refused:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an update asks of the schedule; empty means as it is."""
+    """What an update asks of the schedule; ``None``, or no time, means as it is."""
 
-    status: str = ""
+    status: str | None = None
     pattern: str | None = None
     next_time: str = ""
 
@@ -88,7 +88,7 @@ def replanned(kept: KeptSchedule, wish: Wish, now: Micros, *, paused: bool) -> R
         _first(schedule, wish.pattern, now)
     elif wish.pattern == "" and schedule.cron:
         raise refusals.wrong("pattern", "Can not change job type.")
-    if wish.status and wish.status not in WORDS:
+    if wish.status is not None and wish.status not in WORDS:
         raise refusals.wrong("status", "Invalid status.")
     if wish.next_time:
         due = future_time(wish.next_time, "next_execution_time", now)

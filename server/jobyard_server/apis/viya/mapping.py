@@ -134,12 +134,15 @@ def log_of(job: Job, subjob: Subjob | None) -> str:
 
 def _error(job: Job, spec: Mapping[str, Any]) -> error_pb2.JobError | None:
     """Why a job failed: what its provider said, else what is known of its end."""
+    state = NUMBERS[word_of(job)]
+    if state not in {job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_TIMED_OUT}:
+        return None
     said = spec.get("error")
     if said:
         error = error_pb2.JobError()
         json_format.ParseDict(said, error, ignore_unknown_fields=True)
         return error
-    if NUMBERS[word_of(job)] != job_pb2.JOB_STATE_FAILED:
+    if state == job_pb2.JOB_STATE_TIMED_OUT:
         return None
     details = [f"reason: {job.reason}"] if job.reason else []
     return error_pb2.JobError(message=job.message or "The job failed.", details=details, version=2)
