@@ -14,7 +14,7 @@ from apis.infojobs.yard import Yard, eventually
 @pytest.fixture
 def yard(tmp_path, simulator) -> Iterator[Yard]:
     """A server that waits for nobody for long."""
-    found = Yard(tmp_path, simulator, JOBYARD_DELIVERY_WAIT_SECONDS="1")
+    found = Yard(tmp_path, simulator, JOBYARD_DELIVERY_WAIT_SECONDS="1", JOBYARD_DRAIN_SECONDS="1")
     found.server.start()
     try:
         yield found
