@@ -7,13 +7,16 @@ import pytest_asyncio
 
 from jobyard_server.domain.delivery import Answer, Verdict
 from jobyard_server.domain.reason import Reason
+from jobyard_server.store.delivering import settle_deliveries
 from jobyard_server.store.store import Store
+from jobyard_server.usecases.ports import DeliveryResult
 from support.delivering import (
     DEAD,
     DELIVERED,
     LATEST,
     READY,
     SENDING,
+    SERVED,
     WAITING,
     claim,
     open_circuit,
@@ -274,6 +277,22 @@ async def test_no_end_is_told_while_it_is_tried_again(store):
     (one,) = await claim(store)
     await settle(store, one, Verdict.RETRY, settled=lambda *_: told.append(1))
     assert told == []
+
+
+async def test_what_follows_from_one_finds_the_others_being_sent(store):
+    """Of results that are written down together each counts with what follows from it, and no sooner."""
+    await owe(store, owed(lane="looked after"), owed(lane="told", kind="start"))
+    looked, told = await claim(store)
+    seen = []
+
+    def look(tx, *_):
+        seen.append(tx.sending("jobs", "acme", "told", "start"))
+
+    ends = [(looked, look), (told, look)]
+    results = [DeliveryResult(one.number, one.attempts, Verdict.DONE, SERVED, settled=end) for one, end in ends]
+    await store.run(lambda tx: settle_deliveries(tx._unit, results))
+    assert seen == [True, False]
+    assert await states(store) == [DELIVERED, DELIVERED]
 
 
 async def test_a_dead_letter_is_sent_again_under_its_name(store, clock):

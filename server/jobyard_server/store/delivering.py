@@ -131,10 +131,12 @@ def settle_deliveries(unit: Unit, results: Sequence[DeliveryResult]) -> list[Del
         after = _after(unit, found, result)
         answers.append(after)
         settled.append((after, result))
-    _mark(unit, settled)
+    _mark(unit, [one for one in settled if not _has_an_end(*one)])
     _judge_destinations(unit, settled)
     for after, result in settled:
-        if after.state in {DeliveryState.DELIVERED, DeliveryState.DEAD} and result.settled is not nothing_follows:
+        if _has_an_end(after, result):
+            # Until then it is being sent, also to what follows from the others: what it meant is not written down yet.
+            _mark(unit, [(after, result)])
             transaction = Transaction(unit)
             # What follows may owe a call that shows the same credential.
             result.settled(transaction, replace(after, credential=credentials[after.number]), result.answer)
@@ -159,6 +161,11 @@ def _after(unit: Unit, found: Delivery, result: DeliveryResult) -> Delivery:
         credential=found.credential if again else "",
         updated_at=unit.now,
     )
+
+
+def _has_an_end(after: Delivery, result: DeliveryResult) -> bool:
+    """Whether something follows from how a delivery ended."""
+    return after.state in {DeliveryState.DELIVERED, DeliveryState.DEAD} and result.settled is not nothing_follows
 
 
 def _mark(unit: Unit, settled: Sequence[tuple[Delivery, DeliveryResult]]) -> None:
