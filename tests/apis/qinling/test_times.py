@@ -54,5 +54,5 @@ def test_a_minute_ahead_is_far_enough():
 
 
 def test_what_never_changed_has_no_time_of_change():
-    assert changed_at(NOW, 1) is None
-    assert changed_at(NOW, 2) == timestamp(NOW)
+    assert changed_at(NOW, changed=False) is None
+    assert changed_at(NOW, changed=True) == timestamp(NOW)

@@ -207,7 +207,20 @@ def test_only_a_job_that_failed_has_an_error(yard):
     path, head = f"/jobExecution/jobs/{id_}", {"If-Match": "*"}
     told = yard.ask("PUT", path, body={"error": {"errorCode": 7, "message": "soon"}}, headers=head)
     assert (told.status, "error" in told.json) == (200, False)
-    yard.set_state(id_, "failed")
+    filters = {
+        "eq(error.errorCode,7)": True,
+        "eq(error.message,soon)": True,
+        "contains(error,soon)": True,
+        "isNull(error)": False,
+        "isNull(error.errorCode)": False,
+        "ne(error.message,soon)": False,
+    }
+    for failed in (False, True):
+        if failed:
+            yard.set_state(id_, "failed")
+        for filter_, holds in filters.items():
+            found = yard.ask("GET", f"/jobExecution/jobs?filter=and(eq(id,{id_}),{filter_})").json["items"]
+            assert bool(found) is (holds is failed), (filter_, failed)
     assert yard.job(id_)["error"]["message"] == "soon"
 
 

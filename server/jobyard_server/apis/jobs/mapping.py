@@ -80,6 +80,11 @@ def instant(micros: Micros) -> dict[str, int]:
     return {"seconds": seconds, "nanos": rest * 1000}
 
 
+def _instants(**moments: Micros | None) -> dict[str, dict[str, int]]:
+    """The fields of timestamps, without those that are absent."""
+    return {name: instant(at) for name, at in moments.items() if at is not None}
+
+
 def micros(message: Timestamp) -> Micros:
     """The instant of a timestamp, cut to microseconds."""
     return message.seconds * 1_000_000 + message.nanos // 1000
@@ -223,14 +228,10 @@ def _seldom(job: Job) -> dict[str, Any]:
         ("labels", job.labels),
         ("parent", job.parent),
     )
-    moments = (
-        ("start_time", job.started_at),
-        ("end_time", job.finished_at),
-        ("expire_time", job.expires_at),
-        ("due_time", job.due_at),
+    moments = _instants(
+        start_time=job.started_at, end_time=job.finished_at, expire_time=job.expires_at, due_time=job.due_at
     )
-    said: dict[str, Any] = {name: value for name, value in facts if value}
-    return said | {name: instant(at) for name, at in moments if at is not None}
+    return {name: value for name, value in facts if value} | moments
 
 
 def _counts(counters: Counters) -> dict[str, int]:
@@ -250,11 +251,11 @@ def _counts(counters: Counters) -> dict[str, int]:
 def subjob_fields(subjob: Subjob) -> Fields:
     """A piece of a job as clients see it."""
     payload, result = stored(subjob.payload), stored(subjob.result)
-    moments = (
-        ("next_attempt_time", subjob.wake_at),
-        ("start_time", subjob.started_at),
-        ("end_time", subjob.finished_at),
-        ("deadline", subjob.deadline),
+    moments = _instants(
+        next_attempt_time=subjob.wake_at,
+        start_time=subjob.started_at,
+        end_time=subjob.finished_at,
+        deadline=subjob.deadline,
     )
     said: dict[str, Any] = {
         "job": subjob.job,
@@ -273,7 +274,7 @@ def subjob_fields(subjob: Subjob) -> Fields:
         "create_time": instant(subjob.created_at),
         "update_time": instant(subjob.updated_at),
     }
-    return said | {name: instant(at) for name, at in moments if at is not None}
+    return said | moments
 
 
 def attempt_message(attempt: Attempt) -> subjob_pb2.Attempt:

@@ -86,7 +86,9 @@ def job_message(job: Job, kept: KeptSchedule) -> job_pb2.Job:
         next_execution_time=timestamp(first if due is None else due),
         project_id=job.tenant,
         created_at=timestamp(job.created_at),
-        updated_at=changed_at(max(job.updated_at, kept.fired_at or 0), job.revision + (kept.fired_at is not None)),
+        updated_at=changed_at(
+            max(job.updated_at, kept.fired_at or 0), changed=job.revision > 1 or kept.fired_at is not None
+        ),
     )
 
 
@@ -105,7 +107,7 @@ def execution_message(job: Job, subjob: Subjob) -> execution_pb2.Execution:
         result=_result(job, subjob),
         project_id=job.tenant,
         created_at=timestamp(job.created_at),
-        updated_at=changed_at(job.updated_at, job.revision),
+        updated_at=changed_at(job.updated_at, changed=job.revision > 1),
     )
 
 
@@ -215,7 +217,10 @@ def runtime_message(executor: Executor) -> runtime_service_pb2.Runtime:
 
 
 def _times(kept: Definition | Record | Executor) -> dict[str, Any]:
-    return {"created_at": timestamp(kept.created_at), "updated_at": changed_at(kept.updated_at, kept.revision)}
+    return {
+        "created_at": timestamp(kept.created_at),
+        "updated_at": changed_at(kept.updated_at, changed=kept.revision > 1),
+    }
 
 
 def _text(value: Any) -> str:

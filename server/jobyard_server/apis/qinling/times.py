@@ -60,6 +60,6 @@ def timestamp(micros: Micros) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
-def changed_at(updated: Micros, revision: int) -> Timestamp | None:
+def changed_at(updated: Micros, *, changed: bool) -> Timestamp | None:
     """When something was changed last; nothing until it was, however soon that is."""
-    return timestamp(updated) if revision > 1 else None
+    return timestamp(updated) if changed else None

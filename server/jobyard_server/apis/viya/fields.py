@@ -12,14 +12,16 @@ from jobyard_server.apis.viya.members import (
     TEXT_ONLY,
     Kind,
     Member,
+    Special,
     Table,
+    condition,
     constant,
     instant_condition,
     integer,
     only_null,
     time_condition,
 )
-from jobyard_server.apis.viya.states import WORDS
+from jobyard_server.apis.viya.states import TIMED_OUT_WORD, WORDS
 from jobyard_server.apis.viya.times import FOR_EVER, MILLI
 from jobyard_server.domain import fields
 from jobyard_server.domain.fields import ELAPSED_MILLIS, FIRST_RESULT, ApiFields
@@ -61,6 +63,7 @@ FIELDS: Final = ApiFields(
 
 
 _FAILED: Final = Comparison("state_word", Op.EQ, WORDS[State.FAILED])
+_SHOWS_ERROR: Final = Comparison("state_word", Op.IN, (WORDS[State.FAILED], TIMED_OUT_WORD))
 
 
 def _results(op: Op, values: tuple[str, ...]) -> Expression:
@@ -97,6 +100,17 @@ def _error_message(op: Op, values: tuple[str, ...]) -> Expression:
 def _told(column: str, op: Op, value: str) -> Expression:
     """What is known of the end of a job whose provider said nothing."""
     return All((_FAILED, Comparison("error", Op.IS_NULL, None), Comparison(column, op, value)))
+
+
+def _as_shown(compare: Special) -> Special:
+    """Compare the error of a job that shows one; to all others it is absent, whatever their provider said."""
+
+    def shown(op: Op, values: tuple[str, ...]) -> Expression:
+        found = compare(op, values)
+        absent = op in {Op.IS_NULL, Op.NE}
+        return AnyOf((Not(_SHOWS_ERROR), found)) if absent else All((_SHOWS_ERROR, found))
+
+    return shown
 
 
 NO_EXPIRATION: Final[Expression] = AnyOf(
@@ -142,7 +156,6 @@ TABLE: Final = Table(
         **{f"jobRequest.{name}": member for name, member in _REQUEST.items()},
         "id": Member("external_id"),
         "state": Member("state_word"),
-        "error.errorCode": Member("error_code", Kind.INT),
         "name": _REQUEST["name"],
         # Shipped scripts write them without the path.
         **{name: _REQUEST[name] for name in ("jobDefinitionUri", "expiresAfter")},
@@ -164,10 +177,11 @@ TABLE: Final = Table(
         "jobRequest.version": constant("jobRequest.version", 3),
         "jobRequest.jobDefinition.version": constant("jobRequest.jobDefinition.version", 2),
         "results": _results,
-        "error": _error,
-        "error.message": _error_message,
+        "error": _as_shown(_error),
+        "error.message": _as_shown(_error_message),
+        "error.errorCode": _as_shown(partial(condition, "error.errorCode", Member("error_code", Kind.INT))),
     },
-    sorted_by={"expirationTimeStamp": "expires_at"},
+    sorted_by={"expirationTimeStamp": "expires_at", "error.errorCode": "error_code"},
 )
 
 

@@ -74,7 +74,7 @@ class Table:
         member = self.members.get(name)
         if member is None:
             fail(f"The member {name!r} cannot be filtered by.")
-        return _condition(name, member, op, values)
+        return condition(name, member, op, values)
 
     def order(self, text: str) -> tuple[Order, ...]:
         """Read ``key:descending,key``; raises ``Refused`` (INVALID_ORDER)."""
@@ -95,13 +95,14 @@ class Table:
         return self.sorted_by.get(name, "")
 
 
-def _condition(name: str, member: Member, op: Op, values: tuple[str, ...]) -> Expression:
+def condition(name: str, member: Member, op: Op, values: tuple[str, ...]) -> Expression:
+    """The condition on a member that has a column."""
     column = member.column
     if op is Op.IS_NULL:
         null = Comparison(column, Op.IS_NULL, None)
         return AnyOf((null, Comparison(column, Op.EQ, ""))) if member.empty_is_null else null
     if op is Op.IN:
-        return AnyOf(tuple(_condition(name, member, Op.EQ, (value,)) for value in values))
+        return AnyOf(tuple(condition(name, member, Op.EQ, (value,)) for value in values))
     (value,) = values
     if member.kind is Kind.SEARCHED and op is not Op.HAS:
         fail(f"The member {name!r} can only be searched with contains.")
