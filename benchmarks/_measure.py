@@ -15,7 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.running import Server
 
-__all__ = ["Result", "Server", "cpu_seconds", "drive", "median_ratio", "print_table"]
+__all__ = ["QUIET", "Result", "Server", "cpu_seconds", "drive", "median_ratio", "print_table"]
+
+QUIET = {"JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_CHANGES": "false"}
+"""Settings of a server that logs no calls."""
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import aiohttp
-from _measure import Server, cpu_seconds, print_table
+from _measure import QUIET, Server, cpu_seconds, print_table
 from aiohttp import web
 
 JOBS = int(os.environ.get("JOBS", "10000"))
@@ -26,8 +26,7 @@ WINDOW = 500
 """PUTs over which the cost is measured."""
 SETTINGS = {
     "JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8",
-    "JOBYARD_LOG_CALLS": "false",
-    "JOBYARD_LOG_CHANGES": "false",
+    **QUIET,
     "JOBYARD_LOG_LEVEL": "warning",
 }
 SCHEMA = {"type": "object", "required": ["topic"]}

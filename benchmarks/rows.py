@@ -20,7 +20,7 @@ from pathlib import Path
 
 import grpc
 import psycopg
-from _measure import Server, median_ratio, print_table
+from _measure import QUIET, Server, median_ratio, print_table
 
 from jobyard.jobs.v1 import (
     job_access_pb2,
@@ -165,17 +165,16 @@ class Client:
 
 def filled(folder: Path, cluster: Cluster, size: int) -> Server:
     """A server that is not running, over a database with so many jobs that have ended."""
-    quiet = {"JOBYARD_LOG_CALLS": "false", "JOBYARD_LOG_CHANGES": "false"}
     database = cluster.new_database()
     began = time.perf_counter()
-    with Server(folder, name=f"filling-{size}", database=database, **quiet) as server:
+    with Server(folder, name=f"filling-{size}", database=database, **QUIET) as server:
         run_one(server)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
         multiply(connection, size)
     print(f"{size:,} jobs made in {time.perf_counter() - began:.0f} s", file=sys.stderr)
     tokens = str(folder / "tokens.yaml")
-    return Server(folder, name=f"of-{size}", database=database, JOBYARD_AUTH_TOKENS=tokens, **quiet)
+    return Server(folder, name=f"of-{size}", database=database, JOBYARD_AUTH_TOKENS=tokens, **QUIET)
 
 
 def run_one(server: Server) -> None:
