@@ -54,6 +54,7 @@ OWN = {
         "created_at": "created_at + i",
         "updated_at": "updated_at + i",
     },
+    "standings": {"number": "number + i", "updated_at": "updated_at + i"},
     "subjobs": {"id": "id + i", "job": "job + i", "queue": f"'q' || i % {QUEUES}"},
     "attempts": {"subjob": "subjob + i"},
     "events": {"position": f"position + i * {EVENTS}", "job": "job + i", "job_uid": "'copy-' || i"},

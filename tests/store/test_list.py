@@ -21,7 +21,8 @@ from jobyard_server.usecases.delete_job import delete_job
 from jobyard_server.usecases.ports import JobQuery, Order
 from support.storing import new_job, refusal
 
-FIELDS = {"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT, "plain": Kind.TEXT}, indexed=("colour", "size"))}
+ATTRIBUTES = {"colour": Kind.TEXT, "size": Kind.INT, "plain": Kind.TEXT}
+FIELDS = {"sample": ApiFields(ATTRIBUTES, indexed=("colour", "size", "state_word", "updated_at"))}
 TEXTS = ["", "a", "A", "ab", "abc", "b", "é", "日本", "😀", "%", "_", "'", '"', "{}"]
 NUMBERS = [0, 1, -1, 5, 2**63 - 1, -(2**63), 2**53 + 1]
 MANY = 60

@@ -9,6 +9,7 @@ from jobyard_server.domain.filter import All, Comparison, Op
 from jobyard_server.store import query_definitions
 from jobyard_server.store.dialect import SQLITE
 from jobyard_server.store.query import JobQueries, job_statements
+from jobyard_server.store.store import Store
 from jobyard_server.usecases.ports import DefinitionQuery, JobQuery, Order
 from support.storing import new_job
 
@@ -16,6 +17,10 @@ pytestmark = pytest.mark.only("sqlite")
 
 QUERIES = JobQueries({"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size"))}, SQLITE)
 RED = Comparison("colour", Op.EQ, "red")
+MOVING_FIELDS = {"sample": ApiFields({}, indexed=("state_word", "updated_at"))}
+MOVING = JobQueries(MOVING_FIELDS, SQLITE)
+BUSY = Comparison("state_word", Op.EQ, "busy")
+NEWEST = (Order("updated_at", descending=True), Order("number", descending=True))
 
 
 async def plan(store, statement):
@@ -90,6 +95,28 @@ async def filled(store):
 async def test_a_page_is_a_seek(filled, query, steps):
     found = [await plan(filled, statement) for statement in QUERIES.pages(query)]
     assert [re.sub("SEARCH jobs USING (COVERING )?INDEX ", "", *one) for one in found] == steps
+
+
+@pytest.mark.parametrize(
+    ("query", "seek"),
+    [
+        (JobQuery("sample", "acme", BUSY), "ix_standings_of_sample_state_word (tenant=? AND state_word=?)"),
+        (
+            JobQuery("sample", "acme", BUSY, after=(9,), at_most_number=40),
+            "ix_standings_of_sample_state_word (tenant=? AND state_word=? AND number<?)",
+        ),
+        (JobQuery("sample", "acme", order=NEWEST), "ix_standings_of_sample_updated_at (tenant=?)"),
+        (JobQuery("sample", "acme", BUSY, order=NEWEST), "ix_standings_of_sample_updated_at (tenant=?)"),
+    ],
+)
+async def test_a_page_by_what_changes_is_a_seek_and_a_look_at_each_job(url, query, seek):
+    async with Store(url, fields=MOVING_FIELDS) as store:
+        for _ in range(50):
+            await store.submit(new_job(api="sample"))
+        for statement in MOVING.pages(query):
+            first, second = await plan(store, statement)
+            assert re.fullmatch(rf"SEARCH standings USING (COVERING )?INDEX {re.escape(seek)}", first)
+            assert second == "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_short_list_travels_whole():
 def test_what_all_rows_of_a_long_list_have_travels_once_but_never_a_key():
     given = given_rows("sessions", NAMES, rows(LONG), 1)
     assert given.same == (False, True, True)
-    assert given.values[1:] == ["{5}", "{NULL}"]
+    assert given.values[1:] == ["{5}", "{null}"]
     same = [("w", 5, None)] * LONG
     assert given_rows("sessions", NAMES, same, 2).same == (False, False, True)
 
@@ -34,6 +34,11 @@ def test_what_all_rows_of_a_long_list_have_travels_once_but_never_a_key():
 def test_texts_are_quoted():
     given = given_rows("sessions", NAMES, rows(2, last='a"b\\c,{}'), 1)
     assert given.values[0] == '{"w0","a\\"b\\\\c,{}"}'
+
+
+def test_controls_travel_as_they_are():
+    given = given_rows("sessions", NAMES, rows(2, last="a\nb\t\x01"), 1)
+    assert given.values[0] == '{"w0","a\nb\t\x01"}'
 
 
 def test_no_more_forms_are_told_apart_than_are_kept_prepared(monkeypatch):

@@ -324,9 +324,12 @@ async def test_a_job_run_by_hand_has_a_moment_of_its_own(store, clock):
     ("sql", "steps"),
     [
         (reader_schedules._ANY, ["ix_schedules_wake_at (wake_at", "ix_schedules_waits"]),
-        (reader_schedules._DUE, ["ix_schedules_wake_at (wake_at", "PRIMARY KEY", "ix_jobs_live_children (parent"]),
-        (reader_schedules._FREE, ["ix_schedules_waits", "ix_jobs_live_children (parent", "PRIMARY KEY"]),
-        (reader_schedules._LIVE, ["ix_jobs_live_children (parent"]),
+        (
+            reader_schedules._DUE,
+            ["ix_schedules_wake_at (wake_at", "PRIMARY KEY", "ix_standings_live_parent (live_parent"],
+        ),
+        (reader_schedules._FREE, ["ix_schedules_waits", "ix_standings_live_parent (live_parent", "PRIMARY KEY"]),
+        (reader_schedules._LIVE, ["ix_standings_live_parent (live_parent"]),
         (reader_schedules._FIRES, ["PRIMARY KEY (job"]),
     ],
 )

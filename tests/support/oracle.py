@@ -1,5 +1,6 @@
 """Folds the log of events after faults, and compares it with what the tables say."""
 
+from jobyard_server.store.checking import MISPLACED
 from support.databases import rows_of
 
 TERMINAL = ("SUCCEEDED", "FAILED", "PARTIALLY_FAILED", "CANCELLED")
@@ -28,6 +29,7 @@ def check_books(url: str) -> int:
         assert counters == [own.get(name, 0) for name in COUNTED], (number, counters, own)
     orphans = rows_of(url, "SELECT count(*) FROM subjobs WHERE job NOT IN (SELECT number FROM jobs)")
     assert orphans == [(0,)]
+    assert rows_of(url, MISPLACED) == []
     return len(jobs)
 
 

@@ -88,6 +88,12 @@ JOB_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 """What conditions and orders may name beside labels: columns. Any other name is an attribute of the job's API."""
 
+MOVING: Final = frozenset({"state_word", "updated_at"})
+"""Columns that the work on a job changes and that an API may have an index over."""
+
+LASTING: Final = frozenset({"display_name", "definition", "queue", "created_by", "created_at"})
+"""Columns that it does not change and that an API may have an index over."""
+
 DEFINITION_COLUMNS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("id", "tenant", "base", "display_name", "queue", "created_by"), Kind.TEXT),
     **dict.fromkeys(("created_at", "updated_at"), Kind.INSTANT),
@@ -119,14 +125,23 @@ class ApiFields:
     """Its attributes: TEXT, or INT for integers and instants."""
     indexed: tuple[str, ...] = ()
     """Attributes and columns that get an index each. It costs a little with every submit."""
+    finders: frozenset[str] = frozenset()
+    """Those of them of which a value is shared by a few jobs among many: a better way to them than any order."""
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """Those of the indexed columns that change while a job lives. Each costs a little with every step of it."""
+        return MOVING & frozenset(self.indexed)
 
     def __post_init__(self) -> None:
         for name, kind in self.attributes.items():
             taken = name in JOB_COLUMNS or name in DERIVED
             if not _NAME.match(name) or taken or kind not in (Kind.TEXT, Kind.INT):
                 raise ValueError(f"{name!r} ({kind}) cannot be an attribute")
-        if unknown := set(self.indexed) - self.attributes.keys() - JOB_COLUMNS.keys():
+        if unknown := set(self.indexed) - self.attributes.keys() - LASTING - MOVING:
             raise ValueError(f"nothing to index: {sorted(unknown)}")
+        if not self.finders <= set(self.indexed):
+            raise ValueError(f"not all of {sorted(self.finders)} have an index")
 
 
 _ORDERED: Final = frozenset({Op.LT, Op.LE, Op.GT, Op.GE})

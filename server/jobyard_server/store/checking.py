@@ -24,6 +24,7 @@ _OWNED: Final = (
     ("request_keys", "key", "job", "jobs", "number"),
     ("schedules", "job", "job", "jobs", "number"),
     ("fires", "job", "job", "jobs", "number"),
+    ("standings", "number", "number", "jobs", "number"),
     ("blob_chunks", "blob", "blob", "blobs", "id"),
 )
 """(table, what its rows are named by, its column, the table and the column that column points to)."""
@@ -34,6 +35,16 @@ _LIVE: Final = ("pending", "running", "suspended", "cancelling")
 _GAPS: Final = (
     f"SELECT job FROM events GROUP BY job HAVING max(job_seq) - min(job_seq) + 1 <> count(*) ORDER BY job LIMIT {MOST}"
 )
+
+_PARENT: Final = "CASE WHEN j.finished_at IS NULL THEN j.parent END"
+MISPLACED: Final = (
+    "SELECT j.number FROM jobs AS j LEFT JOIN standings AS s ON s.number = j.number "
+    f"WHERE coalesce(s.live_parent, 0) <> coalesce({_PARENT}, 0) "
+    "OR coalesce(s.removal_at, 0) <> coalesce(j.expires_at, 0) "
+    "OR s.state_word <> j.state_word OR s.updated_at <> j.updated_at "
+    f"ORDER BY j.number LIMIT {MOST}"
+)
+"""Jobs that are looked for where they do not stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,8 @@ def _check(sets: Sets) -> Report:
     if revision != newest:
         return Report(revision, newest, {}, ())
     rows = {name: int(sets.all(f"SELECT count(*) FROM {name}")[0][0]) for name in sorted(TABLES)}
-    return Report(revision, newest, rows, [*_file(sets), *_orphans(sets), *_miscounted(sets), *_gaps(sets)])
+    damage = [*_file(sets), *_orphans(sets), *_miscounted(sets), *_misplaced(sets), *_gaps(sets)]
+    return Report(revision, newest, rows, damage)
 
 
 def _revision(sets: Sets) -> str:
@@ -101,6 +113,10 @@ def _miscounted(sets: Sets) -> list[str]:
         f"ON c.job = j.number WHERE {wrong} ORDER BY j.number LIMIT {MOST}"
     )
     return [f"jobs: the counters of job {row[0]} are not those of its subjobs" for row in lost]
+
+
+def _misplaced(sets: Sets) -> list[str]:
+    return [f"standings: job {row[0]} does not stand there as it is" for row in sets.all(MISPLACED)]
 
 
 def _gaps(sets: Sets) -> list[str]:

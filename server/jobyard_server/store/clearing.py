@@ -33,7 +33,11 @@ _OVERDUE: Final = (
     f"WHERE s.{CANCELLING} AND s.updated_at <= ? AND a.subjob = s.id AND a.number = s.attempt_no AND a.{OPEN} "
     "ORDER BY s.updated_at LIMIT ?"
 )
-_EXPIRED: Final = "SELECT number FROM jobs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+_EXPIRED: Final = (
+    "SELECT jobs.number FROM standings AS s JOIN jobs ON jobs.number = s.number "
+    # Once more, for one that was resumed meanwhile.
+    "WHERE s.removal_at <= ? AND jobs.expires_at <= ? ORDER BY s.removal_at LIMIT ?"
+)
 
 
 def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
@@ -54,7 +58,7 @@ def force_cancels(unit: Unit, grace: Micros, limit: int = STEP) -> int:
 def forget_jobs(unit: Unit, limit: int = JOBS_STEP) -> int:
     """Remove jobs whose time to be kept is over; how many. That they were removed stays among the events."""
     expired = unit.sets.dialect.locking(_EXPIRED, "jobs", skip=True)
-    numbers = [number for (number,) in unit.sets.all(expired, (unit.now, limit))]
+    numbers = [number for (number,) in unit.sets.all(expired, (unit.now, unit.now, limit))]
     ledger = Ledger(unit)
     ledger.load(numbers)
     for number in numbers:

@@ -16,6 +16,7 @@ from jobyard_server.domain.fields import (
     FIRST_RESULT,
     INT64_MIN,
     JOB_COLUMNS,
+    MOVING,
     NULLABLE,
     RECORD_COLUMNS,
     Kind,
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 _FIRST_RESULT: Final = "(SELECT result FROM subjobs WHERE subjobs.job = jobs.number AND subjobs.ordinal = 0)"
 _ELAPSED_MILLIS: Final = "(finished_at / 1000 - created_at / 1000)"
+_STANDING: Final = MOVING | {"number", "api", "tenant"}
+_STAND: Final = (
+    "INSERT INTO standings (number, api, tenant, state_word, updated_at, live_parent, removal_at) "
+    "SELECT number, api, tenant, state_word, updated_at, CASE WHEN finished_at IS NULL THEN parent END, expires_at "
+    "FROM jobs WHERE {where} AND NOT EXISTS (SELECT 1 FROM standings WHERE {where}) ON CONFLICT (number) DO NOTHING"
+)
 _API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -73,6 +80,13 @@ def term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | 
     return _attribute(name, attributes, dialect)
 
 
+def standing_term(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
+    """The same where jobs are read with where they stand."""
+    if name in _STANDING:
+        return Term(f"standings.{name}", number=JOB_COLUMNS[name] is not Kind.TEXT)
+    return term(name, attributes, dialect)
+
+
 def _attribute(name: str, attributes: Mapping[str, Kind], dialect: Dialect) -> Term | None:
     if name not in attributes:
         return None
@@ -96,6 +110,8 @@ def index_statements(fields: Mapping[str, ApiFields], dialect: Dialect) -> list[
     """The indexes that the APIs need over their jobs; made again at every start, where they are missing.
 
     There is no index over ``(api, tenant, number)``: it would look as good as those over attributes, which are better.
+    Those over columns that change are over the rows in :mod:`jobyard_server.store.standings`, which are made here for
+    the jobs of an API that had no such index yet.
     """
     made = []
     for api, own in sorted(fields.items()):
@@ -104,8 +120,11 @@ def index_statements(fields: Mapping[str, ApiFields], dialect: Dialect) -> list[
         for name in own.indexed:
             found = term(name, own.attributes, dialect)
             assert found is not None, name
+            table = "standings" if name in own.standing else "jobs"
             made.append(
-                f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api}_{name} ON jobs (tenant, {found.sql}, number) "
+                f"CREATE INDEX IF NOT EXISTS ix_{table}_of_{api}_{name} ON {table} (tenant, {found.sql}, number) "
                 f"WHERE {where}"
             )
+        if own.standing:
+            made.append(_STAND.format(where=where))
     return made

@@ -10,6 +10,7 @@ from jobyard_server.domain.state import Control, Counters, Mode, State, fold
 from jobyard_server.store import rows
 from jobyard_server.store.removing import remove_owned
 from jobyard_server.store.rows import MICROS, kept
+from jobyard_server.store.standings import SOURCES, place
 from jobyard_server.store.words import word
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def import_job(unit: Unit, imported: ImportedJob) -> Job:
     row = _row(unit, imported, number, before)
     _check_identities(unit, imported, number)
     unit.sets.insert("jobs", rows.NEW_JOB_COLUMNS, [tuple(row.values())])
+    place(unit, [[row[name] for name in SOURCES]])
     _insert_subjobs(unit, imported, tuple(row.values()))
     if imported.new.key is not None:
         _insert_key(unit, imported.new.key, row)

@@ -7,13 +7,14 @@ told by one ``JOB_CHANGED``; the other events name the state the job had when th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.state import Mode, State, fold
 from jobyard_server.store.leases import JOBS_OF
 from jobyard_server.store.rows import control_of, counters_of
+from jobyard_server.store.standings import move
 from jobyard_server.store.words import word
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _FACTS: Final = (
     "limits",
     "on_lease_loss",
     "expires_after",
+    "parent",
 )
 CHANGING: Final = (
     "state",
@@ -94,6 +96,7 @@ class Entry:
     limits: str
     on_lease_loss: str
     expires_after: Micros | None
+    parent: int | None
     state: str
     state_word: str
     reason: str
@@ -115,6 +118,11 @@ class Entry:
     last_event: int
     touched: bool = False
     """Whether anything happened to it in this transaction."""
+    stood: bool = field(init=False)
+    """Whether it was looked for by where it stood: its schedule waited for it, or it was to be removed some day."""
+
+    def __post_init__(self) -> None:
+        self.stood = self.expires_at is not None or (self.parent is not None and self.finished_at is None)
 
     def folded(self) -> State:
         """The state that control and counters add up to."""
@@ -279,15 +287,13 @@ class Ledger:
 
     def close(self) -> None:
         """Write the jobs that changed, and their events."""
-        now, sets = self._unit.now, self._unit.sets
-        rows = []
-        for number in sorted(self.entries):
-            entry = self.entries[number]
-            if entry.touched:
-                entry.revision += 1
-                entry.updated_at = now
-                rows.append((number, *entry.changing()))
-        sets.update("jobs", ("number",), CHANGING, rows)
+        touched = [entry for _, entry in sorted(self.entries.items()) if entry.touched]
+        for entry in touched:
+            entry.revision += 1
+            entry.updated_at = self._unit.now
+        changed = [(entry.number, *entry.changing()) for entry in touched]
+        self._unit.sets.update("jobs", ("number",), CHANGING, changed)
+        move(self._unit, touched)
         self._unit.tell(self._events)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from psycopg import RawCursor, RawServerCursor
+from psycopg.pq import ExecStatus
 from typing_extensions import override
 
 from jobyard_server.store.columns import METADATA
@@ -102,7 +103,7 @@ class PostgresSets(Sets):
     @override
     def all(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
         cursor = self._execute(_native(sql), parameters)
-        return cursor.fetchall() if cursor.description is not None else []
+        return _rows(cursor)
 
     @override
     def each(self, sql: str, parameters: Row = ()) -> Generator[tuple[Any, ...], None, None]:
@@ -147,7 +148,7 @@ class PostgresSets(Sets):
             return []
         types = tuple(_type_among(name, rows, at) for at, name in enumerate(names))
         cursor = self._execute(_among(names, types, sql), _arrays(types, rows))
-        return cursor.fetchall() if cursor.description is not None else []
+        return _rows(cursor)
 
     @override
     def reserve(self, counts: Mapping[str, int]) -> dict[str, int]:
@@ -200,6 +201,12 @@ def _native(sql: str) -> str:
         return f"${count}"
 
     return _PLACE.sub(numbered, sql)
+
+
+def _rows(cursor: RawCursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of a statement, if it is one that has any; what it says of their columns would cost more than they."""
+    result = cursor.pgresult
+    return cursor.fetchall() if result is not None and result.status == ExecStatus.TUPLES_OK else []
 
 
 def _bucket(name: str) -> int:

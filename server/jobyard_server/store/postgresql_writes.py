@@ -6,10 +6,12 @@ is read travels together: every statement costs a way to the server and back, an
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from psycopg.adapt import Dumper
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper, StrDumperUnknown
@@ -18,7 +20,7 @@ from sqlalchemy import BigInteger, Boolean, Double, Integer, LargeBinary, Text
 from jobyard_server.store.columns import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from psycopg import Connection
 
@@ -186,8 +188,17 @@ def _type(type_: object) -> str:
             raise TypeError(f"no column is of the type {type_!r}")
 
 
-def literal(type_: str, values: Iterable[Any]) -> Literal:
-    """An array as the server reads it: made here, it costs a fifth of what the driver takes for it."""
+def literal(type_: str, values: Sequence[Any]) -> Literal:
+    """An array as the server reads it: made here, it costs a fraction of what the driver takes for it.
+
+    JSON writes lists of numbers, of truths and of nearly all texts the same way, and has a fast writer.
+    """
+    if type_ in _LIKE_JSON:
+        with suppress(TypeError):
+            written = orjson.dumps(values).decode()
+            # What JSON escapes, arrays escape otherwise.
+            if "\\" not in written:
+                return Literal(f"{{{written[1:-1]}}}")
     element = _ELEMENTS[type_]
     return Literal("{" + ",".join(["NULL" if value is None else element(value) for value in values]) + "}")
 
@@ -196,6 +207,7 @@ def _text_element(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+_LIKE_JSON: Final = frozenset({"int8", "text", "bool"})
 _ELEMENTS: Final[dict[str, Callable[[Any], str]]] = {
     "int8": lambda value: str(int(value)),
     "text": _text_element,

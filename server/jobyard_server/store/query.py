@@ -6,23 +6,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobyard_server.domain.fields import INT64_MAX
+from jobyard_server.domain.filter import All, Comparison, Op
 from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.store.conditions import Conditions
-from jobyard_server.store.expressions import Term, api_condition, term
+from jobyard_server.store.expressions import Term, api_condition, standing_term, term
 from jobyard_server.store.rows import JOB_COLUMNS, kept
 from jobyard_server.usecases.ports import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jobyard_server.domain.fields import ApiFields, Kind
+    from jobyard_server.domain.filter import Expression
     from jobyard_server.domain.job import Attribute
     from jobyard_server.store.dialect import Dialect
     from jobyard_server.usecases.ports import JobQuery
 
     Key: TypeAlias = tuple[Order, Term]
 
-_SELECT: Final = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
+_COLUMNS: Final = ", ".join(f"jobs.{name}" for name in JOB_COLUMNS)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM jobs"
+_JOBS: Final = "FROM jobs"
+# Everything else that both know is asked of the first one: a planner that has counted nothing yet might take what they
+# share for a quicker way to a job than its number.
+_STANDINGS: Final = "FROM standings CROSS JOIN jobs"
+# The sum keeps it from walking through both from their ends, side by side.
+_SAME: Final = "jobs.number = standings.number + 0"
+_TERMS: Final = {_JOBS: term, _STANDINGS: standing_term}
+_SEEKING: Final = frozenset({Op.EQ, Op.IN, Op.LT, Op.LE, Op.GT, Op.GE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,8 @@ class JobQueries:
     def __init__(self, fields: Mapping[str, ApiFields], dialect: Dialect) -> None:
         self._fields = fields
         self._dialect = dialect
+        self.standing = frozenset(api for api, own in fields.items() if own.standing)
+        """APIs with indexes over where their jobs stand."""
 
     def pages(self, query: JobQuery) -> list[Statement]:
         """The queries whose rows, one query after the other and cut at the limit, are the page.
@@ -64,9 +77,10 @@ class JobQueries:
         is one seek into the index of its order, also where directions are mixed and where many rows share a value.
         """
         keys = self._keys(query)
+        select = f"SELECT {_COLUMNS} {self._tables(query)}"
         if query.after is None:
             offset = f" OFFSET {query.offset:d}" if query.offset else ""
-            return [self._conditions(query).statement(_SELECT, _tail(keys, query.limit) + offset)]
+            return [self._conditions(query).statement(select, _tail(keys, query.limit) + offset)]
         if len(query.after) != len(keys):
             raise ValueError("a page needs a value for every key of its order")
         statements = []
@@ -74,38 +88,54 @@ class JobQueries:
             conditions = self._conditions(query)
             conditions.beyond(keys, query.after, depth)
             # The keys before are the same in all these rows; sorting by them would miss the index.
-            statements.append(conditions.statement(_SELECT, _tail(keys[depth:], query.limit)))
+            statements.append(conditions.statement(select, _tail(keys[depth:], query.limit)))
         return statements
 
     def count(self, query: JobQuery) -> Statement:
         """How many jobs there are, the place of the page ignored."""
-        return self._conditions(query).statement("SELECT count(*) FROM jobs")
+        return self._conditions(query).statement(f"SELECT count(*) {self._tables(query)}")
+
+    def _tables(self, query: JobQuery) -> str:
+        """What jobs are read from: with where they stand, if an index over that is the way to them."""
+        own = self._fields.get(query.api) if query.api is not None else None
+        if own is None or not own.standing:
+            return _JOBS
+        parts = list(_all_of(query.where))
+        if any(part.field in own.finders and part.op is Op.EQ for part in parts):
+            return _JOBS
+        sought = {part.field for part in parts if part.op in _SEEKING} | {key.field for key in query.order[:1]}
+        return _JOBS if own.standing.isdisjoint(sought) else _STANDINGS
 
     def _attributes(self, query: JobQuery) -> Mapping[str, Kind]:
         own = self._fields.get(query.api) if query.api is not None else None
         return own.attributes if own is not None else {}
 
     def _conditions(self, query: JobQuery) -> _Where:
-        where = _Where(Conditions(self._attributes(query), self._dialect))
+        tables = self._tables(query)
+        where = _Where(Conditions(self._attributes(query), self._dialect, term=_TERMS[tables]))
+        of = ""
+        if tables is _STANDINGS:
+            where.parts.append(_SAME)
+            of = "standings."
         if query.api is not None:
-            where.parts.append(api_condition(query.api))
+            where.parts.append(of + api_condition(query.api))
         if query.tenant is not None:
-            where.add("tenant = ?", kept(query.tenant))
+            where.add(f"{of}tenant = ?", kept(query.tenant))
         if query.where is not None:
             where.parts.append(where.conditions.sql(query.where))
         if query.at_most_number is not None:
             # The sum keeps this bound, which nearly every row meets, from choosing the index.
-            where.add("number + 0 <= ?", query.at_most_number)
+            where.add(f"{of}number + 0 <= ?", query.at_most_number)
         return where
 
     def _keys(self, query: JobQuery) -> list[Key]:
-        attributes = self._attributes(query)
+        attributes, named = self._attributes(query), _TERMS[self._tables(query)]
         order = query.order or (Order("number", descending=True),)
         if all(key.field != "number" for key in order):
             order = (*order, Order("number", descending=order[-1].descending))
         keys = []
         for key in order:
-            found = term(key.field, attributes, self._dialect)
+            found = named(key.field, attributes, self._dialect)
             if found is None:
                 problem = f"{key.field} is not a field of these jobs"
                 raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))
@@ -134,6 +164,16 @@ class _Where:
     def statement(self, select: str, tail: str = "") -> Statement:
         where = f" WHERE {' AND '.join(self.parts)}" if self.parts else ""
         return Statement(f"{select}{where}{tail}", tuple(self.conditions.parameters))
+
+
+def _all_of(where: Expression | None) -> Iterator[Comparison]:
+    """The comparisons that hold for every row of a condition."""
+    match where:
+        case All(parts):
+            for part in parts:
+                yield from _all_of(part)
+        case Comparison():
+            yield where
 
 
 def _tail(keys: Sequence[Key], limit: int) -> str:

@@ -13,7 +13,6 @@ from jobyard_server.store.rows_schedules import (
     fire_record,
     kept_schedule,
 )
-from jobyard_server.store.tables import LIVE_CHILD
 from jobyard_server.usecases.ports.schedules import DueSchedule
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 
 _COLUMNS: Final = ", ".join(f"s.{name}" for name in SCHEDULE_COLUMNS)
 _JOB: Final = ", ".join(f"j.{name}" for name in rows.JOB_COLUMNS)
-_GOES_ON: Final = f"EXISTS (SELECT 1 FROM jobs WHERE parent = s.job AND {LIVE_CHILD})"
+_GOES_ON: Final = "EXISTS (SELECT 1 FROM standings WHERE live_parent = s.job)"
 _SCHEDULE: Final = f"SELECT {_COLUMNS} FROM schedules AS s WHERE s.job = ?"
 _SCHEDULES: Final = f"SELECT {_COLUMNS} FROM given CROSS JOIN schedules AS s WHERE s.job = given.job"
 _DUE: Final = (
@@ -47,7 +46,7 @@ _ANY: Final = (
     "OR EXISTS (SELECT 1 FROM schedules WHERE active AND waits)"
 )
 _FIRES: Final = f"SELECT {', '.join(FIRE_COLUMNS)} FROM fires WHERE job = ? AND due_at < ? ORDER BY due_at DESC LIMIT ?"
-_LIVE: Final = f"SELECT number FROM jobs WHERE parent = ? AND {LIVE_CHILD} ORDER BY number"
+_LIVE: Final = "SELECT number FROM standings WHERE live_parent = ? ORDER BY number"
 _END: Final = 2**63 - 1
 _WIDTH: Final = len(SCHEDULE_COLUMNS)
 _SPEC: Final = _WIDTH + 1 + rows.JOB_COLUMNS.index("spec")

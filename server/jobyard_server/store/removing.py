@@ -13,6 +13,7 @@ _OWNED: Final = (
     "DELETE FROM subjobs WHERE job = ?",
     "DELETE FROM request_keys WHERE job = ?",
     "DELETE FROM fires WHERE job = ?",
+    "DELETE FROM standings WHERE number = ?",
     "DELETE FROM schedules WHERE job = ?",
     "DELETE FROM blob_chunks WHERE blob IN (SELECT id FROM blobs WHERE job = ?)",
     "DELETE FROM blobs WHERE job = ?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobyard_server.domain.job import KeyReuse
@@ -18,6 +19,7 @@ from jobyard_server.store.rows import (
 )
 from jobyard_server.store.rows import job as job_of
 from jobyard_server.store.rows_schedules import NEW_SCHEDULE_COLUMNS, new_schedule
+from jobyard_server.store.standings import SOURCES, place
 from jobyard_server.usecases.ports import Submitted
 
 if TYPE_CHECKING:
@@ -235,6 +237,7 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
     sets = unit.sets
     sets.insert("request_keys", _KEY_COLUMNS, keys)
     sets.insert("jobs", NEW_JOB_COLUMNS, jobs)
+    place(unit, map(_SOURCES, jobs))
     sets.insert("subjobs", NEW_SUBJOB_COLUMNS, subjobs)
     sets.insert("schedules", NEW_SCHEDULE_COLUMNS, schedules)
     unit.tell(events)
@@ -242,6 +245,7 @@ def _write(unit: Unit, accepted: list[_Accepted]) -> None:
 
 
 _QUEUE: Final = NEW_SUBJOB_COLUMNS.index("queue")
+_SOURCES: Final = itemgetter(*map(NEW_JOB_COLUMNS.index, SOURCES))
 
 
 def _expiry(new: NewJob, now: int) -> int | None:

@@ -45,9 +45,6 @@ HEARD = "silence_at IS NOT NULL AND state = 'RUNNING'"
 LIMITED_IN_ALL = "total_at IS NOT NULL AND finished_at IS NULL"
 """A subjob that has until ``total_at`` to end for good."""
 
-LIVE_CHILD = "parent IS NOT NULL AND finished_at IS NULL"
-"""A job that a schedule made and that has not ended."""
-
 OPEN = "outcome = 'OPEN'"
 """An attempt that has not ended."""
 
@@ -56,7 +53,10 @@ _FIRST: Final = (sql("priority DESC"), "job", "id")
 
 
 class JobRow(Row, table=True):
-    """A job: what was asked, a counter per state of its subjobs, and the state folded from them."""
+    """A job: what was asked, a counter per state of its subjobs, and the state folded from them.
+
+    No index is over a column that the work on a job changes; see :mod:`jobyard_server.store.standings`.
+    """
 
     __tablename__ = "jobs"
     __table_args__: ClassVar[Any] = (
@@ -70,10 +70,8 @@ class JobRow(Row, table=True):
         Index("ix_jobs_tenant", "tenant", "number"),
         Index("ix_jobs_created_at", "tenant", "created_at", "number"),
         partial("ix_jobs_parent", "parent", "number", where="parent IS NOT NULL"),
-        partial("ix_jobs_expires_at", "expires_at", where="expires_at IS NOT NULL"),
-        # Narrower than the index above for those who look for what is live, which a planner has to see.
-        partial("ix_jobs_live_children", "parent", "finished_at", where=LIVE_CHILD),
-        {"sqlite_autoincrement": True},
+        # Jobs of one page are leased together: each finds room on it for another version, which no index hears of.
+        {"sqlite_autoincrement": True, "postgresql_with": {"fillfactor": 50}},
     )
 
     number: int = numbered()
@@ -133,6 +131,26 @@ class JobRow(Row, table=True):
     """Number of the scheduled job that made it."""
     due_at: int | None = optional_big()
     """The due time it was made for."""
+
+
+class StandingRow(Row, table=True):
+    """Where a job stands, of jobs that are looked for by it; APIs have an index each over what they list jobs by."""
+
+    __tablename__ = "standings"
+    __table_args__: ClassVar[Any] = (
+        partial("ix_standings_live_parent", "live_parent", "number", where="live_parent IS NOT NULL"),
+        partial("ix_standings_removal_at", "removal_at", where="removal_at IS NOT NULL"),
+    )
+
+    number: int = part_of_key(BIG)
+    """The number of the job."""
+    api: str = text()
+    tenant: str = text()
+    state_word: str = text()
+    updated_at: int = big()
+    live_parent: int | None = optional_big()
+    """Number of the scheduled job that made it, as long as it has not ended."""
+    removal_at: int | None = optional_big()
 
 
 class SubjobRow(Row, table=True):

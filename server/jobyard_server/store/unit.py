@@ -61,6 +61,7 @@ class Unit:
         "queries",
         "resumed",
         "sets",
+        "standing",
         "woken",
         "words",
     )
@@ -84,6 +85,8 @@ class Unit:
         """How long jobs are kept after their end."""
         self.queries = queries
         """Writes lists of jobs as SQL."""
+        self.standing = queries.standing if queries is not None else frozenset()
+        """APIs whose jobs are looked for by where they stand."""
         self.ended = ended or {}
         """What follows, by API, when a job ends or is removed before its end."""
         self.resumed = resumed or {}

@@ -34,6 +34,9 @@ STATUS: Final[Mapping[str, job_pb2.JobStatus.ValueType]] = {
     word: job_pb2.JobStatus.Value(f"JOB_STATUS_{word}") for word in WORDS.values()
 }
 
+FINDERS: Final = ("dfiid", "lcid", "ext_ipid")
+"""What finds a few jobs among many."""
+
 FIELDS: Final = ApiFields(
     attributes={
         "actor": Kind.TEXT,
@@ -59,11 +62,9 @@ FIELDS: Final = ApiFields(
         "created_by",
         "created_at",
         "updated_at",
-        # What finds a few jobs among many.
-        "dfiid",
-        "lcid",
-        "ext_ipid",
+        *FINDERS,
     ),
+    finders=frozenset(FINDERS),
 )
 """What Data One jobs are filtered and sorted by beside the columns of every job; named as in the proto."""
 

@@ -59,6 +59,7 @@ FIELDS: Final = ApiFields(
         "error_code": fields.Kind.INT,
     },
     indexed=("created_at", "display_name", "state_word", "request_id"),
+    finders=frozenset({"request_id"}),
 )
 
 

@@ -116,14 +116,20 @@ def upgrade() -> None:
         """,
         key="number",
         sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 50},
     )
     index("ix_jobs_created_at", "jobs", "tenant, created_at, number")
-    index("ix_jobs_expires_at", "jobs", "expires_at", where="expires_at IS NOT NULL")
-    index("ix_jobs_live_children", "jobs", "parent, finished_at", where="parent IS NOT NULL AND finished_at IS NULL")
     index("ix_jobs_parent", "jobs", "parent, number", where="parent IS NOT NULL")
     index("ix_jobs_tenant", "jobs", "tenant, number")
     index("uq_jobs_external_id", "jobs", "api, tenant, external_id", unique=True, where="external_id IS NOT NULL")
     index("uq_jobs_uid", "jobs", "uid", unique=True)
+    table(
+        "standings",
+        "number:big api:text tenant:text state_word:text updated_at:big live_parent:big? removal_at:big?",
+        key="number",
+    )
+    index("ix_standings_live_parent", "standings", "live_parent, number", where="live_parent IS NOT NULL")
+    index("ix_standings_removal_at", "standings", "removal_at", where="removal_at IS NOT NULL")
     table(
         "subjobs",
         """
