@@ -6,7 +6,6 @@ is read travels together: every statement costs a way to the server and back, an
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -194,11 +193,14 @@ def literal(type_: str, values: Sequence[Any]) -> Literal:
     JSON writes lists of numbers, of truths and of nearly all texts the same way, and has a fast writer.
     """
     if type_ in _LIKE_JSON:
-        with suppress(TypeError):
+        try:
             written = orjson.dumps(values).decode()
-            # What JSON escapes, arrays escape otherwise.
-            if "\\" not in written:
-                return Literal(f"{{{written[1:-1]}}}")
+        except TypeError:
+            # A number or a text that JSON does not hold: the server says what is wrong with it.
+            written = "\\"
+        # What JSON escapes, arrays escape otherwise.
+        if "\\" not in written:
+            return Literal(f"{{{written[1:-1]}}}")
     element = _ELEMENTS[type_]
     return Literal("{" + ",".join(["NULL" if value is None else element(value) for value in values]) + "}")
 
