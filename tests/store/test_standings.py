@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from jobyard_server.domain.fields import ApiFields
+from jobyard_server.domain.fields import LASTING, MOVING, ApiFields
 from jobyard_server.domain.filter import Comparison, Op
 from jobyard_server.domain.job import Mode, Outcome, RetryPolicy
 from jobyard_server.domain.state import Actor, State
@@ -113,11 +113,13 @@ async def test_what_is_removed_some_day_stands_where_that_is_seen(store, clock, 
 
 async def test_jobs_from_before_an_api_listed_them_so_are_placed_at_the_start(open_store, standings):
     async with open_store({"listed": ApiFields({})}) as before:
-        jobs = [await submitted(before, api="listed") for _ in range(3)]
+        jobs = [await submitted(before, api="listed", parent=parent) for parent in (None, 99, None)]
         await submitted(before, api="plain")
-    assert standings() == {}
+    assert standings() == {jobs[1].number: ()}
     async with open_store():
-        assert standings("state_word") == {job.number: ("queued",) for job in jobs}
+        assert standings("state_word", "live_parent") == {
+            job.number: ("queued", parent) for job, parent in zip(jobs, (None, 99, None), strict=True)
+        }
     async with open_store() as again:
         found = await again.read.jobs(JobQuery("listed", None, Comparison("state_word", Op.EQ, "queued")))
         assert [job.number for job in found] == [job.number for job in reversed(jobs)]
@@ -143,3 +145,6 @@ def test_no_index_over_jobs_holds_what_their_work_changes():
     indexes = {index.name: {column.name for column in index.columns} for index in METADATA.tables["jobs"].indexes}
     assert len(indexes) > 4
     assert {name: held & set(CHANGING) for name, held in indexes.items() if held & set(CHANGING)} == {}
+    # APIs have indexes of their own over these and over attributes, which the work on a job does not change either.
+    assert LASTING.isdisjoint(CHANGING)
+    assert set(CHANGING) >= MOVING

@@ -20,6 +20,9 @@ class Dialect:
     label: str = "EXISTS (SELECT 1 FROM json_each(jobs.labels) WHERE key = ? AND {holds})"
     """A label of a job that satisfies a condition."""
 
+    indexes: str = "SELECT name FROM sqlite_master WHERE type = 'index'"
+    """The names of all indexes."""
+
     def attribute(self, name: str, *, number: bool) -> str:  # noqa: ARG002 - typed by itself here
         """An attribute of a job; NULL where there is none."""
         return f"json_extract(attributes, '$.{name}')"
@@ -47,6 +50,7 @@ class PostgresDialect(Dialect):
             turns="subjobs AS s JOIN jobs AS j ON j.number = s.job",
             label="EXISTS (SELECT 1 FROM jsonb_each_text(jobs.labels::jsonb) AS label(key, value) "
             'WHERE key COLLATE "C" = ? AND {holds})',
+            indexes="SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
         )
 
     @override

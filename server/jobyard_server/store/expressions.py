@@ -21,9 +21,10 @@ from jobyard_server.domain.fields import (
     RECORD_COLUMNS,
     Kind,
 )
+from jobyard_server.store.standings import FILL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from jobyard_server.domain.fields import ApiFields
     from jobyard_server.store.dialect import Dialect
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 _FIRST_RESULT: Final = "(SELECT result FROM subjobs WHERE subjobs.job = jobs.number AND subjobs.ordinal = 0)"
 _ELAPSED_MILLIS: Final = "(finished_at / 1000 - created_at / 1000)"
 _STANDING: Final = MOVING | {"number", "api", "tenant"}
-_STAND: Final = (
-    "INSERT INTO standings (number, api, tenant, state_word, updated_at, live_parent, removal_at) "
-    "SELECT number, api, tenant, state_word, updated_at, CASE WHEN finished_at IS NULL THEN parent END, expires_at "
-    "FROM jobs WHERE {where} AND NOT EXISTS (SELECT 1 FROM standings WHERE {where}) ON CONFLICT (number) DO NOTHING"
-)
 _API: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -106,25 +102,23 @@ def api_condition(api: str) -> str:
     return f"api = '{api}'"
 
 
-def index_statements(fields: Mapping[str, ApiFields], dialect: Dialect) -> list[str]:
-    """The indexes that the APIs need over their jobs; made again at every start, where they are missing.
+def index_statements(fields: Mapping[str, ApiFields], dialect: Dialect, there: Container[str]) -> list[str]:
+    """What makes the indexes that the APIs need over their jobs and that are not ``there``; looked at with every start.
 
     There is no index over ``(api, tenant, number)``: it would look as good as those over attributes, which are better.
-    Those over columns that change are over the rows in :mod:`jobyard_server.store.standings`, which are made here for
-    the jobs of an API that had no such index yet.
+    Those over columns that change are over where the jobs stand, which is written here for jobs that are older than it.
     """
     made = []
     for api, own in sorted(fields.items()):
         where = api_condition(api)
-        made.append(f"CREATE INDEX IF NOT EXISTS ix_jobs_of_{api} ON jobs (tenant, number) WHERE {where}")
+        indexes = {f"ix_jobs_of_{api}": "jobs (tenant, number)"}
         for name in own.indexed:
             found = term(name, own.attributes, dialect)
             assert found is not None, name
             table = "standings" if name in own.standing else "jobs"
-            made.append(
-                f"CREATE INDEX IF NOT EXISTS ix_{table}_of_{api}_{name} ON {table} (tenant, {found.sql}, number) "
-                f"WHERE {where}"
-            )
-        if own.standing:
-            made.append(_STAND.format(where=where))
+            indexes[f"ix_{table}_of_{api}_{name}"] = f"{table} (tenant, {found.sql}, number)"
+        missing = [name for name in indexes if name not in there]
+        if any(name.startswith("ix_standings") for name in missing):
+            made.append(FILL.format(where=where))
+        made += [f"CREATE INDEX IF NOT EXISTS {name} ON {indexes[name]} WHERE {where}" for name in missing]
     return made

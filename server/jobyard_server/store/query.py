@@ -14,7 +14,7 @@ from jobyard_server.store.rows import JOB_COLUMNS, kept
 from jobyard_server.usecases.ports import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jobyard_server.domain.fields import ApiFields, Kind
     from jobyard_server.domain.filter import Expression
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ", ".join(f"jobs.{name}" for name in JOB_COLUMNS)
 _SELECT: Final = f"SELECT {_COLUMNS} FROM jobs"
-_JOBS: Final = "FROM jobs"
-# Everything else that both know is asked of the first one: a planner that has counted nothing yet might take what they
-# share for a quicker way to a job than its number.
-_STANDINGS: Final = "FROM standings CROSS JOIN jobs"
-# The sum keeps it from walking through both from their ends, side by side.
-_SAME: Final = "jobs.number = standings.number + 0"
-_TERMS: Final = {_JOBS: term, _STANDINGS: standing_term}
 _SEEKING: Final = frozenset({Op.EQ, Op.IN, Op.LT, Op.LE, Op.GT, Op.GE})
 
 
@@ -61,6 +54,26 @@ def job_statements(ref: str | int, api: str | None, tenant: str | None) -> list[
     return [Statement(f"{_SELECT} WHERE external_id = ?{scope}{newest}", (kept(ref), *values)), by_uid]
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What jobs are read from."""
+
+    tables: str
+    term: Callable[[str, Mapping[str, Kind], Dialect], Term | None]
+    """What a name is there."""
+    of: str = ""
+    """Stands before the columns that lead to the jobs."""
+    conditions: tuple[str, ...] = ()
+
+
+_BY_JOBS: Final = _Way("jobs", term)
+# What both tables know is asked of the first one alone: a planner that has counted nothing yet might take what the jobs
+# of a tenant share for a quicker way to one than its number. The sum keeps it from walking both tables side by side.
+_BY_STANDINGS: Final = _Way(
+    "standings CROSS JOIN jobs", standing_term, "standings.", ("jobs.number = standings.number + 0",)
+)
+
+
 class JobQueries:
     """Writes the queries over jobs, with the fields that each API declared."""
 
@@ -76,16 +89,17 @@ class JobQueries:
         Behind the row with the values (a, b, n) come those with (a, b, > n), then (a, > b), then (> a): each of them
         is one seek into the index of its order, also where directions are mixed and where many rows share a value.
         """
-        keys = self._keys(query)
-        select = f"SELECT {_COLUMNS} {self._tables(query)}"
+        way = self._way(query)
+        keys = self._keys(query, way)
+        select = f"SELECT {_COLUMNS} FROM {way.tables}"
         if query.after is None:
             offset = f" OFFSET {query.offset:d}" if query.offset else ""
-            return [self._conditions(query).statement(select, _tail(keys, query.limit) + offset)]
+            return [self._conditions(query, way).statement(select, _tail(keys, query.limit) + offset)]
         if len(query.after) != len(keys):
             raise ValueError("a page needs a value for every key of its order")
         statements = []
         for depth in range(len(keys) - 1, -1, -1):
-            conditions = self._conditions(query)
+            conditions = self._conditions(query, way)
             conditions.beyond(keys, query.after, depth)
             # The keys before are the same in all these rows; sorting by them would miss the index.
             statements.append(conditions.statement(select, _tail(keys[depth:], query.limit)))
@@ -93,49 +107,45 @@ class JobQueries:
 
     def count(self, query: JobQuery) -> Statement:
         """How many jobs there are, the place of the page ignored."""
-        return self._conditions(query).statement(f"SELECT count(*) {self._tables(query)}")
+        way = self._way(query)
+        return self._conditions(query, way).statement(f"SELECT count(*) FROM {way.tables}")
 
-    def _tables(self, query: JobQuery) -> str:
-        """What jobs are read from: with where they stand, if an index over that is the way to them."""
+    def _way(self, query: JobQuery) -> _Way:
+        """By where jobs stand if an index over that leads to the page, and nothing else leads to fewer jobs."""
         own = self._fields.get(query.api) if query.api is not None else None
         if own is None or not own.standing:
-            return _JOBS
+            return _BY_JOBS
         parts = list(_all_of(query.where))
         if any(part.field in own.finders and part.op is Op.EQ for part in parts):
-            return _JOBS
+            return _BY_JOBS
         sought = {part.field for part in parts if part.op in _SEEKING} | {key.field for key in query.order[:1]}
-        return _JOBS if own.standing.isdisjoint(sought) else _STANDINGS
+        return _BY_JOBS if own.standing.isdisjoint(sought) else _BY_STANDINGS
 
     def _attributes(self, query: JobQuery) -> Mapping[str, Kind]:
         own = self._fields.get(query.api) if query.api is not None else None
         return own.attributes if own is not None else {}
 
-    def _conditions(self, query: JobQuery) -> _Where:
-        tables = self._tables(query)
-        where = _Where(Conditions(self._attributes(query), self._dialect, term=_TERMS[tables]))
-        of = ""
-        if tables is _STANDINGS:
-            where.parts.append(_SAME)
-            of = "standings."
+    def _conditions(self, query: JobQuery, way: _Way) -> _Where:
+        where = _Where(Conditions(self._attributes(query), self._dialect, term=way.term), list(way.conditions))
         if query.api is not None:
-            where.parts.append(of + api_condition(query.api))
+            where.parts.append(way.of + api_condition(query.api))
         if query.tenant is not None:
-            where.add(f"{of}tenant = ?", kept(query.tenant))
+            where.add(f"{way.of}tenant = ?", kept(query.tenant))
         if query.where is not None:
             where.parts.append(where.conditions.sql(query.where))
         if query.at_most_number is not None:
             # The sum keeps this bound, which nearly every row meets, from choosing the index.
-            where.add(f"{of}number + 0 <= ?", query.at_most_number)
+            where.add(f"{way.of}number + 0 <= ?", query.at_most_number)
         return where
 
-    def _keys(self, query: JobQuery) -> list[Key]:
-        attributes, named = self._attributes(query), _TERMS[self._tables(query)]
+    def _keys(self, query: JobQuery, way: _Way) -> list[Key]:
+        attributes = self._attributes(query)
         order = query.order or (Order("number", descending=True),)
         if all(key.field != "number" for key in order):
             order = (*order, Order("number", descending=order[-1].descending))
         keys = []
         for key in order:
-            found = named(key.field, attributes, self._dialect)
+            found = way.term(key.field, attributes, self._dialect)
             if found is None:
                 problem = f"{key.field} is not a field of these jobs"
                 raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))
@@ -146,9 +156,9 @@ class JobQueries:
 class _Where:
     """The conditions of one query, with their parameters in order."""
 
-    def __init__(self, conditions: Conditions) -> None:
+    def __init__(self, conditions: Conditions, parts: list[str]) -> None:
         self.conditions = conditions
-        self.parts: list[str] = []
+        self.parts = parts
 
     def add(self, sql: str, *values: Any) -> None:
         self.parts.append(sql)

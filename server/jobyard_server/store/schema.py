@@ -42,7 +42,8 @@ def prepare(database: Database, fields: Mapping[str, ApiFields]) -> Signer:
             from jobyard_server.store.migrating import migrate  # noqa: PLC0415 - most starts have nothing to migrate
 
             migrate(connection, sets, current, newest)
-        for statement in index_statements(fields, database.dialect):
+        there = {name for (name,) in sets.all(database.dialect.indexes)}
+        for statement in index_statements(fields, database.dialect, there):
             connection.exec_driver_sql(statement)
         return signer_of(sets)
 

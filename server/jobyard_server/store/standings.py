@@ -26,6 +26,11 @@ _SOURCES: Final = attrgetter(*SOURCES)
 _REPLACE: Final = "ON CONFLICT (number) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS if name not in ("number", "api", "tenant")
 )
+FILL: Final = (
+    f"INSERT INTO standings ({', '.join(COLUMNS)}) SELECT number, api, tenant, state_word, updated_at, "
+    "CASE WHEN finished_at IS NULL THEN parent END, expires_at FROM jobs WHERE {where} ON CONFLICT (number) DO NOTHING"
+)
+"""Writes where jobs stand that have stood nowhere."""
 _DROP: Final = "DELETE FROM standings WHERE number IN (SELECT number FROM given)"
 
 
