@@ -110,9 +110,15 @@ async def test_pages_go_on_where_the_one_before_ended(jobyard, jobs):
     for _ in range(3):
         await jobs.submit()
     condition = ("-f", f"queue = {jobs.queue}", "--order-by", "number", "-o", "json")
-    first = json.loads((await jobyard("list", *condition, "-n", 2)).out)
-    rest_ = json.loads((await jobyard("list", *condition, "--page-token", first["next_page_token"])).out)
-    everything = json.loads((await jobyard("list", *condition, "--all")).out)
+
+    async def listed(*arguments):
+        done = await jobyard("list", *condition, *arguments)
+        assert done.code == 0, done
+        return json.loads(done.out)
+
+    first = await listed("-n", 2)
+    rest_ = await listed("--page-token", first["next_page_token"])
+    everything = await listed("--all")
     assert len(first["jobs"]) == 2
     assert first["jobs"] + rest_["jobs"] == everything["jobs"]
     lines = await jobyard("list", *condition[:4], "-o", "jsonl")
