@@ -209,8 +209,9 @@ def multiply(connection: psycopg.Connection[tuple[str, ...]], size: int) -> None
         for _, made in indexes:
             connection.execute(made.encode())
         key = next(iter(own))
-        if table != "attempts":
-            connection.execute(f"SELECT setval('{table}_{key}_seq', (SELECT max({key}) FROM {table}))".encode())
+        newest = f"SELECT setval(s, (SELECT max({key}) FROM {table}))"
+        sequence = f"pg_get_serial_sequence('{table}', '{key}') AS s"
+        connection.execute(f"{newest} FROM {sequence} WHERE s IS NOT NULL".encode())
         connection.execute(f"VACUUM (ANALYZE) {table}".encode())
 
 
