@@ -17,7 +17,11 @@ pytestmark = pytest.mark.only("sqlite")
 
 QUERIES = JobQueries({"sample": ApiFields({"colour": Kind.TEXT, "size": Kind.INT}, indexed=("colour", "size"))}, SQLITE)
 RED = Comparison("colour", Op.EQ, "red")
-MOVING_FIELDS = {"sample": ApiFields({}, indexed=("state_word", "updated_at"))}
+MOVING_FIELDS = {
+    "sample": ApiFields(
+        {"colour": Kind.TEXT}, indexed=("state_word", "updated_at", "colour"), finders=frozenset({"colour"})
+    )
+}
 MOVING = JobQueries(MOVING_FIELDS, SQLITE)
 BUSY = Comparison("state_word", Op.EQ, "busy")
 NEWEST = (Order("updated_at", descending=True), Order("number", descending=True))
@@ -117,6 +121,14 @@ async def test_a_page_by_what_changes_is_a_seek_and_a_look_at_each_job(url, quer
             first, second = await plan(store, statement)
             assert re.fullmatch(rf"SEARCH standings USING (COVERING )?INDEX {re.escape(seek)}", first)
             assert second == "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"
+
+
+async def test_what_finds_a_few_jobs_goes_before_any_order(url):
+    query = JobQuery("sample", "acme", All((BUSY, RED)), order=NEWEST)
+    async with Store(url, fields=MOVING_FIELDS) as store:
+        (statement,) = MOVING.pages(query)
+        first, *_ = await plan(store, statement)
+    assert first == "SEARCH jobs USING INDEX ix_jobs_of_sample_colour (tenant=? AND <expr>=?)"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from jobyard_server.domain.fields import MOVING
 from jobyard_server.store.dialect import POSTGRESQL
 from jobyard_server.store.schema import TABLES, newest_revision
 
@@ -45,6 +47,12 @@ MISPLACED: Final = (
     f"ORDER BY j.number LIMIT {MOST}"
 )
 """Jobs that are looked for where they do not stand."""
+_ABSENT: Final = (
+    "SELECT j.number FROM jobs AS j LEFT JOIN standings AS s ON s.number = j.number "
+    f"WHERE j.api = ? AND s.number IS NULL ORDER BY j.number LIMIT {MOST}"
+)
+_OF_API: Final = re.compile(rf"ix_standings_of_(\w+)_(?:{'|'.join(sorted(MOVING))})")
+"""The indexes by which an API lists its jobs: each of them has to stand there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,10 @@ def _miscounted(sets: Sets) -> list[str]:
 
 
 def _misplaced(sets: Sets) -> list[str]:
-    return [f"standings: job {row[0]} does not stand there as it is" for row in sets.all(MISPLACED)]
+    found = {row[0] for row in sets.all(MISPLACED)}
+    for api in {of[1] for (name,) in sets.all(sets.dialect.indexes) if (of := _OF_API.fullmatch(name))}:
+        found.update(row[0] for row in sets.all(_ABSENT, (api,)))
+    return [f"standings: job {number} does not stand there as it is" for number in sorted(found)[:MOST]]
 
 
 def _gaps(sets: Sets) -> list[str]:
