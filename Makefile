@@ -53,7 +53,7 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's

@@ -85,7 +85,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0] if item.path.parent != HERE else "."
-        if folder not in COST:
-            raise pytest.UsageError(f"tests/{folder}: say in tests/conftest.py what its tests cost")
-        item.add_marker(COST[folder])
+        if folder_of(item) not in COST:
+            raise pytest.UsageError(f"tests/{folder_of(item)}: say in tests/conftest.py what its tests cost")
+        item.add_marker(COST[folder_of(item)])
+    # Files with few and long tests begin first: nothing is left to run beside the last of them.
+    items.sort(key=lambda item: COST[folder_of(item)] != "process")
+
+
+def folder_of(item: pytest.Item) -> str:
+    """Name the folder of the tests that a test lies in."""
+    return item.path.relative_to(HERE).parts[0] if item.path.parent != HERE else "."
