@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobyard_server.domain.reason import Reason, Refused
-from jobyard_server.store import checkpoints, writer
+from jobyard_server.store import checkpoints, company, writer
 from support.storing import Hand, key, new_job, refusal
 
 
@@ -39,6 +39,17 @@ async def test_what_waits_is_committed_together(store):
     await asyncio.sleep(0.05)
     await release()
     jobs = [one.job for one in await asyncio.gather(*submits)]
+    assert len({job.created_at for job in jobs}) == 1
+
+
+async def test_who_was_just_answered_travels_with_who_came_meanwhile(store, monkeypatch):
+    monkeypatch.setattr(company, "MOST_SECONDS", 60.0)
+    release = await blocked(store)
+    came_meanwhile = asyncio.create_task(store.submit(new_job()))
+    await asyncio.sleep(1.0)  # as long the next batch is held open for the one that is answered now
+    await release()
+    came_back = asyncio.create_task(store.submit(new_job()))
+    jobs = [one.job for one in await asyncio.gather(came_meanwhile, came_back)]
     assert len({job.created_at for job in jobs}) == 1
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,6 +19,7 @@ import structlog
 
 from jobyard_server.domain.reason import Reason, Refusal, Refused
 from jobyard_server.store.acquire import acquire
+from jobyard_server.store.company import Company
 from jobyard_server.store.delivering import claim, settle_deliveries
 from jobyard_server.store.fire import fire
 from jobyard_server.store.heartbeat import heartbeat
@@ -50,8 +51,6 @@ MAX_BATCH: Final = 512
 MAX_CLOSURES: Final = 64
 """Of a batch: others wait for them, in this process and in others."""
 SWITCH_INTERVAL: Final = 0.0005
-PATIENCE: Final = 0.01
-"""Seconds that a batch waits for company at most; in any case no longer than the last one took."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,44 +88,6 @@ class Command:
 _Answer: TypeAlias = tuple[Command, Any, BaseException | None]
 
 
-class _Company:
-    """How many commands there were lately, and the wait for as many.
-
-    A transaction costs as much again as a few of its commands. Who comes just after one began waits for all of it, so a
-    batch that begins a little later, and with him, is sooner done for him and cheaper for all. Who comes alone never
-    waits.
-    """
-
-    def __init__(self, queue: SimpleQueue[Command | None]) -> None:
-        self._queue = queue
-        self._lately = 1
-        self._patience = 0.0
-        self._awaited = sys.maxsize
-        self._complete = Event()
-
-    def seen(self, commands: int, took: float) -> None:
-        """A batch was carried out; what waits by now came meanwhile."""
-        self._lately = commands + self._queue.qsize()
-        self._patience = min(PATIENCE, took)
-
-    def wait(self) -> None:
-        """Wait for others; one command was taken already."""
-        others = min(self._lately, MAX_BATCH) - 1
-        if self._queue.qsize() >= others:
-            return
-        self._complete.clear()
-        self._awaited = others
-        # Those that came while it was not said yet who is awaited are there to be seen.
-        if self._queue.qsize() < others:
-            self._complete.wait(self._patience)
-        self._awaited = sys.maxsize
-
-    def came(self) -> None:
-        """In the event loop: a command was added."""
-        if self._queue.qsize() >= self._awaited:
-            self._complete.set()
-
-
 class Writer:
     """The one writer of a process."""
 
@@ -151,7 +112,7 @@ class Writer:
         self._follow = {"ended": ended, "resumed": resumed}
         self._random = Randomness()
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
-        self._company = _Company(self._queue)
+        self._company = Company(self._queue.qsize, MAX_BATCH)
         self.tally = Tally()
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -1,0 +1,75 @@
+"""The wait for company: never of one who is alone, never for more than were there, over as soon as they have come."""
+
+from queue import SimpleQueue
+from threading import Thread
+
+import pytest
+
+from jobyard_server.store import company
+from jobyard_server.store.company import Company
+
+FOREVER = 10_000.0
+
+
+@pytest.fixture
+def queue():
+    return SimpleQueue()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    # Whoever waits in vain here waits until the test is ended.
+    monkeypatch.setattr(company, "MOST_SECONDS", FOREVER)
+
+
+def test_who_writes_alone_never_waits(queue):
+    host = Company(queue.qsize, 512)
+    host.wait()
+    host.seen(1, FOREVER)
+    host.wait()
+
+
+def test_nobody_is_awaited_who_is_there_already(queue):
+    host = Company(queue.qsize, 512)
+    host.seen(3, FOREVER)
+    queue.put(2)
+    queue.put(3)
+    host.wait()
+
+
+def test_those_who_came_during_a_batch_are_awaited_with_those_who_were_in_it(queue):
+    host = Company(queue.qsize, 512)
+    queue.put("came during the batch")
+    host.seen(2, FOREVER)
+    assert queue.get()
+    waiting = Thread(target=host.wait, daemon=True)
+    waiting.start()
+    queue.put("one who was answered")
+    host.came()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    queue.put("the other one")
+    host.came()
+    waiting.join(60.0)
+    assert not waiting.is_alive()
+
+
+def test_no_more_are_awaited_than_a_batch_holds(queue):
+    host = Company(queue.qsize, 3)
+    host.seen(100, FOREVER)
+    queue.put(2)
+    queue.put(3)
+    host.wait()
+
+
+def test_nobody_is_awaited_for_longer_than_the_last_batch_took(queue):
+    host = Company(queue.qsize, 512)
+    host.seen(100, 0.001)
+    host.wait()
+
+
+def test_nobody_is_awaited_for_longer_than_anybody_may_be(queue, monkeypatch):
+    monkeypatch.setattr(company, "MOST_SECONDS", 0.001)
+    host = Company(queue.qsize, 512)
+    host.seen(100, FOREVER)
+    host.wait()
