@@ -11,6 +11,11 @@ from jobyard_server.store.company import Company
 FOREVER = 10_000.0
 
 
+def seen_twice(host, commands, seconds):
+    host.seen(commands, seconds)
+    host.seen(commands, seconds)
+
+
 @pytest.fixture
 def queue():
     return SimpleQueue()
@@ -29,9 +34,18 @@ def test_who_writes_alone_never_waits(queue):
     host.wait()
 
 
+def test_a_crowd_that_came_once_is_not_awaited(queue):
+    host = Company(queue.qsize, 512)
+    for _ in range(3):
+        host.seen(1, FOREVER)
+        host.wait()
+        host.seen(100, FOREVER)
+        host.wait()
+
+
 def test_nobody_is_awaited_who_is_there_already(queue):
     host = Company(queue.qsize, 512)
-    host.seen(3, FOREVER)
+    seen_twice(host, 3, FOREVER)
     queue.put(2)
     queue.put(3)
     host.wait()
@@ -39,6 +53,7 @@ def test_nobody_is_awaited_who_is_there_already(queue):
 
 def test_those_who_came_during_a_batch_are_awaited_with_those_who_were_in_it(queue):
     host = Company(queue.qsize, 512)
+    host.seen(3, FOREVER)
     queue.put("came during the batch")
     host.seen(2, FOREVER)
     assert queue.get()
@@ -56,7 +71,7 @@ def test_those_who_came_during_a_batch_are_awaited_with_those_who_were_in_it(que
 
 def test_no_more_are_awaited_than_a_batch_holds(queue):
     host = Company(queue.qsize, 3)
-    host.seen(100, FOREVER)
+    seen_twice(host, 100, FOREVER)
     queue.put(2)
     queue.put(3)
     host.wait()
@@ -64,12 +79,12 @@ def test_no_more_are_awaited_than_a_batch_holds(queue):
 
 def test_nobody_is_awaited_for_longer_than_the_last_batch_took(queue):
     host = Company(queue.qsize, 512)
-    host.seen(100, 0.001)
+    seen_twice(host, 100, 0.001)
     host.wait()
 
 
 def test_nobody_is_awaited_for_longer_than_anybody_may_be(queue, monkeypatch):
     monkeypatch.setattr(company, "MOST_SECONDS", 0.001)
     host = Company(queue.qsize, 512)
-    host.seen(100, FOREVER)
+    seen_twice(host, 100, FOREVER)
     host.wait()

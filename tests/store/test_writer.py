@@ -44,9 +44,13 @@ async def test_what_waits_is_committed_together(store):
 
 async def test_who_was_just_answered_travels_with_who_came_meanwhile(store, monkeypatch):
     monkeypatch.setattr(company, "MOST_SECONDS", 60.0)
-    release = await blocked(store)
+    release_first = await blocked(store)
+    second = asyncio.create_task(blocked(store))
+    await asyncio.sleep(0.05)
+    await release_first()
+    release = await second
     came_meanwhile = asyncio.create_task(store.submit(new_job()))
-    await asyncio.sleep(1.0)  # as long the next batch is held open for the one that is answered now
+    await asyncio.sleep(1.0)  # For so long the next batch is held open.
     await release()
     came_back = asyncio.create_task(store.submit(new_job()))
     jobs = [one.job for one in await asyncio.gather(came_meanwhile, came_back)]

@@ -21,25 +21,28 @@ MOST_SECONDS: Final = 0.01
 class Company:
     """How many commands there were lately, and the wait for as many. All but :meth:`came` is the writer's to call."""
 
-    __slots__ = ("_awaited", "_complete", "_lately", "_most", "_patience", "_waiting")
+    __slots__ = ("_awaited", "_before", "_complete", "_lately", "_most", "_patience", "_waiting")
 
     def __init__(self, waiting: Callable[[], int], most: int) -> None:
         """``waiting`` tells how many commands are in the queue, of which a batch takes at most so many."""
         self._waiting = waiting
         self._most = most
         self._lately = 1
+        self._before = 1
         self._patience = 0.0
         self._awaited = sys.maxsize
         self._complete = Event()
 
     def seen(self, commands: int, seconds: float) -> None:
-        """A batch of so many commands took so long; what waits by now came meanwhile."""
+        """A batch of so many commands took so long, and is about to be answered; what waits by now came meanwhile."""
+        self._before = self._lately
         self._lately = commands + self._waiting()
         self._patience = min(MOST_SECONDS, seconds)
 
     def wait(self) -> None:
         """Wait for others; one command was taken already."""
-        others = min(self._lately, self._most) - 1
+        # A crowd that was there but once may have come for that once.
+        others = min(self._before, self._lately, self._most) - 1
         if self._waiting() >= others:
             return
         self._complete.clear()

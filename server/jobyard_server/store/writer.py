@@ -164,10 +164,8 @@ class Writer:
         while going:
             going, batch = self._take()
             if batch:
-                began = monotonic()
                 self._commit(desk, batch)
                 desk.tidy()
-                self._company.seen(len(batch), monotonic() - began)
         desk.close()
 
     def _take(self) -> tuple[bool, list[Command]]:
@@ -191,6 +189,7 @@ class Writer:
         """Carry out a batch in one transaction, and answer it."""
         answers: list[_Answer] = []
         unit = None
+        began = monotonic()
         # Somebody who went away before anything was begun for him is left out.
         wanted = [command for command in batch if not command.future.cancelled()]
         try:
@@ -202,6 +201,8 @@ class Writer:
             _log.exception("batch_failed", commands=len(wanted))
             self._reachable_since = None
             answers = [(command, None, _unavailable(error)) for command in wanted]
+        # Once they are answered some are back at once, and would count twice.
+        self._company.seen(len(batch), monotonic() - began)
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._deliver, batch, answers, unit)
 
