@@ -21,7 +21,7 @@ EVENT_COLUMNS: Final = (
     *("reason", "message", "actor", "request_id", "at"),
 )
 
-RANDOM_BYTES: Final = 512
+RANDOM_BYTES: Final = 4096
 
 
 class Randomness:
