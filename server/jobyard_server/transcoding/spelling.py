@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard_server.transcoding.codec.declared import is_map, names_of
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.query import label
@@ -30,9 +31,7 @@ def speller(request: Descriptor, body: str, dialect: Dialect) -> Callable[[str],
                 if brackets:
                     names.append(brackets)
             else:
-                bound = depth == 0 and body != "*"
-                word = label(field, dialect) if bound else next(names_of(field, dialect.naming))
-                names.append(word + brackets)
+                names.append(_word(field, dialect, bound=depth == 0, whole_body=body == "*") + brackets)
             at = field.message_type
             if at is not None and is_map(field):
                 at = at.fields_by_name["value"].message_type
@@ -40,3 +39,11 @@ def speller(request: Descriptor, body: str, dialect: Dialect) -> Callable[[str],
         return spelled or (path if not inside_body else "")
 
     return spell
+
+
+def _word(field: FieldDescriptor, dialect: Dialect, *, bound: bool, whole_body: bool) -> str:
+    """The name of one field, which outside a body is that of a header or of a parameter."""
+    header = field.GetOptions().Extensions[rest.header]
+    if bound and header.name and not header.in_body:
+        return str(header.name)
+    return label(field, dialect) if bound and not whole_body else next(names_of(field, dialect.naming))

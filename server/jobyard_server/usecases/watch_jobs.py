@@ -48,6 +48,8 @@ class WatchRequest:
     """Conditions an API builds itself; joined to ``filter``."""
     resume_token: str = ""
     """Empty: from now on, or with ``job`` from its first event."""
+    token_field: str = "resume_token"  # noqa: S105 - no secret
+    """Where the caller said it, as refusals name it."""
     include_job: bool = False
     until_terminal: bool = False
     """End with the event that made ``job`` terminal, or deleted it."""
@@ -103,7 +105,7 @@ async def watch_jobs(
             # Asked before reading: what is committed between the read and the wait is not slept over.
             change = asyncio.ensure_future(store.changed(request.checkpoint_seconds))
             try:
-                events = await _events(store, call, position, job)
+                events = await _events(store, call, request, position, job)
                 behind = await _behind(store, position) if len(events) > NEAR else 0
                 async for item in watchers.taken(turn, _items(store, call, request, where, events), behind):
                     quiet_since = clock()
@@ -125,13 +127,13 @@ async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
     floor, head = await store.read.event_bounds()
     if not request.resume_token:
         return head if job is None else floor
-    position = open_watch(store.signer, request.resume_token)
+    position = open_watch(store.signer, request.resume_token, field=request.token_field)
     if position is None or not floor <= position <= head:
-        raise _compacted()
+        raise _compacted(request)
     return position
 
 
-async def _events(store: Store, call: Call, position: int, job: Job | None) -> Sequence[Event]:
+async def _events(store: Store, call: Call, request: WatchRequest, position: int, job: Job | None) -> Sequence[Event]:
     """The events behind a position; a watcher that listens too slowly learns that it has missed something."""
     number = None if job is None else job.number
     events = await store.read.events(
@@ -139,7 +141,7 @@ async def _events(store: Store, call: Call, position: int, job: Job | None) -> S
     )  # fmt: skip
     floor, _ = await store.read.event_bounds()
     if position < floor:
-        raise _compacted()
+        raise _compacted(request)
     return events
 
 
@@ -149,11 +151,11 @@ async def _behind(store: Store, position: int) -> int:
     return head - position
 
 
-def _compacted() -> Refused:
+def _compacted(request: WatchRequest) -> Refused:
     return refuse(
         Reason.EVENTS_COMPACTED,
         "The events behind this token are no longer kept. List the jobs again and watch with the token of the list.",
-        Violation("resume_token", "is older than the events kept"),
+        Violation(request.token_field, "is older than the events kept"),
     )
 
 

@@ -83,5 +83,6 @@ async def test_an_event_source_that_connects_again_misses_nothing(server, jobs):
         assert [job for _, job in first + rest] == numbers
         damaged = await client.get(url, headers=EVENTS | {"Last-Event-ID": "damaged"})
         assert damaged.status == 400
+        assert '"field":"Last-Event-ID"' in await damaged.text()
         # An EventSource that has seen no event yet may say so.
         assert (await heard(client, url, 1, **{"Last-Event-ID": ""}))[0][1] == numbers[0]

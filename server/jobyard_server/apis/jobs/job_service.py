@@ -204,6 +204,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
             job=mapping.job_ref(request.job) if request.job else None,
             filter=request.filter,
             resume_token=request.last_event_id or request.resume_token,
+            token_field="last_event_id" if request.last_event_id else "resume_token",
             include_job=request.include_job,
             until_terminal=request.until_terminal,
             checkpoint_seconds=self._options.checkpoint_seconds,
