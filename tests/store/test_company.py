@@ -43,9 +43,10 @@ def test_a_crowd_that_came_once_is_not_awaited(queue):
         host.wait()
 
 
-def test_nobody_is_awaited_who_is_there_already(queue):
-    host = Company(queue.qsize, 512)
-    seen_twice(host, 3, FOREVER)
+@pytest.mark.parametrize(("seen", "most"), [(3, 512), (100, 3)], ids=["as many as lately", "as a batch holds"])
+def test_nobody_is_awaited_when_enough_are_there_already(queue, seen, most):
+    host = Company(queue.qsize, most)
+    seen_twice(host, seen, FOREVER)
     queue.put(2)
     queue.put(3)
     host.wait()
@@ -67,14 +68,6 @@ def test_those_who_came_during_a_batch_are_awaited_with_those_who_were_in_it(que
     host.came()
     waiting.join(60.0)
     assert not waiting.is_alive()
-
-
-def test_no_more_are_awaited_than_a_batch_holds(queue):
-    host = Company(queue.qsize, 3)
-    seen_twice(host, 100, FOREVER)
-    queue.put(2)
-    queue.put(3)
-    host.wait()
 
 
 def test_nobody_is_awaited_for_longer_than_the_last_batch_took(queue):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from jobyard.rest.v1 import annotations_pb2 as rest
-from jobyard_server.transcoding.codec.declared import is_map, names_of
+from jobyard_server.transcoding.codec.declared import is_header, is_map, names_of
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.query import label
 
@@ -43,7 +43,6 @@ def speller(request: Descriptor, body: str, dialect: Dialect) -> Callable[[str],
 
 def _word(field: FieldDescriptor, dialect: Dialect, *, bound: bool, whole_body: bool) -> str:
     """The name of one field, which outside a body is that of a header or of a parameter."""
-    header = field.GetOptions().Extensions[rest.header]
-    if bound and header.name and not header.in_body:
-        return str(header.name)
+    if bound and is_header(field):
+        return str(field.GetOptions().Extensions[rest.header].name)
     return label(field, dialect) if bound and not whole_body else next(names_of(field, dialect.naming))
