@@ -191,7 +191,7 @@ def _facts(failure: Failure, scene: Scene, status: int, row: error_pb2.ErrorRow,
 
 
 def _format(declared: error_pb2.ErrorFormat, face: face_pb2.Face, pool: DescriptorPool) -> _Format:
-    kind = None if declared.text or declared.empty or not declared.message else _kind(declared.message, face, pool)
+    kind = None if declared.text or declared.empty or not declared.message else kind_of(declared.message, face, pool)
     return _Format(
         layer=declared.layer,
         reasons=frozenset(declared.reasons),
@@ -204,7 +204,8 @@ def _format(declared: error_pb2.ErrorFormat, face: face_pb2.Face, pool: Descript
     )
 
 
-def _kind(name: str, face: face_pb2.Face, pool: DescriptorPool) -> type[Message]:
+def kind_of(name: str, face: face_pb2.Face, pool: DescriptorPool) -> type[Message]:
+    """Find the message that a face prints as its errors; google.rpc.Status needs no import for that."""
     found: type[Message] = status_pb2.Status
     if name == _DEFAULT_FORMAT.message:
         return found

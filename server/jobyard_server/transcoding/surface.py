@@ -16,7 +16,7 @@ from jobyard_server.transcoding.template import Template, parse
 _OWN = frozenset({"name", "title", "description", "version", "prefixes", "like"})
 """What a face never has from another."""
 
-BARE_FACE = face_pb2.Face(name="", head=True)
+BARE_FACE = face_pb2.Face(name="", title="REST", head=True)
 """The face of a service that names none: proto3 JSON, strict, google.rpc.Status as its error."""
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})

@@ -10,7 +10,7 @@ from jobyard_server.transcoding.openapi.comments import Comments
 from jobyard_server.transcoding.openapi.document import documents
 from jobyard_server.transcoding.plan import compile_plan
 from jobyard_server.transcoding.settings import Settings
-from support.trial import service
+from support.trial import pool_of, service
 
 SERVICES = (
     "orders.OrderService",
@@ -20,8 +20,9 @@ SERVICES = (
     "desk.DeskService",
     "feed.FeedService",
     "relay.RelayService",
+    "rules.RulesService",
 )
-FACES = ("all", "board", "cron", "desk", "feed", "notices", "orders", "relay")
+FACES = ("all", "board", "cron", "desk", "feed", "notices", "orders", "plain", "relay")
 
 
 @cache
@@ -69,6 +70,14 @@ def test_a_face_tells_its_title_version_and_description():
     assert printed()["feed"]["info"] == {"title": "feed", "version": "1"}
 
 
+def test_services_without_a_face_have_a_document_too():
+    plain = printed()["plain"]
+    assert plain["info"] == {"title": "REST", "version": "1"}
+    assert set(plain["paths"]["/v1/one/{name}"]) == {"get", "delete"}
+    assert operation("plain", "delete", "/v1/one/{name}")["operationId"] == "RulesService.Nothing"
+    assert "google.rpc.Status" in plain["components"]["schemas"]
+
+
 # --- parameters --------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +104,47 @@ def test_what_is_needed_is_required():
 
 def test_what_the_choice_of_a_media_type_sets_is_no_parameter():
     assert parameters("desk", "get", "/desk/tickets/{ticket_id}") == {"ticket_id": ("path", True)}
+
+
+def test_every_parameter_that_is_bound_is_listed_as_it_is_written():
+    listed = {each["name"]: each for each in operation("plain", "get", "/v1/find")["parameters"]}
+    assert {"byPart.author", "part.inner.edition", "moments"} <= set(listed)
+    assert not {"part", "parts", "byPart"} & set(listed)
+    counts = listed["counts"]
+    assert (counts["style"], counts["explode"], counts["schema"]["type"]) == ("deepObject", True, "object")
+    assert listed["anything"]["content"] == {"application/json": {"schema": {"type": "object"}}}
+    assert listed["list"]["content"] == {"application/json": {"schema": {"type": "array", "items": {}}}}
+    assert listed["value"]["content"] == {"application/json": {"schema": {}}}
+
+
+ODD = """
+syntax = "proto3";
+package odd.v1;
+import "google/api/annotations.proto";
+import "google/protobuf/any.proto";
+import "google/protobuf/struct.proto";
+service Odd { rpc Do(Request) returns (Request) { option (google.api.http) = { get: "/odd/{part.text}" }; } }
+message Request {
+  google.protobuf.Any any = 1;
+  map<bool, Part> parts = 2;
+  map<bool, int32> flags = 3;
+  repeated google.protobuf.Struct rows = 4;
+  Part part = 5;
+}
+message Part { string text = 1; string note = 2; }
+"""
+
+
+def test_what_no_parameter_can_fill_is_not_listed(tmp_path):
+    file = pool_of("odd.proto", ODD, tmp_path)
+    plan = compile_plan(file.services_by_name.values(), Settings())
+    document = documents(plan, Comments(b""))["plain"]
+    validate(document)
+    get = document["paths"]["/odd/{part_text}"]["get"]
+    listed = {each["name"]: each for each in get["parameters"] if each["in"] == "query"}
+    assert {"flags", "rows", "part.note"} <= set(listed)
+    assert not {"any", "part", "parts"} & set(listed)
+    assert listed["rows"]["schema"]["items"] == {"type": "string", "contentMediaType": "application/json"}
 
 
 # --- bodies ------------------------------------------------------------------------------------------------------

@@ -28,13 +28,15 @@ from jobyard_server.transcoding.plan import Plan
 from jobyard_server.transcoding.surface import DeclarationError
 
 OPENAPI: Final = "3.1.0"
+PLAIN: Final = "plain"
+"""What the document of services without a face is called."""
 _PARAMETER: Final = re.compile(r"\{([^}]*)\}")
 _VERBS: Final = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 
 
 def documents(plan: Plan, comments: Comments, profiles: frozenset[str] = frozenset()) -> dict[str, Schema]:
-    """Print the document of each face by its name, and `all`."""
-    faces = {each.face.name: each for _, each in plan.faces}
+    """Print the document of each face by its name, `plain` for services without one, and `all`."""
+    faces = {each.plan.face.name or PLAIN: each.plan for each in plan.operations}
     printed = {
         name: _Document(face, comments, profiles).of([o for o in plan.operations if o.plan is face])
         for name, face in sorted(faces.items())
@@ -96,7 +98,7 @@ class _Document:
         self._comments = comments
         self._profiles = profiles
         self._paths: dict[str, str] = {}
-        self._errors = Errors(plan, plan.pool)
+        self._errors = Errors(plan)
         bare_schemas = Schemas(plan.dialect, comments, {})
         self._schemas = Schemas(plan.dialect, comments, self._errors.schema(bare_schemas))
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard_server.transcoding.codec import known
-from jobyard_server.transcoding.codec.declared import is_map, standalone
+from jobyard_server.transcoding.codec.declared import is_map, is_raw, map_fields, standalone
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.fields import way
+from jobyard_server.transcoding.media import JSON
 from jobyard_server.transcoding.openapi.constraints import Schema, is_required
 from jobyard_server.transcoding.openapi.schemas import Schemas
 from jobyard_server.transcoding.query import QueryTable, label
 from jobyard_server.transcoding.template import Template
 
-_DEEPEST = 3
+_DEEPEST: Final = 3
 """Levels of nested messages whose parameters are listed; deeper ones are bound all the same."""
+_JSON_TYPES: Final = frozenset({known.STRUCT, known.LIST, known.VALUE})
+"""Messages whose text in a query is JSON."""
 
 
 def path_of(template: Template) -> tuple[str, list[tuple[str, tuple[str, ...]]]]:
@@ -64,25 +66,43 @@ def path_parameters(names: list[tuple[str, tuple[str, ...]]], request: Descripto
 
 
 def query_parameters(table: QueryTable, dialect: Dialect, schemas: Schemas) -> list[Schema]:
-    """List the parameters of the query, those of nested messages by their paths."""
-    return [parameter for field in table.fields for parameter in _query(field, label(field, dialect), dialect, schemas)]
+    """List the parameters of the query, those of nested messages by their paths: all that the table would find."""
+    found: list[Schema] = []
 
-
-def _query(field: FieldDescriptor, name: str, dialect: Dialect, schemas: Schemas) -> Iterator[Schema]:
-    message = field.message_type
-    if is_map(field):
-        return
-    if message is not None and message.full_name not in known.OWN_FORM and not field.is_repeated:
-        if name.count(".") < _DEEPEST:
+    def add(field: FieldDescriptor, name: str) -> None:
+        message = field.message_type
+        if table.find(name + _key(field)) is not None:
+            required = field.GetOptions().Extensions[rest.query].required or is_required(field)
+            written = _written(field, schemas.of_field(field, standalone(field, dialect)))
+            parameter = {"name": name, "in": "query", "required": required, **written}
+            found.append({**parameter, **schemas.describe(field.full_name)})
+        elif message is not None and not field.is_repeated and name.count(".") < _DEEPEST:
             for inner in message.fields:
-                yield from _query(inner, f"{name}.{label(inner, dialect)}", dialect, schemas)
-        return
-    if message is not None and message.full_name not in known.OWN_FORM:
-        return
-    required = field.GetOptions().Extensions[rest.query].required or is_required(field)
-    schema = schemas.of_field(field, standalone(field, dialect))
-    parameter = {"name": name, "in": "query", "required": required, "schema": schema}
-    yield {**parameter, **schemas.describe(field.full_name)}
+                add(inner, f"{name}.{label(inner, dialect)}")
+
+    for field in table.fields:
+        add(field, label(field, dialect))
+    return found
+
+
+def _key(field: FieldDescriptor) -> str:
+    """Give what stands behind the name of a map when one of its entries is set, or nothing."""
+    if not is_map(field):
+        return ""
+    key, _ = map_fields(field)
+    return "[true]" if key.type == FieldDescriptor.TYPE_BOOL else "[1]"
+
+
+def _written(field: FieldDescriptor, schema: Schema) -> Schema:
+    """Say how a value is written: `a=1&a=2` and plain text need no word, objects do."""
+    if is_map(field):
+        return {"style": "deepObject", "explode": True, "schema": schema}
+    message = field.message_type
+    if not is_raw(field) and (message is None or message.full_name not in _JSON_TYPES):
+        return {"schema": schema}
+    if field.is_repeated:
+        return {"schema": {**schema, "items": {"type": "string", "contentMediaType": JSON}}}
+    return {"content": {JSON: {"schema": schema}}}
 
 
 def header_parameters(request: Descriptor, schemas: Schemas) -> list[Schema]:

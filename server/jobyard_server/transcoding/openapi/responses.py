@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import code_pb2
 
 from jobyard.rest.v1 import answer_pb2, error_pb2
 from jobyard_server.transcoding.body_forms import HTTP_BODY
-from jobyard_server.transcoding.errors import formats_of
+from jobyard_server.transcoding.errors import formats_of, kind_of
 from jobyard_server.transcoding.failures import phrase
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, TEXT, bare, is_json
@@ -109,9 +108,8 @@ def _body(operation: Operation, path: str, schemas: Schemas) -> Schema | None:
 class Errors:
     """The errors of one face, a response for each status."""
 
-    def __init__(self, plan: FacePlan, pool: DescriptorPool) -> None:
+    def __init__(self, plan: FacePlan) -> None:
         self._plan = plan
-        self._pool = pool
         self._reasons = _reasons(plan, ())
         self._formats = formats_of(plan.face, error_pb2.MethodErrors(), texts=False)
 
@@ -142,8 +140,8 @@ class Errors:
             return "", {}
         if declared.text:
             return bare(declared.media_type or TEXT), {"type": "string"}
-        message: Any = self._pool.FindMessageTypeByName(declared.message)
-        return bare(declared.media_type or JSON), schemas.of_message(message)
+        kind: Any = kind_of(declared.message, self._plan.face, self._plan.pool)
+        return bare(declared.media_type or JSON), schemas.of_message(kind.DESCRIPTOR)
 
 
 def _reasons(plan: FacePlan, own: Iterable[error_pb2.ErrorRow]) -> Reasons:
