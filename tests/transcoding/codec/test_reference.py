@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobyard_server.transcoding.codec import CodecError, compile_decoder, compile_encoder
+from jobyard_server.transcoding.codec import PROTO3, CodecError, Unset, compile_decoder, compile_encoder
 from support.codec_messages import message
 
 TYPE = FieldDescriptor
@@ -195,10 +196,34 @@ def test_floats_come_back_from_the_fewest_digits(value):
     assert float(f"{digits:.9g}") == digits
 
 
-def test_whole_numbers_print_without_a_fraction():
-    found = message("WellKnown")()
-    found.struct.update({"number": 100000.0, "half": 0.5})
-    found.wrapped_double.value = 1e15
-    assert json.dumps(compile_encoder(found.DESCRIPTOR).tree(found), sort_keys=True) == (
-        '{"struct": {"half": 0.5, "number": 100000}, "wrappedDouble": 1000000000000000}'
-    )
+@pytest.mark.parametrize(
+    ("number", "printed"),
+    [
+        (0.0, b"0"),
+        (-0.0, b"-0.0"),
+        (1e5, b"100000"),
+        (-(2.0**53), b"-9007199254740992"),
+        (2.0**53 + 2, b"9007199254740994"),
+        (1e16 - 2, b"9999999999999998"),
+        (1e16, b"1e16"),
+        (-(2.0**60), b"-1.152921504606847e18"),
+    ],
+)
+def test_whole_numbers_print_without_a_fraction(number, printed):
+    found = message("WellKnown")(wrapped_double={"value": number})
+    found.value.number_value = number
+    found.struct["x"] = number
+    source = compile_encoder(found.DESCRIPTOR)(found)
+    shown = (b'"struct":{"x":%b}', b'"value":%b', b'"wrappedDouble":%b')
+    # Printers differ in whether they put a plus into an exponent.
+    assert all(part % printed in source.replace(b"e+", b"e") for part in shown)
+    again = message("WellKnown")()
+    compile_decoder(again.DESCRIPTOR)(source, again)
+    assert again == found
+    assert math.copysign(1, again.value.number_value) == math.copysign(1, number)
+
+
+def test_zeros_are_printed_like_other_whole_numbers():
+    found = message("Scalars")()
+    tree = compile_encoder(found.DESCRIPTOR, replace(PROTO3, unset=Unset.ALWAYS)).tree(found)
+    assert json.dumps([tree["aDouble"], tree["aFloat"]]) == "[0, 0]"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from keyword import iskeyword
-from math import copysign
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from jobyard_server.transcoding.codec.declared import Member, Shape, is_null, standalone
 from jobyard_server.transcoding.codec.encode_fields import Plans, fallback_of, show_of
-from jobyard_server.transcoding.codec.encode_scalars import Show, digits_of
+from jobyard_server.transcoding.codec.encode_scalars import Show, digits_of, is_minus_zero
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
 from jobyard_server.transcoding.codec.known import TIMESTAMP
 from jobyard_server.transcoding.codec.times import TIME_FORMS
@@ -114,8 +113,3 @@ def _extensions(plans: Plans) -> Callable[[Any, int, dict[str, object]], None]:
                     raise
 
     return show
-
-
-def is_minus_zero(held: float) -> bool:
-    """Tell the zero that is set: the negative one."""
-    return copysign(1.0, held) < 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from binascii import b2a_base64
 from collections.abc import Callable
-from math import isfinite, isnan
+from math import copysign, isfinite, isnan
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -27,9 +27,9 @@ WIDE = frozenset(
         TYPE.TYPE_SFIXED64,
     }
 )
-# Whole numbers below this are exact in a double, and print without a fraction.
-EXACT = 1 << 53
-# So are those of at most six digits in a float, which need no search for their shortest text.
+# Whole doubles below this print all their digits, from here on with an exponent: neither has a fraction.
+EXPONENT = 10**16
+# Whole floats of at most six digits need no search for their shortest text.
 SHORT = 1_000_000
 
 _float = struct.Struct("<f")
@@ -69,15 +69,15 @@ def octets(value: bytes, _depth: int) -> str:
 
 def double(value: float, _depth: int) -> float | str:
     """Print a number of 64 bits, without a fraction when it has none."""
-    if value.is_integer() and -EXACT < value < EXACT:
-        return int(value) or value
+    if value.is_integer() and -EXPONENT < value < EXPONENT:
+        return int(value) or zero(value)
     return value if isfinite(value) else infinity(value)
 
 
 def single(value: float, depth: int) -> float | str:
     """Print a number of 32 bits with the fewest digits that bring it back."""
     if value.is_integer() and -SHORT < value < SHORT:
-        return int(value) or value
+        return int(value) or zero(value)
     if not isfinite(value):
         return infinity(value)
     for digits in (6, 7, 8):
@@ -85,6 +85,16 @@ def single(value: float, depth: int) -> float | str:
         if same_single(short, value):
             return double(short, depth)
     return double(float(f"{value:.9g}"), depth)
+
+
+def zero(value: float) -> float:
+    """Print a zero, whose sign only a fraction can keep."""
+    return value if is_minus_zero(value) else 0
+
+
+def is_minus_zero(value: float) -> bool:
+    """Tell the zero that is set: the negative one."""
+    return copysign(1.0, value) < 0
 
 
 def same_single(number: float, value: float) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import EncodeError
 
-from jobyard_server.transcoding.codec.encode_scalars import EXACT
+from jobyard_server.transcoding.codec.encode_scalars import EXPONENT, zero
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
 
@@ -134,8 +134,8 @@ class Reader:
 
 def number_of(number: float) -> float:
     """Print a number, without a fraction when it has none."""
-    if number.is_integer() and -EXACT < number < EXACT:
-        return int(number) or number
+    if number.is_integer() and -EXPONENT < number < EXPONENT:
+        return int(number) or zero(number)
     if isfinite(number):
         return number
     raise CodecError("holds a number that JSON has no digits for")
