@@ -11,6 +11,7 @@ from jobyard_server.transcoding.app import Transcoder
 from jobyard_server.transcoding.router import RouteConflictError
 from jobyard_server.transcoding.surface import DeclarationError, faces_of
 from jobyard_server.transcoding.template import TemplateError
+from support.asgi import Client
 from support.recording import Recording
 from support.trial import pool_of, service
 
@@ -169,3 +170,16 @@ def test_a_face_is_like_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rules.RulesService", "orders.OrderService", "desk.DeskService", "feed.FeedService"])
 def test_the_trial_apis_are_sound(name: str, backend: Recording) -> None:
     assert Transcoder([service(name)], backend).plan.operations
+
+
+async def test_answers_without_a_body_of_their_own_have_that_of_the_route(backend: Recording, tmp_path: Path) -> None:
+    answers = 'option (jobyard.rest.v1.answer) = { status: 201 when: "number=1" body: "part" };'
+    answers += "option (jobyard.rest.v1.answer) = { status: 202 };"
+    http = 'put: "/odd/{name}" body: "*" response_body: "tags"'
+    file = pool_of("odd.proto", HEAD + face() + method(answers, http=http), tmp_path)
+    backend.handlers["Do"] = lambda request: request
+    client = Client(Transcoder(file.services_by_name.values(), backend))
+    answer = await client("PUT", "/odd/n", {"tags": ["a"]})
+    assert (answer.status, answer.json) == (202, ["a"])
+    answer = await client("PUT", "/odd/n", {"part": {"text": "x"}, "number": 1})
+    assert (answer.status, answer.json) == (201, {"text": "x"})

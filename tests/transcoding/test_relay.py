@@ -120,6 +120,12 @@ async def test_the_type_of_exact_bytes_may_be_declared(relay: Client, backend: R
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_declared_type_of_exact_bytes_may_be_turned_away(relay: Client, backend: Recording) -> None:
+    backend.handlers["Photo"] = lambda _: HttpBody(data=b"1")
+    assert (await relay("GET", "/relay/photo", headers={"Accept": "image/*"})).status == 200
+    assert (await relay("GET", "/relay/photo", headers={"Accept": "text/html"})).status == 406
+
+
 async def test_bodies_read_as_declared(relay: Client, backend: Recording) -> None:
     assert (await relay("POST", "/relay/bell", b"rubbish", headers={"Content-Type": "odd/one"})).status == 200
     await relay("POST", "/relay/sign", b'"a\\nb"', headers={"Content-Type": "text/plain"})

@@ -226,6 +226,20 @@ async def test_exact_bytes_stream_without_anything_between(client: Client, backe
     assert answer.headers["content-type"] == "text/csv"
 
 
+async def test_exact_bytes_are_of_no_type_that_accept_could_turn_away(client: Client, backend: Recording) -> None:
+    async def pages(request):
+        if request.name == "one":
+            yield httpbody_pb2.HttpBody(content_type="image/png", data=b"1")
+
+    backend.handlers["Pages"] = pages
+    headers = {"Content-Type": "image/png", "Accept": "image/png"}
+    assert (await client("POST", "/v1/whole", b"1", headers=headers)).headers["content-type"] == "image/png"
+    one, none = [await client("GET", f"/v1/pages/{name}", headers=headers) for name in ("one", "none")]
+    assert (one.status, one.headers["content-type"], one.body) == (200, "image/png", b"1")
+    assert (none.status, none.headers["content-type"], none.body) == (200, "application/octet-stream", b"")
+    assert "vary" not in none.headers
+
+
 async def test_exact_bytes_that_break_off_end_the_connection(client: Client, backend: Recording) -> None:
     async def pages(_request):
         yield httpbody_pb2.HttpBody(content_type="text/csv", data=b"1\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
@@ -14,7 +15,7 @@ from jobyard_server.transcoding.headers import Headers
 from jobyard_server.transcoding.media import Offer
 from jobyard_server.transcoding.printing import Exchange, Holds, Print, Scope
 from jobyard_server.transcoding.reply import SANDBOX, Header, Reply, content_type, header_value
-from jobyard_server.transcoding.surface import DeclarationError, MethodSpec
+from jobyard_server.transcoding.surface import DeclarationError, MethodSpec, RouteSpec
 
 _NO_BODY_STATUSES = frozenset({204, 205, 304})
 
@@ -53,11 +54,15 @@ class AnswerTable:
     """The answers of one method."""
 
     def __init__(
-        self, spec: MethodSpec, scope: Scope, writers: Writers, mount: Mount, *, absolute_location: bool, body: str
+        self,
+        declared: Iterable[answer_pb2.Answer],
+        scope: Scope,
+        writers: Writers,
+        mount: Mount,
+        *,
+        absolute_location: bool,
     ) -> None:
-        self._where = spec.name
-        on = [each for each in spec.answers if _switched_on(each.profile, scope.dialect.profiles)]
-        declared = on or [answer_pb2.Answer(body=body)]
+        self._where = scope.where
         self._answers = tuple(
             _compile(each, scope, writers, mount, absolute_location=absolute_location) for each in declared
         )
@@ -107,6 +112,17 @@ def _compile(
         modified=last_modified(scope, declared.last_modified) if declared.last_modified else None,
         headers=tuple(headers),
     )
+
+
+def answers_of(spec: MethodSpec, route: RouteSpec, profiles: frozenset[str]) -> list[answer_pb2.Answer]:
+    """Give the answers that count with these profiles; one that names no body has the `response_body` of the route."""
+    on = [each for each in spec.answers if _switched_on(each.profile, profiles)] or [answer_pb2.Answer()]
+    if not route.response_body:
+        return on
+    found = [answer_pb2.Answer(body=route.response_body) for _ in on]
+    for whole, declared in zip(found, on, strict=True):
+        whole.MergeFrom(declared)
+    return found
 
 
 def is_empty(declared: answer_pb2.Answer) -> bool:

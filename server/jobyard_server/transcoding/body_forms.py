@@ -48,6 +48,15 @@ def body_reader(
     return _FieldReader(field, dialect, limits, manners)
 
 
+def is_exact(message: Descriptor, body: str, *, where: str) -> bool:
+    """Tell whether the field `body` of a message, or all of it, is a google.api.HttpBody, whose bytes are kept."""
+    kind: Descriptor | None = message
+    if body:
+        field = way(message, body, where=where)[-1]
+        kind = None if field.is_repeated else field.message_type
+    return kind is not None and kind.full_name == HTTP_BODY
+
+
 def refused_by_codec(error: CodecError) -> RequestRefused:
     """Turn what the codec found wrong into a refusal."""
     if not error.path:

@@ -11,22 +11,22 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from jobyard.rest.v1 import error_pb2, face_pb2, json_pb2
+from jobyard.rest.v1 import answer_pb2, error_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.addresses import Mount
-from jobyard_server.transcoding.answers import AnswerTable, is_empty
+from jobyard_server.transcoding.answers import AnswerTable, answers_of, is_empty
 from jobyard_server.transcoding.backend import Call, RequestRefused, RpcFailure
 from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
-from jobyard_server.transcoding.body_forms import HTTP_BODY
+from jobyard_server.transcoding.body_forms import is_exact
 from jobyard_server.transcoding.codec import Dialect, compile_encoder
 from jobyard_server.transcoding.errors import ErrorPrinter, Printers, fixed_headers
 from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, Spell, of_refusal, of_rpc
-from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.headers import MetadataMap
 from jobyard_server.transcoding.links import LinkBook
 from jobyard_server.transcoding.media import (
     JSON,
     NDJSON,
+    OCTETS,
     Form,
     Offer,
     bare,
@@ -130,7 +130,8 @@ class Operation:
         self.binder = Binder(spec, route, plan.dialect, settings.limits, settings.multi_segment)
         self.spell: Spell = speller(spec.request, route.body, plan.dialect)
         self.intake = _intake(spec, route, plan, settings)
-        self.offers = _offers(spec, plan)
+        answers = answers_of(spec, route, plan.dialect.profiles)
+        self.offers = _offers(spec, route, plan)
         self.texts = all(is_text(each.media_type) for each in self.offers)
         own_errors = spec.errors.formats or spec.errors.rows or self.texts
         self.errors = plan.errors_of(spec.errors, texts=self.texts) if own_errors else plan.errors
@@ -140,14 +141,12 @@ class Operation:
         self.setters: dict[str, Callable[[Message], None]] = {
             each.media_type: setter(spec.request, each.sets, plan.dialect, where) for each in self.offers if each.sets
         }
-        self._says_nothing = bool(spec.answers) and all(is_empty(each) for each in spec.answers)
+        self._any_accept = plan.face.any_accept or _fits_anyone(spec, route, answers)
         self._accepted: dict[bytes, Offer | None] = {}
         scope = Scope(spec.response, spec.request, plan.dialect, spec.name)
         writers = Writers(scope, plan.links, spec.page_links, self.binder.query)
         self.stream = self._stream(scope, writers) if self.streams_out else None
-        self.answers = AnswerTable(
-            spec, scope, writers, plan.mount, absolute_location=settings.absolute_locations, body=route.response_body
-        )
+        self.answers = AnswerTable(answers, scope, writers, plan.mount, absolute_location=settings.absolute_locations)
 
     def call(self, request: Request) -> Call:
         """Say what a gRPC client would have sent beside the message."""
@@ -161,7 +160,7 @@ class Operation:
         if not isinstance(known, Operation):
             return known
         chosen = negotiate(accept.decode("latin-1"), self._choices)
-        if chosen is None and (self.plan.face.any_accept or self._says_nothing):
+        if chosen is None and self._any_accept:
             chosen = self.offers[0]
         if len(self._accepted) < _MOST_ACCEPTS_KEPT and len(accept) < 256:
             self._accepted[accept] = chosen
@@ -186,12 +185,8 @@ class Operation:
         return self.errors.reply(failure, scene)
 
     def _stream(self, scope: Scope, writers: Writers) -> StreamPlan:
-        shape = self.spec.stream
-        body = shape.body or self.route.response_body
-        printed = way(self.spec.response, body, where=self.spec.name)[-1].message_type if body else self.spec.response
-        exact = printed is not None and printed.full_name == HTTP_BODY
-        unsaid = self.offers[0].media_type if exact and self.spec.produces else ""
-        return StreamPlan(self.spec, scope, writers.of(body, unsaid), exact=exact)
+        body, exact = _streamed(self.spec, self.route), _streams_exact(self.spec, self.route)
+        return StreamPlan(self.spec, scope, writers.of(body, self.offers[0].media_type if exact else ""), exact=exact)
 
 
 def media_of(spec: MethodSpec, route: RouteSpec, plan: FacePlan) -> frozenset[str]:
@@ -227,17 +222,32 @@ def _intake(spec: MethodSpec, route: RouteSpec, plan: FacePlan, settings: Settin
 
 
 def _takes_exact(spec: MethodSpec, route: RouteSpec) -> bool:
-    body = spec.request if route.body == "*" else None
-    if route.body and route.body != "*":
-        body = way(spec.request, route.body, where=spec.name)[-1].message_type
-    return body is not None and body.full_name == HTTP_BODY
+    return bool(route.body) and is_exact(spec.request, route.body.removesuffix("*"), where=spec.name)
 
 
-def _offers(spec: MethodSpec, plan: FacePlan) -> tuple[Offer, ...]:
+def _streamed(spec: MethodSpec, route: RouteSpec) -> str:
+    return spec.stream.body or route.response_body
+
+
+def _streams_exact(spec: MethodSpec, route: RouteSpec) -> bool:
+    return spec.descriptor.server_streaming and is_exact(spec.response, _streamed(spec, route), where=spec.name)
+
+
+def _fits_anyone(spec: MethodSpec, route: RouteSpec, answers: Sequence[answer_pb2.Answer]) -> bool:
+    """Tell a method that no `Accept` turns away: it writes nothing, or what only its HttpBody will say."""
+    written = [each for each in answers if not is_empty(each)]
+    if spec.produces or not written:
+        return not written
+    if spec.descriptor.server_streaming:
+        return _streams_exact(spec, route)
+    return any(not each.media_type and is_exact(spec.response, each.body, where=spec.name) for each in written)
+
+
+def _offers(spec: MethodSpec, route: RouteSpec, plan: FacePlan) -> tuple[Offer, ...]:
     if spec.produces:
         return tuple(offer(each) for each in spec.produces)
     if spec.descriptor.server_streaming:
-        return OFFERS
+        return (Offer(OCTETS, (OCTETS,)),) if _streams_exact(spec, route) else OFFERS
     # An answer that names its media type itself is not for the client to choose.
     fixed = dict.fromkeys(each.media_type for each in spec.answers if each.media_type)
     chosen = tuple(Offer(each, (bare(each),)) for each in fixed)

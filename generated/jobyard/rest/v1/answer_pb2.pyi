@@ -85,7 +85,9 @@ class Answer(_message.Message):
     the name of an enum value, with or without its prefix. Fields are paths: `order.state=PAID`. Empty: always.
     """
     body: _builtins.str
-    """Path of the field printed as the body: a message, a bare array, a map, or a scalar. Empty: the whole response."""
+    """Path of the field printed as the body: a message, a bare array, a map, or a scalar. Empty: the `response_body` of
+    the route, and without one the whole response.
+    """
     empty: _builtins.bool
     """No body and no media type."""
     location: _builtins.str

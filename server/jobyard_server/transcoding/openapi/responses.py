@@ -10,6 +10,7 @@ from google.protobuf.descriptor import Descriptor
 from google.rpc import code_pb2
 
 from jobyard.rest.v1 import answer_pb2, error_pb2
+from jobyard_server.transcoding.answers import answers_of
 from jobyard_server.transcoding.body_forms import HTTP_BODY
 from jobyard_server.transcoding.errors import formats_of, kind_of
 from jobyard_server.transcoding.failures import phrase
@@ -30,9 +31,8 @@ Reasons = dict[int, list[tuple[str, str]]]
 
 def successes(operation: Operation, schemas: Schemas, profiles: frozenset[str]) -> dict[str, Schema]:
     """List what an operation answers when all is well."""
-    answers = [each for each in operation.spec.answers if _on(each.profile, profiles)]
     found: dict[str, Schema] = {}
-    for answer in answers or [answer_pb2.Answer(body=operation.route.response_body)]:
+    for answer in answers_of(operation.spec, operation.route, profiles):
         status = answer.status or 200
         response = found.setdefault(str(status), {"description": answer.description or phrase(status)})
         if answer.description and answer.description not in response["description"]:
@@ -59,10 +59,6 @@ def _alternatives(media: Schema) -> list[Schema]:
     schema = media.get("schema", {})
     alternatives: list[Schema] = schema.get("anyOf", [schema])
     return alternatives
-
-
-def _on(profile: str, profiles: frozenset[str]) -> bool:
-    return profile[1:] not in profiles if profile.startswith("!") else not profile or profile in profiles
 
 
 def _headers(answer: answer_pb2.Answer) -> Schema:
