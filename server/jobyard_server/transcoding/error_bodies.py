@@ -36,6 +36,8 @@ class Told:
     title: str
     message: str
     remediation: str
+    violations: tuple[Violation, ...]
+    """Those that the text does not speak of."""
     facts: dict[str, str]
     """What templates may speak of."""
 
@@ -153,7 +155,7 @@ def _violations(field: FieldDescriptor) -> Fill:
     name = field.name
     if field.message_type is None:
         return lambda body, told: getattr(body, name).extend(
-            f"{each.field}: {each.description}" if each.field else each.description for each in told.failure.violations
+            f"{each.field}: {each.description}" if each.field else each.description for each in told.violations
         )
     parts = [
         (child.name, _ITEM_FACTS[source])
@@ -168,7 +170,7 @@ def _violations(field: FieldDescriptor) -> Fill:
     constant_fills = [_item_text(child, part) for child, part in constant]
 
     def fill(body: Message, told: Told) -> None:
-        for each in told.failure.violations:
+        for each in told.violations:
             item = getattr(body, name).add()
             for part_name, fact in parts:
                 setattr(item, part_name, fact(each))

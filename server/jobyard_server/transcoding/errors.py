@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from google.protobuf import message_factory
@@ -137,12 +137,13 @@ class ErrorPrinter:
         status = row.status or failure.status
         title = row.title or failure.title or phrase(status)
         facts = _facts(failure, scene, status, row, title)
-        told = Told(failure, scene, status, row.number, title, failure.message, "", facts)
+        violations = () if row.complete else failure.violations
+        told = Told(failure, scene, status, row.number, title, failure.message, "", violations, facts)
         message = told.say(self._words[row.text]) if row.text else failure.message
         facts["message"] = message
         remediation = told.say(self._words[row.remediation]) if row.remediation else ""
         facts["remediation"] = remediation
-        return Told(failure, scene, status, row.number, title, message, remediation, facts)
+        return replace(told, message=message, remediation=remediation)
 
     def _due(self, told: Told) -> list[Header]:
         """Give the headers that HTTP itself asks for with some statuses."""

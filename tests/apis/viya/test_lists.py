@@ -55,6 +55,25 @@ def test_jobs_page_with_the_filter_in_the_body(yard, jobs):
     assert following["responseItemType"] == "application/vnd.sas.job.execution.job"
 
 
+def test_links_of_a_page_that_was_asked_for_with_the_filter_in_the_body(yard):
+    kept = yard.ask("POST", REQUESTS, body={"jobDefinition": INLINE}).json["id"]
+    posted = {"method": "POST", "text": "eq(state,'pending')", "headers": {"Content-Type": "text/plain"}}
+    links = {link["rel"]: link for link in yard.ask(target=f"{REQUESTS}/{kept}/jobs", **posted).json["links"]}
+    assert links["submitJob"].keys() >= {"method", "responseType"}
+    for rel in ("collection", "self", "up"):
+        assert (links[rel]["method"], links[rel]["type"]) == ("POST", "text/plain")
+        assert links[rel]["responseType"] == "application/vnd.sas.collection"
+        assert links[rel]["responseItemType"] == "application/vnd.sas.job.execution.job"
+    links = {link["rel"] for link in yard.ask(target=JOBS, **posted).json["links"]}
+    assert links >= {"collection", "self", "up", "submitJob", "submitJobs", "updateStates"}
+
+
+@pytest.mark.parametrize("path", [JOBS, REQUESTS, DEFINITIONS, "/jobExecution/providers"])
+def test_far_behind_the_last_page_there_is_nothing(yard, path):
+    far = yard.ask("GET", f"{path}?start={2**63 - 1}&limit={2**63 - 1}")
+    assert (far.status, far.json["items"], far.json["start"]) == (200, [], 2**63 - 1)
+
+
 @pytest.mark.parametrize(
     ("filter_", "names"),
     [

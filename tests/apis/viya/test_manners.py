@@ -186,6 +186,7 @@ def test_states_of_a_selection_are_set_in_order(yard):
     answer = yard.ask("PUT", f"{JOBS}/@selection/state?value=canceled", body=body, headers=BULK)
     assert (answer.status, answer.json["name"], answer.json["links"]) == (200, "items", [])
     assert [item.get("id", item.get("errorCode")) for item in answer.json["items"]] == [ids[0], 31501, ids[2], 0]
+    assert answer.json["items"][0]["type"] == "application/vnd.sas.job.execution.job"
     assert answer.json["items"][1]["httpStatusCode"] == 405
     assert answer.json["items"][1]["details"] == []
     assert [yard.job(id_)["state"] for id_ in ids] == ["canceled", "completed", "canceled"]
@@ -268,6 +269,49 @@ def test_members_that_are_wrong_stand_in_the_errors_inside(yard):
     assert {error["errorCode"] for error in answer.json["errors"]} == {1020}
 
 
+def test_no_members_stand_in_an_error_whose_message_says_all(yard):
+    id_ = yard.submit()["id"]
+    refused = [
+        yard.ask("PUT", f"{JOBS}/{id_}", body={"results": {"a": "1"}}, headers={"If-Match": '"x"'}),
+        yard.ask("PUT", f"{JOBS}/{id_}", body={"state": "bogus"}, headers={"If-Match": "*"}),
+        yard.ask("POST", JOBS, text="bogus(name,'n')", headers={"Content-Type": "text/plain"}),
+        yard.ask("GET", f"{JOBS}?start=-1"),
+        yard.ask("POST", JOBS, body={"jobDefinition": {"type": "Nobody"}}),
+    ]
+    assert [answer.json["errorCode"] for answer in refused] == [1013, 31506, 1100, 1125, 0]
+    assert not [answer.json for answer in refused if "errors" in answer.json]
+
+
+def test_the_job_that_was_sent_is_not_the_one_of_the_path(yard):
+    id_ = yard.submit()["id"]
+    refused = yard.ask("PUT", f"{JOBS}/{id_}", body={"id": "x"}, headers={"If-Match": "*"})
+    assert (refused.status, refused.json["message"]) == (400, f"Job with ID: x does not match passed in ID: {id_}.")
+
+
+@pytest.mark.parametrize("member", [{"id": 7}, {"version": "x"}, {"createdBy": 5}, {"links": "none"}])
+def test_what_the_server_says_of_a_request_is_not_read(yard, member):
+    assert yard.ask("POST", JOBS, body={"jobDefinition": INLINE | member, **member}).status == 201
+    collection = {"accept": "application/vnd.sas.job.definition+json", "start": "x", "name": 1, **member}
+    named = {"items": [{"name": "x", "type": "Compute"}], **collection}
+    sent = {"Content-Type": "application/vnd.sas.collection+json"}
+    assert yard.ask("POST", DEFINITIONS, body=named, headers=sent).status == 201
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59.999Z", "9899-01-01T00:00:00.000Z"])
+def test_a_job_may_be_kept_as_good_as_for_ever(yard, when):
+    id_ = yard.submit()["id"]
+    yard.set_state(id_, "completed")
+    kept = yard.ask("PUT", f"{JOBS}/{id_}/expirationTimeStamp?value={when}")
+    assert kept.status == 200, kept.body
+
+
+def test_a_job_is_removed_by_an_expiration_long_ago(yard):
+    id_ = yard.submit()["id"]
+    yard.set_state(id_, "completed")
+    assert yard.ask("PUT", f"{JOBS}/{id_}/expirationTimeStamp?value=0001-01-01T00:00:00.000Z").status == 200
+    assert yard.ask("GET", f"{JOBS}/{id_}").status == 404
+
+
 @pytest.mark.parametrize("query", ["", "&sumbitter=b", "&wait=1"])
 def test_the_other_spelling_of_submitter_is_for_kept_requests(yard, query):
     made = yard.ask("POST", f"{JOBS}?submitter=a{query}", body={"jobDefinition": INLINE})
@@ -278,7 +322,9 @@ def test_two_submitters(yard):
     kept = yard.ask("POST", REQUESTS, body={"jobDefinition": INLINE}).json["id"]
     refused = yard.ask("POST", f"{REQUESTS}/{kept}/jobs?submitter=a&sumbitter=b")
     assert (refused.status, refused.json["errorCode"]) == (400, 0)
-    assert refused.json["message"] == "Both query parameters submitter (a) and submitter (b) should not be specified."
+    told = 'Both query parameters submitter ("a") and submitter ("b") should not be specified.'
+    assert refused.json["message"] == told
+    assert "errors" not in refused.json
 
 
 def test_an_expiration_has_no_body(yard):

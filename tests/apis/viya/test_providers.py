@@ -37,6 +37,34 @@ def test_a_provider_outside_runs_a_job(yard):
         assert late.status == 405, late.body
 
 
+def test_the_last_heartbeat_of_a_job_stays_when_none_was_asked_for(yard):
+    job = yard.submit({"type": "AnalyticsFlow"})
+    path = f"{JOBS}/{job['id']}/heartbeatTimeStamp"
+    assert yard.ask("GET", path).status == 204
+    told = beat(yard, job["id"]).text
+    yard.set_state(job["id"], "completed")
+    assert yard.ask("GET", path).text == told
+
+
+def test_a_hint_counts_with_a_state_and_goes_with_the_next(yard):
+    id_ = yard.submit()["id"]
+
+    def told(**body):
+        return yard.ask("PUT", f"{JOBS}/{id_}", body=body, headers={"If-Match": "*"}).json.get("stateDetails")
+
+    assert told(stateDetails="alone") is None
+    assert told(state="running", stateDetails="warning") == "warning"
+    assert told(results={"a": "1"}) == "warning"
+    assert told(state="running") is None
+
+
+def test_only_a_job_that_failed_shows_an_error(yard):
+    for state, shown in (("failed", {"errorCode": 5113, "message": "boom", "version": 2}), ("timedOut", None)):
+        body = {"state": state, "error": {"errorCode": 5113, "message": "boom"}}
+        job = yard.ask("PUT", f"{JOBS}/{yard.submit()['id']}", body=body, headers={"If-Match": "*"}).json
+        assert (job["state"], job.get("error")) == (state, shown)
+
+
 def test_two_updates_never_share_an_entity_tag(yard):
     job = yard.submit()
     seen = set()

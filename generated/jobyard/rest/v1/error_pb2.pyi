@@ -207,6 +207,7 @@ class ErrorRow(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     REMEDIATION_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Reason that it is about, named without the prefix of its enum: `"TYPE_NOT_FOUND"`."""
     code: _code_pb2.Code.ValueType
@@ -228,6 +229,8 @@ class ErrorRow(_message.Message):
     """What the caller may do about it, printed where a field asks for ERROR_SOURCE_REMEDIATION. A template like `text`."""
     field: _builtins.str
     """Only when the first violation is of this field, in the spelling of the wire: `"pattern"`."""
+    complete: _builtins.bool
+    """The text says everything: where a field asks for ERROR_SOURCE_VIOLATIONS, nothing is printed."""
     def __init__(
         self,
         *,
@@ -239,10 +242,11 @@ class ErrorRow(_message.Message):
         title: _builtins.str = ...,
         remediation: _builtins.str = ...,
         field: _builtins.str = ...,
+        complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "number", b"number", "reason", b"reason", "remediation", b"remediation", "status", b"status", "text", b"text", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "complete", b"complete", "field", b"field", "number", b"number", "reason", b"reason", "remediation", b"remediation", "status", b"status", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -233,7 +233,7 @@ class JobUpdate(_message.Message):
     state: _builtins.str
     """Where the job stands, in the words of JobState."""
     state_details: _builtins.str
-    """A hint that there is more to know; given together with `state`."""
+    """A hint that there is more to know; it counts only together with `state`."""
     log_location: _builtins.str
     """Where the log of the job is."""
     heartbeat_interval: _builtins.int

@@ -26,13 +26,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/viya/v1/link.proto\x12\x0fjobyard.viya.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xc2\x01\n\x04Link\x12\x14\n\x06method\x18\x01 \x01(\tB\x04\xf0\xf6\x18\x02\x12\x11\n\x03rel\x18\x02 \x01(\tB\x04\xf0\xf6\x18\x01\x12\x12\n\x04href\x18\x03 \x01(\tB\x04\xf0\xf6\x18\x03\x12\x11\n\x03uri\x18\x04 \x01(\tB\x04\xf0\xf6\x18\x03\x12\x12\n\x04type\x18\x05 \x01(\tB\x04\xf0\xf6\x18\x04\x12\x17\n\titem_type\x18\x06 \x01(\tB\x04\xf0\xf6\x18\x05\x12\x1b\n\rresponse_type\x18\x07 \x01(\tB\x04\xf0\xf6\x18\x06\x12 \n\x12response_item_type\x18\x08 \x01(\tB\x04\xf0\xf6\x18\x07\"\xdc\x04\n\x07Summary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12?\n\x13\x63reation_time_stamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02\x12?\n\x13modified_time_stamp\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02\x12\x12\n\ncreated_by\x18\x07 \x01(\t\x12\x13\n\x0bmodified_by\x18\x08 \x01(\t\x12$\n\x05links\x18\t \x03(\x0b\x32\x15.jobyard.viya.v1.Link\x12\x0f\n\x07version\x18\n \x01(\x05:\xb1\x02\x8a\xf6\x18U\n\x04self\x12\x03GET\x1a\x17/jobExecution/jobs/{id}\"%application/vnd.sas.job.execution.job*\x08type=job\x8a\xf6\x18k\n\x04self\x12\x03GET\x1a\x1e/jobExecution/jobRequests/{id}\"-application/vnd.sas.job.execution.job.request*\x0ftype=jobRequest\x8a\xf6\x18\x65\n\x04self\x12\x03GET\x1a /jobDefinitions/definitions/{id}\"\"application/vnd.sas.job.definition*\x12type=jobDefinition\"[\n\tSelection\x12\x17\n\x07version\x18\x01 \x01(\x05\x42\x06\xd2\xf6\x18\x02`\x01\x12\x19\n\tresources\x18\x02 \x03(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"1\n\nNamedValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x06\x82\xf6\x18\x02 \x01*\xfa\x02\n\x08ItemType\x12\x19\n\x15ITEM_TYPE_UNSPECIFIED\x10\x00\x12>\n\rITEM_TYPE_JOB\x10\x01\x1a+\xa2\xf7\x18\'\n%application/vnd.sas.job.execution.job\x12N\n\x15ITEM_TYPE_JOB_REQUEST\x10\x02\x1a\x33\xa2\xf7\x18/\n-application/vnd.sas.job.execution.job.request\x12\x46\n\x18ITEM_TYPE_JOB_DEFINITION\x10\x03\x1a(\xa2\xf7\x18$\n\"application/vnd.sas.job.definition\x12{\n\x12ITEM_TYPE_PROVIDER\x10\x04\x1a\x63\xa2\xf7\x18_\n]application/vnd.sas.job.execution.provider.summary application/vnd.sas.job.execution.provider*.\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x10\n\x0cVIEW_SUMMARY\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajobyard/viya/v1/link.proto\x12\x0fjobyard.viya.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!jobyard/rest/v1/annotations.proto\"\xc2\x01\n\x04Link\x12\x14\n\x06method\x18\x01 \x01(\tB\x04\xf0\xf6\x18\x02\x12\x11\n\x03rel\x18\x02 \x01(\tB\x04\xf0\xf6\x18\x01\x12\x12\n\x04href\x18\x03 \x01(\tB\x04\xf0\xf6\x18\x03\x12\x11\n\x03uri\x18\x04 \x01(\tB\x04\xf0\xf6\x18\x03\x12\x12\n\x04type\x18\x05 \x01(\tB\x04\xf0\xf6\x18\x04\x12\x17\n\titem_type\x18\x06 \x01(\tB\x04\xf0\xf6\x18\x05\x12\x1b\n\rresponse_type\x18\x07 \x01(\tB\x04\xf0\xf6\x18\x06\x12 \n\x12response_item_type\x18\x08 \x01(\tB\x04\xf0\xf6\x18\x07\"\xfd\x04\n\x07Summary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12+\n\x04type\x18\x04 \x01(\x0e\x32\x1d.jobyard.viya.v1.ResourceType\x12?\n\x13\x63reation_time_stamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02\x12?\n\x13modified_time_stamp\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xd2\xf6\x18\x02\x18\x02\x12\x12\n\ncreated_by\x18\x07 \x01(\t\x12\x13\n\x0bmodified_by\x18\x08 \x01(\t\x12$\n\x05links\x18\t \x03(\x0b\x32\x15.jobyard.viya.v1.Link\x12\x0f\n\x07version\x18\n \x01(\x05:\xb3\x02\x8a\xf6\x18U\n\x04self\x12\x03GET\x1a\x17/jobExecution/jobs/{id}\"%application/vnd.sas.job.execution.job*\x08type=JOB\x8a\xf6\x18l\n\x04self\x12\x03GET\x1a\x1e/jobExecution/jobRequests/{id}\"-application/vnd.sas.job.execution.job.request*\x10type=JOB_REQUEST\x8a\xf6\x18\x66\n\x04self\x12\x03GET\x1a /jobDefinitions/definitions/{id}\"\"application/vnd.sas.job.definition*\x13type=JOB_DEFINITION\"[\n\tSelection\x12\x17\n\x07version\x18\x01 \x01(\x05\x42\x06\xd2\xf6\x18\x02`\x01\x12\x19\n\tresources\x18\x02 \x03(\tB\x06\xd2\xf6\x18\x02`\x01\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"1\n\nNamedValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x06\x82\xf6\x18\x02 \x01*\xd9\x01\n\x0cResourceType\x12\x1d\n\x19RESOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x42\n\x11RESOURCE_TYPE_JOB\x10\x01\x1a+\xa2\xf7\x18\'\n%application/vnd.sas.job.execution.job\x12/\n\x19RESOURCE_TYPE_JOB_REQUEST\x10\x02\x1a\x10\xa2\xf7\x18\x0c\n\njobRequest\x12\x35\n\x1cRESOURCE_TYPE_JOB_DEFINITION\x10\x03\x1a\x13\xa2\xf7\x18\x0f\n\rjobDefinition*\xfa\x02\n\x08ItemType\x12\x19\n\x15ITEM_TYPE_UNSPECIFIED\x10\x00\x12>\n\rITEM_TYPE_JOB\x10\x01\x1a+\xa2\xf7\x18\'\n%application/vnd.sas.job.execution.job\x12N\n\x15ITEM_TYPE_JOB_REQUEST\x10\x02\x1a\x33\xa2\xf7\x18/\n-application/vnd.sas.job.execution.job.request\x12\x46\n\x18ITEM_TYPE_JOB_DEFINITION\x10\x03\x1a(\xa2\xf7\x18$\n\"application/vnd.sas.job.definition\x12{\n\x12ITEM_TYPE_PROVIDER\x10\x04\x1a\x63\xa2\xf7\x18_\n]application/vnd.sas.job.execution.provider.summary application/vnd.sas.job.execution.provider*.\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x10\n\x0cVIEW_SUMMARY\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobyard.viya.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB"]._loaded_options = None
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB"]._serialized_options = b'\242\367\030\'\n%application/vnd.sas.job.execution.job'
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB_REQUEST"]._loaded_options = None
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB_REQUEST"]._serialized_options = b'\242\367\030\014\n\njobRequest'
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB_DEFINITION"]._loaded_options = None
+  _globals['_RESOURCETYPE'].values_by_name["RESOURCE_TYPE_JOB_DEFINITION"]._serialized_options = b'\242\367\030\017\n\rjobDefinition'
   _globals['_ITEMTYPE'].values_by_name["ITEM_TYPE_JOB"]._loaded_options = None
   _globals['_ITEMTYPE'].values_by_name["ITEM_TYPE_JOB"]._serialized_options = b'\242\367\030\'\n%application/vnd.sas.job.execution.job'
   _globals['_ITEMTYPE'].values_by_name["ITEM_TYPE_JOB_REQUEST"]._loaded_options = None
@@ -62,23 +68,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUMMARY'].fields_by_name['modified_time_stamp']._loaded_options = None
   _globals['_SUMMARY'].fields_by_name['modified_time_stamp']._serialized_options = b'\322\366\030\002\030\002'
   _globals['_SUMMARY']._loaded_options = None
-  _globals['_SUMMARY']._serialized_options = b'\212\366\030U\n\004self\022\003GET\032\027/jobExecution/jobs/{id}\"%application/vnd.sas.job.execution.job*\010type=job\212\366\030k\n\004self\022\003GET\032\036/jobExecution/jobRequests/{id}\"-application/vnd.sas.job.execution.job.request*\017type=jobRequest\212\366\030e\n\004self\022\003GET\032 /jobDefinitions/definitions/{id}\"\"application/vnd.sas.job.definition*\022type=jobDefinition'
+  _globals['_SUMMARY']._serialized_options = b'\212\366\030U\n\004self\022\003GET\032\027/jobExecution/jobs/{id}\"%application/vnd.sas.job.execution.job*\010type=JOB\212\366\030l\n\004self\022\003GET\032\036/jobExecution/jobRequests/{id}\"-application/vnd.sas.job.execution.job.request*\020type=JOB_REQUEST\212\366\030f\n\004self\022\003GET\032 /jobDefinitions/definitions/{id}\"\"application/vnd.sas.job.definition*\023type=JOB_DEFINITION'
   _globals['_SELECTION'].fields_by_name['version']._loaded_options = None
   _globals['_SELECTION'].fields_by_name['version']._serialized_options = b'\322\366\030\002`\001'
   _globals['_SELECTION'].fields_by_name['resources']._loaded_options = None
   _globals['_SELECTION'].fields_by_name['resources']._serialized_options = b'\322\366\030\002`\001'
   _globals['_NAMEDVALUE']._loaded_options = None
   _globals['_NAMEDVALUE']._serialized_options = b'\202\366\030\002 \001'
-  _globals['_ITEMTYPE']._serialized_start=1064
-  _globals['_ITEMTYPE']._serialized_end=1442
-  _globals['_VIEW']._serialized_start=1444
-  _globals['_VIEW']._serialized_end=1490
+  _globals['_RESOURCETYPE']._serialized_start=1097
+  _globals['_RESOURCETYPE']._serialized_end=1314
+  _globals['_ITEMTYPE']._serialized_start=1317
+  _globals['_ITEMTYPE']._serialized_end=1695
+  _globals['_VIEW']._serialized_start=1697
+  _globals['_VIEW']._serialized_end=1743
   _globals['_LINK']._serialized_start=116
   _globals['_LINK']._serialized_end=310
   _globals['_SUMMARY']._serialized_start=313
-  _globals['_SUMMARY']._serialized_end=917
-  _globals['_SELECTION']._serialized_start=919
-  _globals['_SELECTION']._serialized_end=1010
-  _globals['_NAMEDVALUE']._serialized_start=1012
-  _globals['_NAMEDVALUE']._serialized_end=1061
+  _globals['_SUMMARY']._serialized_end=950
+  _globals['_SELECTION']._serialized_start=952
+  _globals['_SELECTION']._serialized_end=1043
+  _globals['_NAMEDVALUE']._serialized_start=1045
+  _globals['_NAMEDVALUE']._serialized_end=1094
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ResourceType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResourceType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOURCE_TYPE_UNSPECIFIED: _ResourceType.ValueType  # 0
+    """Not said."""
+    RESOURCE_TYPE_JOB: _ResourceType.ValueType  # 1
+    """A Job."""
+    RESOURCE_TYPE_JOB_REQUEST: _ResourceType.ValueType  # 2
+    """A JobRequest."""
+    RESOURCE_TYPE_JOB_DEFINITION: _ResourceType.ValueType  # 3
+    """A JobDefinition."""
+
+class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
+    """ResourceType says what a resource is, in the words of its summary."""
+
+RESOURCE_TYPE_UNSPECIFIED: ResourceType.ValueType  # 0
+"""Not said."""
+RESOURCE_TYPE_JOB: ResourceType.ValueType  # 1
+"""A Job."""
+RESOURCE_TYPE_JOB_REQUEST: ResourceType.ValueType  # 2
+"""A JobRequest."""
+RESOURCE_TYPE_JOB_DEFINITION: ResourceType.ValueType  # 3
+"""A JobDefinition."""
+Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
+
 class _ItemType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -144,8 +172,8 @@ class Summary(_message.Message):
     """Output only. Its name."""
     description: _builtins.str
     """Output only. Its description."""
-    type: _builtins.str
-    """Output only. What it is: `job`, `jobRequest` or `jobDefinition`."""
+    type: Global___ResourceType.ValueType
+    """Output only. What it is."""
     created_by: _builtins.str
     """Output only. Who created it."""
     modified_by: _builtins.str
@@ -170,7 +198,7 @@ class Summary(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
-        type: _builtins.str = ...,
+        type: Global___ResourceType.ValueType = ...,
         creation_time_stamp: _timestamp_pb2.Timestamp | None = ...,
         modified_time_stamp: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,

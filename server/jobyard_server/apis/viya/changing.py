@@ -69,7 +69,7 @@ async def update(store: Store, call: Call, request: job_calls_pb2.UpdateJobReque
         job = finding.locked(tx, call, request.job_id)
         said = request.job
         if said.id not in {"", request.job_id}:
-            problem = f"Job with ID: {request.job_id} does not match passed in ID: {said.id}."
+            problem = f"Job with ID: {said.id} does not match passed in ID: {request.job_id}."
             raise refuse(Reason.REQUEST_INVALID, problem)
         told = _change(said)
         preconditions.check(request, modified_at(job))
@@ -88,8 +88,9 @@ def _change(said: job_pb2.JobUpdate) -> Change:
         attributes["error_message"] = said.error.message
         attributes["error_code"] = said.error.error_code
     attributes.update(searched(spec, "results", "error"))
-    if said.state_details:
-        attributes["state_details"] = said.state_details
+    if said.state:
+        # The hint belongs to a state: it comes with one, and goes with the next.
+        attributes["state_details"] = said.state_details or None
     if said.log_location:
         attributes["log_location"] = said.log_location
     if said.HasField("heartbeat_interval"):

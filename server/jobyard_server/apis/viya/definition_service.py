@@ -77,7 +77,9 @@ class JobDefinitionService(definition_service_pb2_grpc.JobDefinitionServiceServi
         )  # fmt: skip
         message = stored.definition_message(found)
         if request.view == link_pb2.VIEW_SUMMARY:
-            return definition_calls_pb2.GetJobDefinitionResponse(summary=stored.summary(message, "jobDefinition"))
+            return definition_calls_pb2.GetJobDefinitionResponse(
+                summary=stored.summary(message, link_pb2.RESOURCE_TYPE_JOB_DEFINITION)
+            )
         return definition_calls_pb2.GetJobDefinitionResponse(definition=message)
 
     @override

@@ -21,7 +21,7 @@ from jobyard_server.apis.viya.members import (
     only_null,
     time_condition,
 )
-from jobyard_server.apis.viya.states import TIMED_OUT_WORD, WORDS
+from jobyard_server.apis.viya.states import WORDS
 from jobyard_server.apis.viya.times import FOR_EVER, MILLI
 from jobyard_server.domain import fields
 from jobyard_server.domain.fields import ELAPSED_MILLIS, FIRST_RESULT, ApiFields
@@ -64,7 +64,6 @@ FIELDS: Final = ApiFields(
 
 
 _FAILED: Final = Comparison("state_word", Op.EQ, WORDS[State.FAILED])
-_SHOWS_ERROR: Final = Comparison("state_word", Op.IN, (WORDS[State.FAILED], TIMED_OUT_WORD))
 
 
 def _results(op: Op, values: tuple[str, ...]) -> Expression:
@@ -104,12 +103,12 @@ def _told(column: str, op: Op, value: str) -> Expression:
 
 
 def _as_shown(compare: Special) -> Special:
-    """Compare the error of a job that shows one; to all others it is absent, whatever their provider said."""
+    """Compare the error of a job that failed; to all others it is absent, whatever their provider said."""
 
     def shown(op: Op, values: tuple[str, ...]) -> Expression:
         found = compare(op, values)
         absent = op in {Op.IS_NULL, Op.NE}
-        return AnyOf((Not(_SHOWS_ERROR), found)) if absent else All((_SHOWS_ERROR, found))
+        return AnyOf((Not(_FAILED), found)) if absent else All((_FAILED, found))
 
     return shown
 

@@ -8,7 +8,7 @@ from jobyard.viya.v1 import job_collection_pb2, job_life_calls_pb2, job_life_ser
 from jobyard_server.apis.registration import Options
 from jobyard_server.apis.viya import changing, states
 from jobyard_server.apis.viya.finding import job_named, sights
-from jobyard_server.apis.viya.mapping import expiration_of, heartbeat, interval_of, summary
+from jobyard_server.apis.viya.mapping import expiration_of, heartbeat, summary, was_heard_of
 from jobyard_server.apis.viya.names import current_call, id_in
 from jobyard_server.apis.viya.showing import error_item, items, selected
 from jobyard_server.apis.viya.times import FOR_EVER, micros_of, text_of
@@ -63,7 +63,7 @@ class JobLifeService(job_life_service_pb2_grpc.JobLifeServiceServicer):
     ) -> job_life_calls_pb2.GetHeartbeatResponse:
         job = await self._job(request.job_id)
         (sight,) = await sights(self._store.read, [job])
-        at = heartbeat(job, sight) if interval_of(job) or sight.beat_at else None
+        at = heartbeat(job, sight) if was_heard_of(job, sight) else None
         return job_life_calls_pb2.GetHeartbeatResponse(time_stamp=_text(at))
 
     @override
@@ -90,7 +90,7 @@ class JobLifeService(job_life_service_pb2_grpc.JobLifeServiceServicer):
             raise refuse(Reason.REQUEST_INVALID, "The request body must be empty.")
         at = _time(request.value) if request.value else FOR_EVER
         await changing.expire_at(self._store, call, request.job_id, at)
-        return job_life_calls_pb2.UpdateExpirationResponse(time_stamp=text_of(at) if request.value else "")
+        return job_life_calls_pb2.UpdateExpirationResponse(time_stamp=_text(at if request.value else None))
 
     async def _job(self, id_: str) -> Job:
         return await job_named(self._store.read, current_call(), id_)
@@ -105,6 +105,4 @@ def _time(text: str) -> Micros:
         at = micros_of(text)
     except ValueError as problem:
         raise invalid("value", str(problem), given=text) from None
-    if not 0 <= at < FOR_EVER:
-        raise invalid("value", "is too far away", given=text)
-    return at
+    return min(max(at, 0), FOR_EVER)

@@ -66,7 +66,7 @@ def summary(job: Job) -> link_pb2.Summary:
     return link_pb2.Summary(
         id=job.external_id or job.uid,
         name=job.display_name,
-        type="job",
+        type=link_pb2.RESOURCE_TYPE_JOB,
         creation_time_stamp=timestamp(job.created_at),
         modified_time_stamp=timestamp(modified_at(job)),
         created_by=job.created_by,
@@ -95,6 +95,11 @@ def heartbeat(job: Job, sight: Sight) -> Micros:
         # Its worker told the end.
         told.append(job.finished_at)
     return max(told)
+
+
+def was_heard_of(job: Job, sight: Sight) -> bool:
+    """Tell the jobs that have a heartbeat: because they must, or because somebody sent one."""
+    return bool(interval_of(job) or sight.beat_at or job.attributes.get("beat_at"))
 
 
 def expiration_of(job: Job) -> Micros | None:
@@ -134,16 +139,13 @@ def log_of(job: Job, subjob: Subjob | None) -> str:
 
 def _error(job: Job, spec: Mapping[str, Any]) -> error_pb2.JobError | None:
     """Why a job failed: what its provider said, else what is known of its end."""
-    state = NUMBERS[word_of(job)]
-    if state not in {job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_TIMED_OUT}:
+    if NUMBERS[word_of(job)] != job_pb2.JOB_STATE_FAILED:
         return None
     said = spec.get("error")
     if said:
-        error = error_pb2.JobError()
+        error = error_pb2.JobError(version=2)
         json_format.ParseDict(said, error, ignore_unknown_fields=True)
         return error
-    if state == job_pb2.JOB_STATE_TIMED_OUT:
-        return None
     details = [f"reason: {job.reason}"] if job.reason else []
     return error_pb2.JobError(message=job.message or "The job failed.", details=details, version=2)
 

@@ -65,6 +65,7 @@ class Window:
         """Where it lies among so many."""
         end = self.start + self.limit
         step = self.limit or 1
+        has_next = self.limit > 0 and end < count
         query = f"filter={quote(self.filter, safe='')}&" if self.filter else ""
         return page_pb2.Page(
             query=f"{query}sortBy={quote(self.sort_by, safe=':,')}",
@@ -72,8 +73,9 @@ class Window:
             limit=self.limit,
             has_previous=self.start > 0,
             previous_start=max(0, self.start - self.limit),
-            has_next=self.limit > 0 and end < count,
-            next_start=end,
+            has_next=has_next,
+            # Far behind the last one the next is a number that no field holds.
+            next_start=end if has_next else 0,
             last_start=max(0, (count - 1) // step * step),
         )
 

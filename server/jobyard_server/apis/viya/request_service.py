@@ -59,7 +59,9 @@ class JobRequestService(request_service_pb2_grpc.JobRequestServiceServicer):
         )  # fmt: skip
         message = stored.request_message(found)
         if request.view == link_pb2.VIEW_SUMMARY:
-            return request_calls_pb2.GetJobRequestResponse(summary=stored.summary(message, "jobRequest"))
+            return request_calls_pb2.GetJobRequestResponse(
+                summary=stored.summary(message, link_pb2.RESOURCE_TYPE_JOB_REQUEST)
+            )
         return request_calls_pb2.GetJobRequestResponse(job_request=message)
 
     @override

@@ -199,7 +199,9 @@ def shown(message: definition_pb2.JobDefinition | request_pb2.JobRequest) -> Non
         parameter.version = 1
 
 
-def summary(message: definition_pb2.JobDefinition | request_pb2.JobRequest, type_: str) -> link_pb2.Summary:
+def summary(
+    message: definition_pb2.JobDefinition | request_pb2.JobRequest, type_: link_pb2.ResourceType.ValueType
+) -> link_pb2.Summary:
     """A definition or request in short."""
     return link_pb2.Summary(
         id=message.id,
