@@ -199,11 +199,40 @@ def test_the_next_time_is_later_and_on_a_whole_second(zone, after):
         ("0 0 * * 2,6-0", "2026-01-17T00:00:00+00:00"),
         ("0 0 * * mon-sun", "2026-01-16T00:00:00+00:00"),
         ("0 0 * * 1-0/3", "2026-01-18T00:00:00+00:00"),
+        ("0 0 * * 5/2", "2026-01-16T00:00:00+00:00"),
+        ("0 0 * * sat/1", "2026-01-17T00:00:00+00:00"),
+        ("0 0 30 2 */2", "2026-02-01T00:00:00+00:00"),
+        ("0 0 31 4 */2", "2026-04-02T00:00:00+00:00"),
     ],
 )
 def test_seconds_last_reads_as_croniter_did(text, expected):
     after = micros("2026-01-15T10:00:30+00:00")
     assert when(read_cron(text, SecondsField.LAST).next(after, ZoneInfo("UTC"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "expected"),
+    [
+        ("40-40/2 10 15 1 *", SecondsField.NONE, ["2026-01-15T10:40:00+00:00"]),
+        ("0 9-09/3 16-17 * *", SecondsField.FIRST, ["2026-01-16T09:00:00+00:00", "2026-01-17T09:00:00+00:00"]),
+        ("0 0 20-20/7,16 jan-JAN/2 *", SecondsField.NONE, ["2026-01-16T00:00:00+00:00", "2026-01-20T00:00:00+00:00"]),
+        ("0 0 * * mon-1/2", SecondsField.LAST, ["2026-01-19T00:00:00+00:00"]),
+        ("0 0 * * tue/2", SecondsField.LAST, [
+            "2026-01-15T00:00:00+00:00", "2026-01-17T00:00:00+00:00", "2026-01-20T00:00:00+00:00",
+        ]),
+        ("0 0 * * 3/4", SecondsField.NONE, ["2026-01-18T00:00:00+00:00", "2026-01-21T00:00:00+00:00"]),
+        ("30-30/5 10 15 * *", SecondsField.LAST, ["2026-01-15T10:30:00+00:00"]),
+        ("0 10 15 * * 7-7/20", SecondsField.LAST, ["2026-01-15T10:00:07+00:00"]),
+    ],
+)  # fmt: skip
+def test_a_step_ends_with_its_range(text, seconds, expected):
+    assert fires(text, "UTC", "2026-01-14T20:00:00+00:00", "2026-01-21T23:00:00+00:00", seconds) == expected
+
+
+@pytest.mark.parametrize("text", ["0 0 * * 7/2", "0 0 L/2 * *", "0 0 LW/2 * *"])
+def test_steps_that_seconds_last_does_not_know(text):
+    with pytest.raises(ValueError, match=r"^has a bad day"):
+        Cron(text, SecondsField.LAST)
 
 
 def test_a_star_in_a_day_field_asks_for_both_days_as_cron_does():
@@ -217,6 +246,7 @@ def test_a_star_in_a_day_field_asks_for_both_days_as_cron_does():
         "", "* * * *", "@hourly", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 13 *", "* * * * 8",
         "*/0 * * * *", "5-1 * * * *", "a * * * *", "* * * * 1#6", "* * * * * * *", "0 0 30 2 *", "-1 * * * *",
         "1,,2 * * * *", "* * ? * *", "٣ * * * *", "R * * * *", "1" * 300 + " * * * *", "* * * * *#1",
+        "5-5/0 * * * *", "* * L-L/2 * *", "* * * * 1#mon", "* * * jan/feb *", "* * * mon *", "* * * * mon-mon/٣",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("seconds", SecondsField)

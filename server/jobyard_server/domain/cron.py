@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+from cronsim.cronsim import SYMBOLIC_DAYS, SYMBOLIC_MONTHS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jobyard_server.domain.job import Micros
 
 MAX_TEXT: Final = 255
@@ -27,7 +30,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, whose zone is kept beside it
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
-_TO_SUNDAY: Final = re.compile(r"\b([1-6]|mon|tue|wed|thu|fri|sat)-(?:0|sun)(?![0-9a-z#])", re.IGNORECASE)
+_MONTHS: Final = {name: number for number, name in enumerate(SYMBOLIC_MONTHS, 1)}
+_WEEKDAYS: Final = {name: number for number, name in enumerate(SYMBOLIC_DAYS)}
+_NAME: Final = re.compile(r"(?<![\w#/])[a-z]{3}\b", re.IGNORECASE | re.ASCII)
+_TO_SUNDAY: Final = re.compile(r"\b([1-6])-0(?![0-9#])")
+_OPEN: Final = re.compile(r"(?<![^,])(?:\*|(\w+))/")
+"""A step through all that is left of a field."""
+_ALONE: Final = re.compile(r"(?<![^,])0*([0-9]+)-0*\1/0*[1-9][0-9]*(?![^,])")
+"""A step through a single value."""
 _PROBE: Final = 6 * 3600 * _SECOND
 """No zone has ever changed its clock twice within so short a time."""
 
@@ -41,7 +51,8 @@ class SecondsField(StrEnum):
     """In the first of six fields; five fields say none."""
     LAST = "LAST"
     """In the last of six fields, as croniter reads them; five fields say none. As there, a day must match only one of
-    the day fields whenever both leave some days out, be it by a step (``*/2``)."""
+    the day fields whenever both leave some days out, be it by a step (``*/2``); and a week that is stepped through ends
+    with Saturday (``1/2``)."""
 
 
 class Cron:
@@ -115,9 +126,24 @@ def _fields(text: str, seconds: SecondsField) -> list[str]:
         raise ValueError(f"has {len(fields)} fields, not {expected}")
     elif seconds is SecondsField.LAST:
         fields = [fields[5], *fields[:5]]
+    fields[4], fields[5] = _numbers(fields[4], _MONTHS), _numbers(fields[5], _WEEKDAYS)
     # A week may end with Sunday as well as begin with it: "sat-sun".
     fields[5] = _TO_SUNDAY.sub(r"\1-7", fields[5])
-    return fields
+    if seconds is SecondsField.LAST:
+        # No star is left in front of a step: CronSim would take it as a demand for both days.
+        fields[3], fields[5] = _closed(fields[3], 1, 31), _closed(fields[5], 0, 6)
+    # CronSim goes on to the end of the field whenever a step has one value to start from, also behind a range.
+    return [_ALONE.sub(r"\1", field) for field in fields]
+
+
+def _numbers(field: str, names: Mapping[str, int]) -> str:
+    """A field without names."""
+    return _NAME.sub(lambda found: str(names.get(found[0].upper(), found[0])), field)
+
+
+def _closed(field: str, low: int, high: int) -> str:
+    """A field whose steps say where they end."""
+    return _OPEN.sub(lambda found: f"{found[1] or low}-{high}/", field)
 
 
 @lru_cache(maxsize=4096)
