@@ -30,6 +30,13 @@ def test_roots(yard, root, end):
     assert (head.status, head.body) == (200, b"")
 
 
+def test_one_type_for_all_of_sas(yard):
+    sent = {"Accept": "application/vnd.sas.api+json"}
+    made = yard.ask("POST", JOBS, body={"jobDefinition": INLINE}, headers=sent)
+    assert (made.status, made.json["version"]) == (201, 4), made.body
+    assert yard.ask("GET", f"{JOBS}/{made.json['id']}", headers=sent).json["id"] == made.json["id"]
+
+
 def test_who_is_calling(yard):
     assert yard.ask("GET", "/identities/users/@currentUser").json["id"] == "anonymous"
 
