@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     do everything, and the server listens on loopback addresses only."""
     auth_issuers: list[IssuerSettings] = Field(default_factory=list)
     """OpenID Connect issuers whose tokens callers may show: ``[{"issuer": "https://id.example.org", "jwks_url":
-    "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "Administrators"}}]``."""
+    "https://id.example.org/jwks", "audience": ["jobyard"], "role_names": {"ops": "operator"}}]``."""
     auth_keystone: KeystoneSettings | None = None
     """The Keystone whose tokens callers may show: ``{"auth_url": "https://keystone.example.org/v3", "username":
     "jobyard", "password": "..."}``. Their project is their tenant. Needs the extra ``jobyard[keystone]``."""
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     """File of authorities, as PEM. With it only clients may connect that show a certificate of one of them."""
     tls_callers: dict[str, CallerSettings] = Field(default_factory=dict)
     """Whom certificates of clients belong to, by a name in them, an alternative one or the subject as RFC 4514 spells
-    it: ``{"uri:spiffe://example.org/billing": {"user": "billing", "roles": ["Administrators"]}}``, ``dns:``,
+    it: ``{"uri:spiffe://example.org/billing": {"user": "billing", "roles": ["operator"]}}``, ``dns:``,
     ``email:``, ``ip:``, ``subject:CN=billing,O=Example``. A request that shows a token is its holder's instead."""
     plaintext: bool = False
     """Whether to listen without TLS elsewhere than on loopback, for a proxy that ends TLS or a network that is

@@ -36,6 +36,14 @@ def test_the_token_alone_is_printed_for_programs(run):
     assert (entry.user, entry.tenant, entry.roles, entry.queues) == ("ci", "north", ("worker",), ("builds",))
 
 
+def test_a_role_that_nobody_knows_is_warned_of(run, monkeypatch):
+    monkeypatch.setenv("JOBYARD_ROLES", '{"auditor": ["jobs.read"]}')
+    made = run("create", "ci", *("--role", "Nope", "--role", "auditor", "--role", "admin", "--role", "Administrators"))
+    assert "there is no role Nope here" in made.stderr
+    assert made.stderr.count("warning") == 1
+    assert made.stdout.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("said", "moment"),
     [("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)), ("2027-01-31T18:00Z", datetime(2027, 1, 31, 18, tzinfo=UTC))],

@@ -59,8 +59,10 @@ async def test_what_is_applied_is_there_and_applying_again_changes_nothing(jobya
     assert json.loads(kept.spec) == {"payload": {"day": "2026-01-31", "list": [1, 2.5, None]}}
     assert (kept.queue, kept.display_name, kept.retry.max_attempts) == (name, "Grüße", 3)
     assert kept.retry.initial_backoff.ToNanoseconds() == 1_500_000_000
-    again = await jobyard("apply", "-f", file)
-    assert [line.split()[1] for line in again.out.splitlines()[1:]] == ["unchanged"] * 4
+    for form in ((), ("--dry-run",)):
+        again = await jobyard("apply", "-f", file, *form)
+        assert [line.split()[1] for line in again.out.splitlines()[1:]] == ["unchanged"] * 4
+    assert (await stub.GetDefinition(definition_service_pb2.GetDefinitionRequest(id=name))).definition == kept
     file.write_text(GOOD.format(name=name).replace("priority: 7", "priority: 8"))
     changed = await jobyard("apply", "-f", file)
     assert [line.split()[1] for line in changed.out.splitlines()[1:]] == ["changed", *["unchanged"] * 3]
@@ -132,6 +134,39 @@ async def test_what_only_the_server_knows_is_told_with_the_place(jobyard, jobs, 
     assert "time zone" in done.err
     assert "document 2: queue/x" in done.err
     assert f"record/jobs/k/{jobs.queue} created" in done.out
+
+
+SPARSE = """
+queue: {{name: {name}, rate: {{per_second: 2.5}}}}
+---
+definition: {{id: {name}, retry: {{initial_backoff: 0.5s}}, limits: {{}}}}
+---
+definition: {{id: {name}-2, limits: {{attempt: 90s}}}}
+---
+executor: {{id: {name}}}
+---
+record: {{api: jobs, kind: note, id: {name}}}
+"""
+
+
+async def test_what_a_document_leaves_unsaid_is_no_change_either_until_it_was_said(jobyard, jobs, file):
+    name = jobs.queue
+    file.write_text(SPARSE.format(name=name))
+    first = await jobyard("apply", "-f", file, "-o", "jsonl")
+    assert first.code == 0, first
+    again = await jobyard("apply", "-f", file, "-o", "jsonl")
+    assert again.out == first.out
+    shown = [json.loads(line) for line in again.out.splitlines()]
+    assert all(message["etag"] and message["update_time"] for message in shown)
+    file.write_text(GOOD.format(name=name))
+    assert (await jobyard("apply", "-f", file)).out.count(" changed") == 4
+    file.write_text(SPARSE.format(name=name))
+    dry = await jobyard("apply", "-f", file, "--dry-run")
+    assert [line.split(maxsplit=1)[1].strip() for line in dry.out.splitlines()[1:]] == [
+        *["would be changed"] * 2,
+        "unchanged",
+        *["would be changed"] * 2,
+    ]
 
 
 async def test_a_dry_run_sends_nothing(jobyard, jobs, file):

@@ -40,7 +40,7 @@ async def test_a_job_or_a_piece_of_it_is_run_once_more(jobyard, jobs):
 @pytest.mark.parametrize("name", ["1/", "1/x", "1/-1"])
 async def test_a_piece_is_named_by_its_place(jobyard, name):
     done = await jobyard("retry", name)
-    assert done.code == 1
+    assert done.code == 2
     assert "JOB/SUBJOB" in done.err
 
 
@@ -80,6 +80,23 @@ async def test_all_that_match_are_changed_after_a_look(jobyard, jobs, verb, done
     assert states == ([f"STATE_{after}"] * 3 if after else [])
     nothing = await jobyard(*condition, "--yes")
     assert (nothing.code, nothing.err) == (0, f"no job to {verb} matches\n")
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "delete"])
+async def test_a_dry_run_of_jobs_that_are_named_shows_them_and_changes_nothing(jobyard, jobs, verb):
+    job = await (jobs.submit() if verb == "cancel" else failed(jobs))
+    before = await jobs.get(job)
+    dry = await jobyard(verb, job.number, "--dry-run", "-o", "name")
+    assert (dry.code, dry.out) == (0, f"{job.number}\n")
+    assert "nothing was changed" in dry.err
+    assert await jobs.get(job) == before
+
+
+async def test_a_dry_run_tells_of_jobs_that_are_not_there_and_takes_pieces(jobyard, jobs):
+    job = await failed(jobs, payload="", subjobs=[{"payload": "1"}, {"payload": "2"}])
+    dry = await jobyard("retry", f"{job.number}/0", f"{job.number}/1", "99999999", "--dry-run", "-o", "name")
+    assert (dry.code, dry.out) == (1, f"{job.number}\n")
+    assert "JOB_NOT_FOUND" in dry.err
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry", "delete"])

@@ -17,6 +17,7 @@ from jobyard_server.cli.connecting import with_session
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.options import DEFAULT_SERVER, RETRY_SECONDS, Output, Payload, Pieces, RetryFor, Server
+from jobyard_server.cli.waiting import Waiting
 
 HELP: Final = """One job service that speaks six APIs.
 
@@ -134,7 +135,7 @@ def worker(
 # --- jobs --------------------------------------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(cls=Waiting)
 def submit(
     *,
     definition: Annotated[str, typer.Argument(help="The definition to run; none for a job that carries all.")] = "",
@@ -232,7 +233,7 @@ def watch(
     with_session(server, lambda session: following.watch(session, request, output, retry_for))
 
 
-@app.command()
+@app.command(cls=Waiting)
 def wait(
     *,
     job: Jobs,
@@ -245,7 +246,7 @@ def wait(
     """Wait until jobs have ended, whichever way.
 
     Exit codes: 0 all succeeded, 1 one failed, 2 one was cancelled, 3 not ended in time, 4 the server cannot be
-    reached, 5 the server refuses, for example because there is no such job.
+    reached, 5 the server refuses, for example because there is no such job, 64 wrong usage.
     """
     from jobyard_server.cli import following
     from jobyard_server.cli.submitting import seconds_of

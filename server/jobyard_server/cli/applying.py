@@ -22,6 +22,8 @@ from jobyard.jobs.v1 import (
     record_pb2,
     record_service_pb2,
 )
+from jobyard_server.apis.jobs.mapping import limits_message, retry_message, retry_policy, time_limits
+from jobyard_server.apis.jobs.mapping_catalog import queue, queue_message
 from jobyard_server.cli.errors import CommandError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import dialect, print_json, print_rows
@@ -37,8 +39,17 @@ KINDS: Final[Mapping[str, type[Message]]] = {
     "queue": queue_pb2.Queue,
     "record": record_pb2.Record,
 }
-# What changes with every write, whatever was written.
-_MOVING: Final = ("etag", "update_time")
+_UNSAID: Final[Mapping[str, Mapping[str, Any]]] = {
+    "definition": {
+        "api": "jobs",
+        "queue": "default",
+        "spec": "{}",
+        "on_lease_loss": definition_pb2.LEASE_LOSS_REQUEUE,
+    },
+    "executor": {"api": "jobs", "reach": executor_pb2.REACH_PULL, "spec": "{}"},
+    "record": {"body": "null"},
+}
+_OUTPUT_ONLY: Final = ("tenant", "etag", "created_by", "create_time", "update_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,19 @@ class Document:
         if self.kind == "record":
             parts.insert(1, found.kind)
         return f"{self.kind}/{'/'.join(parts)}"
+
+    @property
+    def filled(self) -> Any:
+        """The message as the server keeps it: with what it leaves unsaid."""
+        if self.kind == "queue":
+            return queue_message(queue(self.message))
+        filled = type(self.message)(**_UNSAID[self.kind])
+        filled.MergeFrom(self.message)
+        if self.kind == "definition":
+            filled.retry.CopyFrom(retry_message(retry_policy(filled.retry)))
+            filled.ClearField("limits")
+            filled.MergeFrom(type(filled)(limits=limits_message(time_limits(self.message.limits))))
+        return filled
 
 
 class _Loader(yaml.SafeLoader):
@@ -130,9 +154,12 @@ async def apply(session: Session, documents: Sequence[Document], form: Form, *, 
     """Send what was read, in its order, and say of each whether it changed anything."""
     rows: list[tuple[str, str]] = []
     for document in documents:
-        before = await _kept(session, document)
-        if dry_run:
-            after, outcome = document.message, "would be created" if before is None else "would be replaced"
+        after = before = await _kept(session, document)
+        outcome = "created" if before is None else "changed"
+        if before is not None and _said(before) == _said(document.filled):
+            outcome = "unchanged"
+        elif dry_run:
+            after, outcome = document.message, f"would be {outcome}"
         else:
             try:
                 after = await _put(session, document)
@@ -141,7 +168,6 @@ async def apply(session: Session, documents: Sequence[Document], form: Form, *, 
                     print(*row)
                 notes = (f"{document.place}: {document.name}", *error.notes)
                 raise CommandError(error.message, *notes, code=error.code) from None
-            outcome = _outcome(before, after)
         rows.append((document.name, outcome))
         if form is Form.NAME:
             print(document.name)
@@ -151,13 +177,13 @@ async def apply(session: Session, documents: Sequence[Document], form: Form, *, 
         print_rows(("WHAT", "OUTCOME"), rows)
 
 
-def _outcome(before: Any, after: Any) -> str:
-    if before is None:
-        return "created"
-    for message in (before, after):
-        for name in _MOVING:
-            message.ClearField(name)
-    return "unchanged" if before == after else "changed"
+def _said(message: Any) -> Any:
+    """What a message says that was put, without what the server adds to it."""
+    said = type(message).FromString(message.SerializeToString())
+    for name in _OUTPUT_ONLY:
+        if name in said.DESCRIPTOR.fields_by_name:
+            said.ClearField(name)
+    return said
 
 
 async def _kept(session: Session, document: Document) -> Any:

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from jobyard_server.cli.contract_names import find
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import UsageError
 from jobyard_server.cli.printing import dialect
 from jobyard_server.cli.session import Session
 from jobyard_server.transcoding.codec import CodecError, Dialect, compile_decoder, compile_encoder
@@ -33,7 +33,7 @@ def request_of(method: MethodDescriptor, text: str) -> Message:
     try:
         compile_decoder(method.input_type, _dialect(method))(text.encode() or b"{}", message)
     except CodecError as error:
-        raise CommandError(f"the request is not a {method.input_type.name}: {error}") from None
+        raise UsageError(f"the request is not a {method.input_type.name}: {error}") from None
     return message
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from jobyard.jobs.v1 import job_access_pb2, job_bulk_pb2, job_control_pb2, job_pb2, state_pb2
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import CommandError, UsageError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import print_job, print_jobs, print_json, say
 from jobyard_server.cli.session import RefusedError, Session
@@ -23,6 +23,16 @@ T = TypeVar("T")
 
 
 # --- each for itself -----------------------------------------------------------------------------------------------
+
+
+async def look_at_jobs(session: Session, names: Sequence[str], form: Form) -> None:
+    """Show jobs that would be changed, and change nothing."""
+
+    async def look(name: str) -> job_pb2.Job:
+        return (await session.call(session.jobs.GetJob, job_access_pb2.GetJobRequest(job=name))).job
+
+    await _each(names, look, lambda jobs: _show(jobs, form))
+    say("nothing was changed: this was a dry run")
 
 
 async def cancel_jobs(session: Session, names: Sequence[str], message: str, form: Form) -> None:
@@ -75,8 +85,13 @@ async def retry_jobs(session: Session, names: Sequence[str], message: str, form:
 def _retry_of(name: str, message: str) -> job_control_pb2.RetryJobRequest:
     job, slash, ordinal = name.partition("/")
     if slash and not (ordinal.isascii() and ordinal.isdigit()):
-        raise CommandError(f"{name!r} is not JOB/SUBJOB; the subjob is a number, the first one is 0")
+        raise UsageError(f"{name!r} is not JOB/SUBJOB; the subjob is a number, the first one is 0")
     return job_control_pb2.RetryJobRequest(job=job, subjobs=[int(ordinal)] if slash else [], message=message)
+
+
+def jobs_of(names: Sequence[str]) -> list[str]:
+    """The jobs that are named, themselves or by pieces of them."""
+    return list(dict.fromkeys(_retry_of(name, "").job for name in names))
 
 
 async def delete_jobs(session: Session, names: Sequence[str], *, force: bool) -> None:

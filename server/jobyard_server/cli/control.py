@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobyard_server.cli.connecting import with_session
-from jobyard_server.cli.errors import CommandError, Exit
+from jobyard_server.cli.errors import UsageError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.options import DEFAULT_SERVER, Output, Server
+
+if TYPE_CHECKING:
+    from jobyard_server.cli.session import Session
 
 app = typer.Typer()
 
@@ -17,14 +22,28 @@ Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="Number or uid
 SomeJobs = Annotated[list[str] | None, typer.Argument(metavar="[JOB...]", help="Number or uid of a job.")]
 Filter = Annotated[str, typer.Option("--filter", "-f", help="All jobs that match instead.")]
 Message = Annotated[str, typer.Option("--message", "-m", help="Why; kept with the job.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="With --filter: show them only.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show them only.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --filter: do not ask.")]
 
 
 def _either(job: list[str] | None, condition: str) -> list[str]:
     if bool(job) == bool(condition):
-        raise CommandError("say either which jobs, or --filter", code=Exit.CANCELLED)
+        raise UsageError("say either which jobs, or --filter")
     return job or []
+
+
+def _named(
+    server: str,
+    names: list[str],
+    output: Form,
+    change: Callable[[Session], Coroutine[Any, Any, None]],
+    *,
+    dry_run: bool,
+) -> None:
+    """Change jobs that are named, or only show them."""
+    from jobyard_server.cli import changing
+
+    with_session(server, (lambda session: changing.look_at_jobs(session, names, output)) if dry_run else change)
 
 
 @app.command()
@@ -43,7 +62,8 @@ def cancel(
 
     names = _either(job, filter_)
     if names:
-        with_session(server, lambda session: changing.cancel_jobs(session, names, message, output))
+        cancelling = partial(changing.cancel_jobs, names=names, message=message, form=output)
+        _named(server, names, output, cancelling, dry_run=dry_run)
         return
     many = changing.Many(filter_, dry_run=dry_run, sure=yes)
     with_session(server, lambda session: changing.cancel_matching(session, many, message, output))
@@ -84,7 +104,8 @@ def retry(
 
     names = _either(job, filter_)
     if names:
-        with_session(server, lambda session: changing.retry_jobs(session, names, message, output))
+        retrying = partial(changing.retry_jobs, names=names, message=message, form=output)
+        _named(server, changing.jobs_of(names), output, retrying, dry_run=dry_run)
         return
     many = changing.Many(filter_, dry_run=dry_run, sure=yes)
     with_session(server, lambda session: changing.retry_matching(session, many, message, output))
@@ -106,7 +127,8 @@ def delete(
 
     names = _either(job, filter_)
     if names:
-        with_session(server, lambda session: changing.delete_jobs(session, names, force=force))
+        deleting = partial(changing.delete_jobs, names=names, force=force)
+        _named(server, names, output, deleting, dry_run=dry_run)
         return
     many = changing.Many(filter_, dry_run=dry_run, sure=yes)
     with_session(server, lambda session: changing.delete_matching(session, many, output, force=force))

@@ -12,20 +12,30 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """Exit codes. Wrong usage ends with 2, as everywhere; of `wait` the first five tell how the jobs ended."""
+    """Exit codes of commands."""
 
     OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 4
+
+
+class Outcome(IntEnum):
+    """Exit codes of commands that wait: the first four tell how the jobs ended."""
+
+    SUCCEEDED = 0
     FAILED = 1
     CANCELLED = 2
     TIMED_OUT = 3
     UNREACHABLE = 4
     REFUSED = 5
+    USAGE = 64
 
 
 class CommandError(Exception):
     """A command cannot go on."""
 
-    def __init__(self, message: str, *notes: str, code: Exit = Exit.FAILED) -> None:
+    def __init__(self, message: str, *notes: str, code: int = Exit.FAILED) -> None:
         super().__init__(message)
         self.message = message
         self.notes = notes
@@ -36,6 +46,13 @@ class CommandError(Exception):
         print(f"error: {self.message}", file=sys.stderr)
         for note in self.notes:
             print(f"  {note}", file=sys.stderr)
+
+
+class UsageError(CommandError):
+    """What was typed means nothing."""
+
+    def __init__(self, message: str, *notes: str) -> None:
+        super().__init__(message, *notes, code=Exit.USAGE)
 
 
 _NEXT = {

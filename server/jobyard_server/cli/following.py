@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Final
 
 from jobyard.jobs.v1 import event_pb2, job_access_pb2, job_pb2, job_watch_pb2, state_pb2
-from jobyard_server.cli.errors import CommandError, Exit
+from jobyard_server.cli.errors import Exit, Outcome
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import marked, print_job, print_jobs, print_json, say, screen, show
 from jobyard_server.cli.session import Reconnecting, RefusedError, Session
@@ -86,7 +86,7 @@ async def wait(
     within: float | None,
     retry_for: float,
     fail_fast: bool,
-) -> Exit:
+) -> Outcome:
     """Return when the jobs have ended, whichever way; with ``fail_fast`` when one of them has ended badly."""
     found = {asyncio.create_task(_end_of(session, name, retry_for)): name for name in names}
     ended: list[job_pb2.Job] = []
@@ -96,13 +96,13 @@ async def wait(
             while running:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 ended += [task.result() for task in done]
-                if fail_fast and outcome_of(ended) is not Exit.OK:
+                if fail_fast and outcome_of(ended) is not Outcome.SUCCEEDED:
                     break
     except TimeoutError:
         _show_ended(ended, form)
         left = [name for task, name in found.items() if not task.done()]
         say(f"not ended after {within:g} s: {', '.join(left)}")
-        return Exit.TIMED_OUT
+        return Outcome.TIMED_OUT
     finally:
         for task in found:
             task.cancel()
@@ -119,12 +119,12 @@ def _show_ended(jobs: Sequence[job_pb2.Job], form: Form) -> None:
             print_job(job, form)
 
 
-def outcome_of(jobs: Sequence[job_pb2.Job]) -> Exit:
+def outcome_of(jobs: Sequence[job_pb2.Job]) -> Outcome:
     """The exit code that tells how jobs ended; one that failed counts more than one that was cancelled."""
     states = {job.state for job in jobs}
     if states & {state_pb2.STATE_FAILED, state_pb2.STATE_PARTIALLY_FAILED}:
-        return Exit.FAILED
-    return Exit.CANCELLED if state_pb2.STATE_CANCELLED in states else Exit.OK
+        return Outcome.FAILED
+    return Outcome.CANCELLED if state_pb2.STATE_CANCELLED in states else Outcome.SUCCEEDED
 
 
 async def _end_of(session: Session, name: str, retry_for: float) -> job_pb2.Job:
@@ -146,9 +146,9 @@ async def _end_of(session: Session, name: str, retry_for: float) -> job_pb2.Job:
             try:
                 await reconnecting.after(error)
             except RefusedError:
-                # Neither is the outcome of a job, so neither may look like one.
-                code = Exit.UNREACHABLE if error.failure.passing else Exit.REFUSED
-                raise CommandError(error.message, *error.notes, code=code) from None
+                if error.failure.passing:
+                    error.code = Exit.UNREACHABLE
+                raise
 
 
 async def _until_a_change(session: Session, request: job_watch_pb2.WatchJobsRequest) -> None:

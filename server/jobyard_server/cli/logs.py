@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Final
 
 from jobyard.jobs.v1 import job_access_pb2, job_watch_pb2, subjob_pb2
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import CommandError, UsageError
 from jobyard_server.cli.following import ENDED
 from jobyard_server.cli.printing import say
 from jobyard_server.cli.session import Reconnecting, RefusedError, Session
@@ -22,7 +22,7 @@ async def logs(session: Session, name: str, *, attempt: int, follow: bool, retry
     job, slash, ordinal = name.partition("/")
     if slash:
         if not ordinal.isdigit():
-            raise CommandError(f"{name!r} is not JOB/SUBJOB; the subjob is a number, the first one is 0")
+            raise UsageError(f"{name!r} is not JOB/SUBJOB; the subjob is a number, the first one is 0")
         await _log(session, job, int(ordinal), attempt=attempt, follow=follow, retry_for=retry_for)
         return
     ordinals = await _ordinals(session, job)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard_server import loading
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import CommandError, UsageError
 from jobyard_server.settings import SettingsError, load
 
 
@@ -34,6 +34,6 @@ def _by_queue(programs: Sequence[str]) -> dict[str, str] | None:
     for program in programs:
         queue, equals, command = program.partition("=")
         if not equals or not queue or " " in queue:
-            raise CommandError(f"--exec {program!r} is not QUEUE=CMD", "for example: --exec 'default=python3 work.py'")
+            raise UsageError(f"--exec {program!r} is not QUEUE=CMD", "for example: --exec 'default=python3 work.py'")
         found[queue] = command
     return found or None

@@ -14,7 +14,7 @@ from jobyard.jobs.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from jobyard.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from jobyard.jobs.v1.queue_service_pb2_grpc import QueueServiceStub
 from jobyard.jobs.v1.record_service_pb2_grpc import RecordServiceStub
-from jobyard_server.cli.errors import CommandError, of_failure
+from jobyard_server.cli.errors import CommandError, UsageError, of_failure
 from jobyard_server.client.channel import Address, AddressError
 from jobyard_server.client.failure import Failure, of_error
 from jobyard_server.client.retry import Backoff
@@ -130,9 +130,13 @@ def execute(address: Callable[[], Address], work: Callable[[Session], Coroutine[
     async def connected() -> Outcome:
         try:
             found = address()
-        except (AddressError, OSError) as error:
-            raise CommandError(str(error)) from None
-        async with found.open() as channel:
+            opened = found.open()
+        except AddressError as error:
+            raise UsageError(str(error)) from None
+        except OSError as error:
+            # A certificate or key of the environment.
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from None
+        async with opened as channel:
             return await work(Session(found, channel))
 
     return asyncio.run(connected())

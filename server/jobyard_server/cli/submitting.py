@@ -12,7 +12,7 @@ from typing import Final
 
 from jobyard.jobs.v1 import job_submit_pb2
 from jobyard_server.cli import following
-from jobyard_server.cli.errors import CommandError, Exit
+from jobyard_server.cli.errors import Exit, Outcome, UsageError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import print_job, say
 from jobyard_server.cli.session import Session
@@ -23,14 +23,17 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def json_of(text: str) -> str:
     """JSON from an argument: itself, ``@FILE``, or ``-`` for standard input."""
-    if text == "-":
-        return sys.stdin.read()
-    if text.startswith("@"):
-        try:
-            return Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{text[1:]} cannot be read: {error}") from None
-    return text
+    if text != "-" and not text.startswith("@"):
+        return text
+    source = "standard input" if text == "-" else text[1:]
+    try:
+        found = sys.stdin.read() if text == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source} cannot be read: {error}") from None
+    if not found.strip():
+        # What was to write it has failed; a job without a payload is submitted by saying none.
+        raise UsageError(f"there is no JSON in {source}")
+    return found
 
 
 def labels_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -39,7 +42,7 @@ def labels_of(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise CommandError(f"label {pair!r} is not KEY=VALUE")
+            raise UsageError(f"label {pair!r} is not KEY=VALUE")
         found[key] = value
     return found
 
@@ -48,7 +51,7 @@ def seconds_of(text: str) -> float:
     """Seconds from ``90``, ``90s``, ``15m``, ``2h`` or ``7d``."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
-        raise CommandError(f"{text!r} is not a time; write 90s, 15m, 2h or 7d")
+        raise UsageError(f"{text!r} is not a time; write 90s, 15m, 2h or 7d")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
@@ -93,7 +96,9 @@ def request_of(
     return request
 
 
-async def submit(session: Session, request: job_submit_pb2.SubmitJobRequest, form: Form, *, wait: bool) -> Exit:
+async def submit(
+    session: Session, request: job_submit_pb2.SubmitJobRequest, form: Form, *, wait: bool
+) -> Exit | Outcome:
     """Submit one job, and wait for its end if asked to."""
     answer = await session.call(session.jobs.SubmitJob, request, retry_for=RETRY_SECONDS)
     if answer.replayed:

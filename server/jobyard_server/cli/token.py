@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import CommandError, UsageError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.options import Output
 
@@ -51,7 +53,7 @@ def create(
 ) -> None:
     """Make a token and print it. It cannot be shown again: the file keeps only its digest.
 
-    Roles that every server knows: admin, operator, viewer, worker.
+    Roles for the jobs API: operator, viewer, worker; admin may do everything. Other APIs have others.
     """
     from jobyard_server.callers import token_file
 
@@ -69,6 +71,7 @@ def create(
         token = token_file.create(file, entry)
     except (token_file.TokenFileError, OSError) as problem:
         raise CommandError(str(problem)) from None
+    _warn_of_roles(entry.roles)
     print(token)
     print(f"token {name} added to {file}; a running server knows it within a second", file=sys.stderr)
 
@@ -121,6 +124,27 @@ def revoke(*, name: Name, file: File) -> None:
     print(f"token {name} revoked", file=sys.stderr)
 
 
+def _warn_of_roles(roles: Sequence[str]) -> None:
+    """Say which roles nobody declares here; a server may have others by its settings."""
+    if not roles:
+        return
+    from jobyard_server.callers.roles import BUILT_IN
+    from jobyard_server.main import APIS
+    from jobyard_server.settings import SettingsError, load
+
+    known = {*BUILT_IN, *(role for api in APIS for role in api.roles)}
+    # Whoever makes tokens need not be able to run the server.
+    with suppress(SettingsError):
+        known |= load().roles.keys()
+    for role in roles:
+        if role not in known:
+            print(
+                f"warning: there is no role {role} here, and a server without it leaves the token out; "
+                f"there are {', '.join(sorted(known))}",
+                file=sys.stderr,
+            )
+
+
 def _moment(text: str) -> datetime:
     """A time said as a span from now, or as a date."""
     units = {"d": "days", "h": "hours", "m": "minutes"}
@@ -129,9 +153,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise CommandError(
-            f"--expires {text!r} is no time", "write 90d, 12h, 2027-01-31 or 2027-01-31T18:00Z"
-        ) from None
+        raise UsageError(f"--expires {text!r} is no time", "write 90d, 12h, 2027-01-31 or 2027-01-31T18:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from jobyard_server.cli.errors import CommandError, Exit, of_failure
+from jobyard_server.cli.errors import CommandError, Exit, UsageError, of_failure
 from jobyard_server.cli.submitting import seconds_of
 from jobyard_server.client.channel import Address, AddressError, from_environment
 from jobyard_server.worker import environment
@@ -24,7 +24,7 @@ def argv_of(command: str) -> tuple[str, ...]:
     try:
         return command_argv(command)
     except CommandLineError as error:
-        raise CommandError(f"--exec: {error}", "--exec \"bash -c '...'\" runs a shell") from None
+        raise UsageError(f"--exec: {error}", "--exec \"bash -c '...'\" runs a shell") from None
 
 
 def passed(more: Sequence[str]) -> dict[str, str]:
@@ -32,7 +32,7 @@ def passed(more: Sequence[str]) -> dict[str, str]:
     try:
         return environment.passed(os.environ, more)
     except environment.VariableError as error:
-        raise CommandError(f"--env {error}") from None
+        raise UsageError(f"--env {error}") from None
 
 
 def bytes_of(text: str) -> int:
@@ -42,7 +42,7 @@ def bytes_of(text: str) -> int:
     unit = number[-1:] if number[-1:] in units else ""
     number = number.removesuffix(unit)
     if not number.isdecimal() or int(number) == 0:
-        raise CommandError(f"{text!r} is not an amount of memory; write 512M or 2G")
+        raise UsageError(f"{text!r} is not an amount of memory; write 512M or 2G")
     return int(number) * units[unit]
 
 
@@ -64,7 +64,7 @@ def run(server: str, plan: Plan) -> Exit:
     try:
         return asyncio.run(_work(from_environment({**os.environ, "JOBYARD_SERVER": server}), plan))
     except AddressError as error:
-        raise CommandError(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 async def _work(address: Address, plan: Plan) -> Exit:
