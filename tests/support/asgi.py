@@ -46,8 +46,12 @@ class Client:
         headers: dict[str, str] | None = None,
         pieces: list[bytes] | None = None,
         leave_after: float | None = None,
+        leave_at: bytes | None = None,
     ) -> Answer:
-        """Send one request; a body that is no bytes is sent as JSON, `pieces` as a chunked body."""
+        """Send one request; a body that is no bytes is sent as JSON, `pieces` as a chunked body.
+
+        The client leaves after so many seconds, or once the answer has begun and holds `leave_at`.
+        """
         path, _, query = url.partition("?")
         lines = {"host": "shop.test", **{name.lower(): value for name, value in (headers or {}).items()}}
         if body is not None and not isinstance(body, bytes):
@@ -68,9 +72,11 @@ class Client:
             "client": ("10.0.0.7", 4711),
         }
         parts = pieces if pieces is not None else [body or b""]
-        return await self._exchange(scope, parts, leave_after)
+        return await self._exchange(scope, parts, leave_after, leave_at)
 
-    async def _exchange(self, scope: dict[str, Any], parts: list[bytes], leave_after: float | None) -> Answer:
+    async def _exchange(
+        self, scope: dict[str, Any], parts: list[bytes], leave_after: float | None, leave_at: bytes | None
+    ) -> Answer:
         answer = Answer()
         waiting = list(parts)
         gone = asyncio.Event()
@@ -90,6 +96,8 @@ class Client:
             else:
                 assert answer.status, "a body before its status line"
                 answer.pieces.append(event.get("body", b""))
+            if leave_at is not None and leave_at in b"".join(answer.pieces):
+                gone.set()
 
         if leave_after is not None:
             asyncio.get_running_loop().call_later(leave_after, gone.set)

@@ -125,6 +125,107 @@ async def test_head_of_a_stream(feed: Client, backend: Recording) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
+@pytest.fixture
+def quiet(serve) -> Client:
+    return serve("feed.FeedService", watch_after=0.01, head_after=0.02)
+
+
+def silent(backend: Recording, *, then=None) -> None:
+    async def watch(_request):
+        if then is None:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.06)
+        raise then
+        yield event(0)
+
+    backend.handlers["Watch"] = watch
+
+
+@pytest.mark.parametrize(
+    ("accept", "begin"),
+    [
+        ("application/x-ndjson", b""),
+        ("text/event-stream", b"retry: 1500\n\n: keep-alive\n\n: keep-alive\n\n"),
+        ("application/json", b"["),
+    ],
+)
+async def test_a_quiet_stream_has_its_head_before_its_first_message(
+    quiet: Client, backend: Recording, accept: str, begin: bytes
+) -> None:
+    silent(backend)
+    answer = await quiet("GET", "/feed/a", headers={"Accept": accept}, leave_at=begin)
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, accept, begin)
+    assert backend.cancelled == 1
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    ("accept", "told"),
+    [
+        ("application/x-ndjson", '{"error":%s}\n'),
+        ("text/event-stream", "retry: 1500\n\n: keep-alive\n\nevent: error\ndata: %s\n\n"),
+        ("application/json", '[{"error":%s}]'),
+    ],
+)
+async def test_what_fails_after_the_head_is_told_in_the_stream(
+    quiet: Client, backend: Recording, accept: str, told: str
+) -> None:
+    silent(backend, then=failure(5, "no such topic"))
+    answer = await quiet("GET", "/feed/a", headers={"Accept": accept})
+    assert (answer.status, answer.text) == (200, told % '{"status":404,"message":"no such topic"}')
+
+
+async def test_a_request_is_read_before_the_wait_for_the_head(quiet: Client, backend: Recording) -> None:
+    answered = backend.stream
+
+    async def admitted_slowly(call, decode):
+        await asyncio.sleep(0.06)
+        async for message in answered(call, decode):
+            yield message
+
+    backend.stream = admitted_slowly
+    assert (await quiet("GET", "/feed/a?nope=1")).status == 400
+    backend.refuse = failure(16, "who are you?")
+    assert (await quiet("GET", "/feed/a")).status == 401
+
+
+async def test_nothing_is_lost_when_a_message_comes_as_the_wait_ends(serve, backend: Recording) -> None:
+    async def watch(request):
+        await asyncio.sleep(int(request.after) / 20_000)
+        for number in range(3):
+            yield event(number)
+            await asyncio.sleep(0)
+
+    backend.handlers["Watch"] = watch
+    brisk = serve("feed.FeedService", head_after=0.001)
+    for accept in ("application/x-ndjson", "text/event-stream"):
+        answers = await asyncio.gather(
+            *(brisk("GET", "/feed/a", headers={"Accept": accept, "Last-Event-ID": str(wait)}) for wait in range(40))
+        )
+        for answer in answers:
+            assert [number for number in range(3) if DOCUMENT % number in answer.text] == [0, 1, 2]
+            assert answer.text.count("retry: ") == (accept == "text/event-stream")
+
+
+async def test_head_of_a_quiet_stream(quiet: Client, backend: Recording) -> None:
+    silent(backend)
+    answer = await quiet("HEAD", "/feed/a", headers=SSE)
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"", "text/event-stream")
+    assert backend.cancelled == 1
+    silent(backend, then=failure(5, "no such topic"))
+    assert (await quiet("HEAD", "/feed/a?nope=1")).status == 400
+
+
+async def test_exact_bytes_wait_for_what_they_are(quiet: Client, backend: Recording) -> None:
+    async def sheets(_request):
+        await asyncio.sleep(0.06)
+        yield httpbody_pb2.HttpBody(content_type="text/csv", data=b"1\n")
+
+    backend.handlers["Sheets"] = sheets
+    answer = await quiet("GET", "/feed/news/sheets", headers={"Accept": "text/plain"})
+    assert (answer.body, answer.headers["content-type"]) == (b"1\n", "text/csv")
+
+
 async def test_streams_in_with_the_body_in_a_field(feed: Client, backend: Recording) -> None:
     backend.handlers["Send"] = lambda requests: make("feed.SendResponse", count=len(requests))
     answer = await feed(

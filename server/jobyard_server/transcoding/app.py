@@ -141,12 +141,12 @@ class Transcoder:
 
     async def _stream(self, visit: Visit, send: Send, presence: Presence) -> None:
         """Run a method that answers with a stream."""
-        responses = ResponseStream(visit, self._sender, send)
+        responses = ResponseStream(visit, self._sender, send, self._settings.head_after)
         if visit.operation.streams_in:
             items = requests(visit, presence, self._limits.line_bytes)
-            await responses.run(self._backend.duplex(visit.call, items))
+            await responses.run(self._backend.duplex(visit.call, responses.taking(items)))
             return
-        await responses.run(self._backend.stream(visit.call, visit.decoder(presence)))
+        await responses.run(self._backend.stream(visit.call, responses.decoding(visit.decoder(presence))))
 
     def _missed(self, request: Request, missed: Missed) -> Reply:
         """Answer a request that has no route: OPTIONS, a wrong verb, or an unknown path."""

@@ -48,3 +48,6 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     watch_after: float = 0.25
     """Seconds between two looks at the calls in progress for clients that went away; most calls are over before."""
+    head_after: float = 1.0
+    """Seconds for which the status line of a stream waits for the first response or a failure, once the request is
+    read; what fails later is its last record."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 from google.protobuf.message import Message
@@ -16,8 +14,6 @@ from jobyard_server.transcoding.codec import single_line
 from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, Offer
 from jobyard_server.transcoding.printing import Exchange, Print, Scope
 from jobyard_server.transcoding.surface import MethodSpec
-
-Write = Callable[[bytes], Awaitable[None]]
 
 OFFERS: Final = (
     Offer(NDJSON, (NDJSON, "application/jsonl", "application/jsonlines")),
@@ -165,7 +161,8 @@ class StreamPlan:
     def __init__(self, spec: MethodSpec, scope: Scope, write: BodyWriter, *, exact: bool) -> None:
         shape: media_pb2.StreamShape = spec.stream
         self._write = write
-        self._exact = exact
+        self.exact = exact
+        """Only the first message says what the stream is."""
         self._id = scope.text(f"{{{shape.id}}}") if shape.id else None
         self._event = scope.text(f"{{{shape.event}}}") if shape.event else None
         self._retry_millis = shape.retry_millis
@@ -173,7 +170,7 @@ class StreamPlan:
 
     def framing(self, offer: Offer) -> Framing:
         """Make the framing of one stream."""
-        if self._exact:
+        if self.exact:
             return _Exact(self._write, offer)
         kind = offer.names[0]
         if kind == EVENT_STREAM:
@@ -182,7 +179,7 @@ class StreamPlan:
 
     def media_type(self, first: Message | None, exchange: Exchange, offer: Offer) -> str:
         """Give the media type: for exact bytes that of the first message."""
-        if not self._exact or first is None:
+        if not self.exact or first is None:
             return offer.media_type
         return self._write(first, exchange, offer)[1]
 
@@ -196,29 +193,3 @@ def error_record(body: bytes) -> bytes:
     if not (isinstance(tree, dict) and tree.keys() == {"error"}):
         tree = {"error": tree}
     return orjson.dumps(tree)
-
-
-async def first_of(messages: AsyncIterator[Message]) -> Message | None:
-    """Wait for the first message, so that an early error still has its own status line. None: there is none."""
-    return await anext(messages, None)
-
-
-async def pump(messages: AsyncIterator[Message], framing: Framing, exchange: Exchange, write: Write) -> None:
-    """Write what follows the first message, keeping the connection alive through silence."""
-    pending: asyncio.Future[Any] | None = None
-    try:
-        while True:
-            if framing.keep_alive is None:
-                message = await anext(messages, None)
-            else:
-                pending = asyncio.ensure_future(anext(messages, None))
-                while not (await asyncio.wait({pending}, timeout=framing.keep_alive))[0]:
-                    await write(framing.silence)
-                message = pending.result()
-            if message is None:
-                return
-            await write(framing.record(message, exchange))
-    finally:
-        if pending is not None and not pending.done():
-            pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
