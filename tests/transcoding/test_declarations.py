@@ -22,7 +22,7 @@ import "google/api/annotations.proto";
 import "google/protobuf/timestamp.proto";
 import "jobyard/rest/v1/annotations.proto";
 message Request { string name = 1; repeated string tags = 2; Part part = 3; Kind kind = 4; int32 number = 5; }
-message Part { string text = 1; google.protobuf.Timestamp when = 2; repeated Row rows = 3; }
+message Part { string text = 1; google.protobuf.Timestamp when = 2; repeated Row rows = 3; double weight = 4; }
 message Row { string href = 1; }
 enum Kind { KIND_UNSPECIFIED = 0; KIND_ONE = 1; }
 """
@@ -43,6 +43,15 @@ def answer(text: str) -> str:
     return method(f"option (jobyard.rest.v1.answer) = {{ {text} }};")
 
 
+def streaming(options: str) -> str:
+    return method(options).replace("returns (", "returns (stream ")
+
+
+def twice(name: str, number: int) -> str:
+    return f'string {name} = {number} [(jobyard.rest.v1.query) = {{ name: "x" }}];'
+
+
+ANSWER = "option (jobyard.rest.v1.answer)"
 BAD = {
     "unregistered face": (method(""), "odd.Odd names the face 'odd', which no file registers"),
     "face twice": (face() + face(prefix="/b") + method(""), "the face 'odd' is registered by odd.proto and odd.proto"),
@@ -57,6 +66,26 @@ BAD = {
     "row text": (face('rows: { reason: "X" text: "}" }') + method(""), "a single '}' at column 1"),
     "answer condition": (face() + answer('when: "state=1"'), "odd.Odd.Do: odd.Request has no field 'state'"),
     "answer enum": (face() + answer('when: "kind=TWO"'), "odd.Kind has no value TWO"),
+    "answer number": (face() + answer('when: "number=many"'), "odd.Odd.Do: odd.Request.number is never 'many'"),
+    "answer range": (face() + answer('when: "number=3000000000"'), "odd.Request.number is never '3000000000'"),
+    "answer list": (face() + answer('when: "tags=a"'), "odd.Request.tags is repeated and is compared with nothing"),
+    "answer status": (face() + answer("status: 99"), "odd.Odd.Do: the status of an answer is 99"),
+    "answer too late": (
+        face() + method(f"{ANSWER} = {{ status: 201 }}; {ANSWER} = {{ status: 202 when: 'number' }};"),
+        "odd.Odd.Do: the answer after one without a condition is never given: status 202",
+    ),
+    "no answer": (
+        face() + method(f"{ANSWER} = {{ when: 'number' }}; {ANSWER} = {{ when: '!number & name' }};"),
+        "odd.Odd.Do: there is no answer for a response that fits none of the conditions",
+    ),
+    "answer of a stream": (
+        face() + streaming(f"{ANSWER} = {{ status: 201 description: 'Done.' }};"),
+        "odd.Odd.Do: an answer of a stream has no status",
+    ),
+    "stream of none": (
+        face() + method('option (jobyard.rest.v1.stream) = { id: "name" };'),
+        "odd.Odd.Do: stream says how a stream is written, and the method writes none",
+    ),
     "answer body": (face() + answer('body: "part.none"'), "odd.Part has no field 'none'"),
     "answer body as text": (
         face() + answer('body: "part" media_type: "text/plain"'),
@@ -70,6 +99,21 @@ BAD = {
     ),
     "tag": (face() + answer('etag: { field: "nope" }'), "has no field 'nope'"),
     "time": (face() + answer('last_modified: "part"'), "odd.Request.part is no time"),
+    "time of a number": (face() + answer('last_modified: "number"'), "odd.Request.number is no time"),
+    "parameter twice": (
+        face()
+        + method("", http='get: "/odd"').replace("(Request)", "(Twice)", 1)
+        + f"message Twice {{ {twice('a', 1)} {twice('b', 2)} }}",
+        "odd.Odd.Do: the fields a and b are both the query parameter 'x'",
+    ),
+    "no token": (
+        face() + method("", http='custom { kind: "A B" path: "/odd" }'),
+        "odd.Odd.Do: 'A B' is no verb of HTTP",
+    ),
+    "body of get": (
+        face() + method("", http='get: "/odd/{name}" body: "nope"'),
+        "odd.Odd.Do: the body is nope, which is not a field of odd.Request",
+    ),
     "template": (face() + method("", http='get: "/odd/{name"'), "expected '}' at column 11"),
     "path field": (
         face() + method("", http='get: "/odd/{id}"'),
@@ -80,7 +124,7 @@ BAD = {
         "tags is repeated and cannot be filled from the path",
     ),
     "path message": (face() + method("", http='get: "/odd/{part}"'), "part cannot be filled from the path"),
-    "body field": (face() + method("", http='put: "/odd/{name}" body: "nope"'), "has no field 'nope'"),
+    "body field": (face() + method("", http='put: "/odd/{name}" body: "nope"'), "the body is nope, which"),
     "deep body": (
         face() + method("", http='put: "/odd/{name}" body: "part.text"'),
         "which is not a field of odd.Request",
@@ -165,6 +209,21 @@ def test_a_face_is_like_another(tmp_path: Path) -> None:
     assert (even.head, even.naming, even.title) == (True, face_pb2.NAMING_PROTO, "")
     assert (list(even.prefixes), [each.name for each in even.headers]) == (["/even"], ["A"])
     assert [row.text for row in even.rows] == ["b", "a"]
+
+
+GOOD = {
+    "both sides": "{ when: '!number' }; ANSWER = { when: 'name' }; ANSWER = { when: '!name & number' }",
+    "one value and the others": "{ when: 'kind=ONE' }; ANSWER = { when: 'kind!=ONE' }",
+    "two profiles": "{ profile: 'a' status: 201 }; ANSWER = { profile: '!a' status: 202 }",
+    "a real number": "{ when: 'part.weight=1' }; ANSWER = {}",
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_answers_that_leave_nothing_out_are_sound(case: str, backend: Recording, tmp_path: Path) -> None:
+    source = HEAD + face() + method(f"{ANSWER} = {GOOD[case].replace('ANSWER', ANSWER)};")
+    file = pool_of("odd.proto", source, tmp_path)
+    assert Transcoder(file.services_by_name.values(), backend).plan.operations
 
 
 @pytest.mark.parametrize("name", ["rules.RulesService", "orders.OrderService", "desk.DeskService", "feed.FeedService"])

@@ -61,7 +61,7 @@ class Binder:
         self.query = QueryTable(
             request, dialect, manners, taken=in_path | {route.body}, only_declared=route.body == "*"
         )
-        self._body = body_reader(request, route.body, dialect, limits, manners, where) if route.body else None
+        self._body = body_reader(request, route.body, dialect, limits, manners) if route.body else None
         self._body_required = spec.consumes.required
         self._mask = _mask(request, route, dialect)
 

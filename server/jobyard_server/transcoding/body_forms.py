@@ -16,7 +16,6 @@ from jobyard_server.transcoding.media import Form
 from jobyard_server.transcoding.multipart import parts
 from jobyard_server.transcoding.query import Manners, QueryTable
 from jobyard_server.transcoding.refusals import refused, wrong
-from jobyard_server.transcoding.surface import DeclarationError
 from jobyard_server.transcoding.values import ValueRefusedError, writer
 
 HTTP_BODY = "google.api.HttpBody"
@@ -31,18 +30,13 @@ class BodyReader(Protocol):
         ...
 
 
-def body_reader(
-    request: Descriptor, body: str, dialect: Dialect, limits: Limits, manners: Manners, where: str
-) -> BodyReader:
+def body_reader(request: Descriptor, body: str, dialect: Dialect, limits: Limits, manners: Manners) -> BodyReader:
     """Compile the reader of bodies that go into `body`: a field of the request, or `*` for all of it."""
     if body == "*":
         if request.full_name == HTTP_BODY:
             return _ExactReader(None)
         return _MessageReader(request, dialect, limits, manners)
-    steps = way(request, body, where=where)
-    if len(steps) != 1:
-        raise DeclarationError(f"{where}: the body is {body}, which is not a field of {request.full_name} itself")
-    field = steps[0]
+    field = request.fields_by_name[body]
     if field.message_type is not None and field.message_type.full_name == HTTP_BODY and not field.is_repeated:
         return _ExactReader(field)
     return _FieldReader(field, dialect, limits, manners)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -76,10 +77,11 @@ def not_modified(headers: Headers, tag: str, date: str) -> bool:
 
 def _millis(steps: Way, scope: Scope) -> Callable[[Message], int | None]:
     read, present = reader(steps), is_set(steps)
-    kind = steps[-1].message_type
-    if kind is not None:
-        if kind.full_name != _TIMESTAMP:
-            raise DeclarationError(f"{scope.where}: {steps[-1].full_name} is no time")
+    field = steps[-1]
+    a_time = field.message_type is not None and field.message_type.full_name == _TIMESTAMP
+    if field.is_repeated or not (a_time or field.type == FieldDescriptor.TYPE_STRING):
+        raise DeclarationError(f"{scope.where}: {field.full_name} is no time")
+    if a_time:
         return lambda message: int(read(message).ToMilliseconds()) if present(message) else None
 
     def parsed(message: Message) -> int | None:

@@ -19,6 +19,7 @@ from jobyard_server.transcoding.binding import Binder, setter
 from jobyard_server.transcoding.bodies import Writers
 from jobyard_server.transcoding.body_forms import is_exact
 from jobyard_server.transcoding.codec import Dialect, compile_encoder
+from jobyard_server.transcoding.contradictions import refuse_contradictions
 from jobyard_server.transcoding.errors import ErrorPrinter, Printers, fixed_headers
 from jobyard_server.transcoding.failures import INTERNAL, LAYER_DOMAIN, Scene, Spell, of_refusal, of_rpc
 from jobyard_server.transcoding.headers import MetadataMap
@@ -147,6 +148,7 @@ class Operation:
         writers = Writers(scope, plan.links, spec.page_links, self.binder.query)
         self.stream = self._stream(scope, writers) if self.streams_out else None
         self.answers = AnswerTable(answers, scope, writers, plan.mount, absolute_location=settings.absolute_locations)
+        refuse_contradictions(spec, route, plan.dialect)
 
     def call(self, request: Request) -> Call:
         """Say what a gRPC client would have sent beside the message."""

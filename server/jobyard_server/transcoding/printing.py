@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -19,6 +20,12 @@ from jobyard_server.transcoding.wording import Slot, wording
 
 _F = FieldDescriptor
 _TIMES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask"})
+_SINGLE: Final[dict[int, Callable[[str], object]]] = {
+    **dict.fromkeys((_F.CPPTYPE_INT32, _F.CPPTYPE_INT64, _F.CPPTYPE_UINT32, _F.CPPTYPE_UINT64), int),
+    **dict.fromkeys((_F.CPPTYPE_DOUBLE, _F.CPPTYPE_FLOAT), float),
+    _F.CPPTYPE_BOOL: {"true": True, "false": False}.__getitem__,
+}
+"""Reads the values that are compared as what they are; others are as their text."""
 REQUEST = "request."
 
 
@@ -126,18 +133,17 @@ class Scope:
 
     def condition(self, when: str) -> Holds | None:
         """Compile a condition; None when there is none."""
-        parts = [self._part(part.strip()) for part in when.split("&") if part.strip()]
-        if not parts:
+        compiled = [self._part(part) for part in parts(when)]
+        if not compiled:
             return None
-        if len(parts) == 1:
-            return parts[0]
-        return lambda message, exchange: all(part(message, exchange) for part in parts)
+        if len(compiled) == 1:
+            return compiled[0]
+        return lambda message, exchange: all(part(message, exchange) for part in compiled)
 
-    def _part(self, text: str) -> Holds:
-        name, equals, wanted = text.partition("=")
-        negated = text.startswith("!") or name.endswith("!")
-        of_request, steps = self.steps(name.strip("! "))
-        holds = self._equals(steps, wanted.strip()) if equals else presence(steps)
+    def _part(self, part: Part) -> Holds:
+        of_request, steps = self.steps(part.name)
+        holds = presence(steps) if part.wanted is None else self._equals(steps, part.wanted)
+        negated = part.negated
 
         def decide(message: Message, exchange: Exchange) -> bool:
             subject = exchange.request if of_request else message
@@ -151,5 +157,39 @@ class Scope:
         if field.cpp_type == _F.CPPTYPE_ENUM:
             number = enum_number(enum_of(field), wanted, where=self.where)
             return lambda message: bool(read(message) == number)
+        if field.is_repeated:
+            raise DeclarationError(f"{self.where}: {field.full_name} is repeated and is compared with nothing")
+        if field.cpp_type in _SINGLE:
+            value = self._value(field, wanted)
+            return lambda message: bool(read(message) == value)
         text = text_of(field, self.dialect)
         return lambda message: text(read(message)) == wanted
+
+    def _value(self, field: FieldDescriptor, wanted: str) -> object:
+        """Read what a field is compared with, as the field would hold it."""
+        assert field.containing_type is not None
+        holder = message_factory.GetMessageClass(field.containing_type)
+        try:
+            return getattr(holder(**{field.name: _SINGLE[field.cpp_type](wanted)}), field.name)
+        except (KeyError, ValueError) as error:
+            raise DeclarationError(f"{self.where}: {field.full_name} is never {wanted!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a condition."""
+
+    name: str
+    wanted: str | None
+    """The text that the field is compared with. None: it is asked whether the field says anything."""
+    negated: bool
+
+
+def parts(when: str) -> list[Part]:
+    """Take a condition apart."""
+    found = []
+    for text in filter(None, map(str.strip, when.split("&"))):
+        name, equals, wanted = text.partition("=")
+        negated = text.startswith("!") or name.endswith("!")
+        found.append(Part(name.strip("! "), wanted.strip() if equals else None, negated))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ BARE_FACE = face_pb2.Face(name="", title="REST", head=True)
 """The face of a service that names none: proto3 JSON, strict, google.rpc.Status as its error."""
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
+_VERB = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""What HTTP can have for a verb."""
 
 
 class DeclarationError(ValueError):
@@ -156,9 +159,9 @@ def _method(method: MethodDescriptor, face: face_pb2.Face) -> MethodSpec:
     known = options.Extensions
     routes: list[RouteSpec] = []
     if options.HasExtension(google_http.http):
-        routes += _routes(known[google_http.http], plain=True)
+        routes += _routes(known[google_http.http], method, plain=True)
     for rule in known[rest.route]:
-        routes += _routes(rule, plain=False)
+        routes += _routes(rule, method, plain=False)
     return MethodSpec(
         descriptor=method,
         face=face,
@@ -172,18 +175,24 @@ def _method(method: MethodDescriptor, face: face_pb2.Face) -> MethodSpec:
     )
 
 
-def _routes(rule: http_pb2.HttpRule, *, plain: bool) -> Iterator[RouteSpec]:
+def _routes(rule: http_pb2.HttpRule, method: MethodDescriptor, *, plain: bool) -> Iterator[RouteSpec]:
     pattern = rule.WhichOneof("pattern")
     if pattern is None:
-        raise DeclarationError(f"a rule has no verb: {rule}")
+        raise DeclarationError(f"{method.full_name}: a rule has no verb: {rule}")
     if pattern == "custom":
         verb, text = rule.custom.kind, rule.custom.path
     else:
         verb, text = pattern.upper(), getattr(rule, pattern)
+    if not _VERB.fullmatch(verb):
+        raise DeclarationError(f"{method.full_name}: {verb!r} is no verb of HTTP")
+    if rule.body not in {"", "*"} and rule.body not in method.input_type.fields_by_name:
+        raise DeclarationError(
+            f"{method.full_name}: the body is {rule.body}, which is not a field of {method.input_type.full_name}"
+        )
     # A body of GET and DELETE has no meaning in HTTP; clients that send `{}` with them are common.
     body = "" if verb in _BODILESS else rule.body
     yield RouteSpec(verb, parse(text), body, rule.response_body, plain)
     for extra in rule.additional_bindings:
         if extra.additional_bindings:
-            raise DeclarationError(f"additional_bindings of {text} are nested")
-        yield from _routes(extra, plain=plain)
+            raise DeclarationError(f"{method.full_name}: additional_bindings of {text} are nested")
+        yield from _routes(extra, method, plain=plain)

@@ -51,7 +51,8 @@ Global___EntityTagForm: _TypeAlias = EntityTagForm  # noqa: Y015
 @_typing.final
 class Answer(_message.Message):
     """Answer is one way in which a method answers success: status, headers, and which part of the response is the body. A
-    method lists its answers; the first whose condition holds (and whose profile is on) is given.
+    method lists its answers; the first whose condition holds (and whose profile is on) is given, and one must hold for
+    every response. An answer of a stream has a `description` alone.
 
     Example, a created order is told from one that was there already, and both print the order itself:
 
