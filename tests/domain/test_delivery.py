@@ -77,7 +77,13 @@ def answers(status=0, problem=None):
     ],
 )
 def test_what_an_answer_means(answer, strict, lax, well):
-    assert (judge_success(answer), judge_below_400(answer), healthy(answer)) == (strict, lax, well)
+    assert (judge_success(answer), judge_below_400(answer)) == (strict, lax)
+    assert healthy(answer, judge_success(answer)) is well
+
+
+def test_who_refuses_for_good_is_well():
+    assert healthy(answers(501), Verdict.GIVE_UP)
+    assert not healthy(answers(501), Verdict.RETRY)
 
 
 def test_waits_grow_to_the_longest_and_no_further():

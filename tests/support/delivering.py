@@ -44,7 +44,7 @@ async def open_circuit(store, address="http://peer.test/a"):
     numbers = {one.number for one in made}
     for delivery in await claim(store):
         assert delivery.number in numbers
-        await settle(store, delivery, Verdict.GIVE_UP, keep_dead=False)
+        await settle(store, delivery, Verdict.RETRY, may_retry=False, keep_dead=False)
 
 
 WAITING, READY, SENDING = DeliveryState.WAITING, DeliveryState.READY, DeliveryState.SENDING

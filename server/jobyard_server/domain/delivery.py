@@ -301,8 +301,9 @@ def judge_below_400(answer: Answer) -> Verdict:
 _UNASKED: Final = frozenset({Problem.ADDRESS_REFUSED, Problem.EXPIRED, Problem.UNRENDERED})
 
 
-def healthy(answer: Answer) -> bool | None:
-    """Whether the peer is well: it answered, and not to say that it cannot serve. ``None``: it was not asked."""
+def healthy(answer: Answer, verdict: Verdict) -> bool | None:
+    """Whether the peer is well: it answered, and not to say that it cannot serve now. ``None``: it was not asked."""
     if answer.problem in _UNASKED:
         return None
-    return 0 < answer.status < 500 and answer.status != 429
+    # Whoever refuses something for good serves: a 501 says nothing about what else is owed there.
+    return verdict is not Verdict.RETRY or (0 < answer.status < 500 and answer.status != 429)

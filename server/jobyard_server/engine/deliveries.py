@@ -218,14 +218,13 @@ class Sender:
         began = monotonic()
         answer, verdict = await self._attempt(delivery, kind, policy)
         self._told(delivery, answer, monotonic() - began)
-        if verdict is Verdict.RETRY and not policy.allows(delivery.attempts):
-            verdict = Verdict.GIVE_UP
         wait = policy.wait(delivery.attempts, random.random())  # noqa: S311 - jitter
         result = DeliveryResult(
             number=delivery.number,
             attempt=delivery.attempts,
             verdict=verdict,
             answer=answer,
+            may_retry=policy.allows(delivery.attempts),
             retry_after=max(wait, _asked_to_wait(answer, policy.max_wait)),
             settled=kind.settled,
             keep_dead=kind.keep_dead,
@@ -240,7 +239,7 @@ class Sender:
                 destination=delivery.destination,
                 attempt=delivery.attempts,
                 problem=answer.message,
-                dead=verdict is Verdict.GIVE_UP,
+                dead=verdict is Verdict.GIVE_UP or not result.may_retry,
             )
         if after is not None and after.state in _ENDED:
             for future in self._waiters.pop(delivery.number, ()):

@@ -149,15 +149,15 @@ def settle_deliveries(unit: Unit, results: Sequence[DeliveryResult]) -> list[Del
 
 def _after(unit: Unit, found: Delivery, result: DeliveryResult) -> Delivery:
     """The delivery as the result leaves it."""
-    states = {Verdict.DONE: DeliveryState.DELIVERED, Verdict.RETRY: DeliveryState.READY}
-    state = states.get(result.verdict, DeliveryState.DEAD)
-    again = state is DeliveryState.READY
+    again = result.verdict is Verdict.RETRY and result.may_retry
+    done = result.verdict is Verdict.DONE
+    state = DeliveryState.READY if again else DeliveryState.DELIVERED if done else DeliveryState.DEAD
     return replace(
         found,
         state=state,
         next_at=unit.now + round(result.retry_after * MICROS) if again else found.next_at,
         last_status=result.answer.status,
-        last_error="" if state is DeliveryState.DELIVERED else result.answer.message[:MAX_ERROR],
+        last_error="" if done else result.answer.message[:MAX_ERROR],
         credential=found.credential if again else "",
         updated_at=unit.now,
     )
@@ -191,7 +191,7 @@ def _judge_destinations(unit: Unit, settled: Sequence[tuple[Delivery, DeliveryRe
     known = {row[0]: (row[1], row[2]) for row in unit.sets.among(("origin",), places, _CIRCUITS)}
     before = dict(known)
     for after, result in settled:
-        well = healthy(result.answer)
+        well = healthy(result.answer, result.verdict)
         if well is None or after.destination not in known:
             continue
         failures, blocked = known[after.destination]

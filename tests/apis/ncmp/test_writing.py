@@ -138,6 +138,14 @@ def test_when_no_part_could_be_handed_over_the_answer_says_what_the_service_said
     assert yard.write("j", operation("p1")).json[0]["subJobId"] == "1"
 
 
+def test_a_service_that_refuses_every_job_is_heard_at_once_each_time(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "p1"), target("ch-2", "p2", "good"))
+    dmi.created = lambda heard: dmi.number(heard) if heard.json["dataProducerId"] else (501, b"")
+    for number in range(8):
+        assert yard.write(f"j{number}", operation("p1")).status == 502
+    assert yard.write("good", operation("p2")).json[0]["subJobId"] == "1", "nobody else is held up"
+
+
 def test_the_same_request_is_the_same_job_and_another_one_is_not(yard, dmi):
     yard.register(dmi.url, target("ch-1", "p1"))
     first = yard.write("j", operation("p1"))

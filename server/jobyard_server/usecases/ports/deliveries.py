@@ -99,8 +99,10 @@ class DeliveryResult:
     """The claim that is settled: a result of an older claim is refused."""
     verdict: Verdict
     answer: Answer
+    may_retry: bool = True
+    """Whether its policy allows another attempt, for ``RETRY``."""
     retry_after: float = 0.0
-    """Seconds until it is tried again, for ``RETRY``."""
+    """Seconds until then."""
     settled: Settled = nothing_follows
     keep_dead: bool = True
 
