@@ -35,6 +35,13 @@ def test_a_document_is_valid_openapi_and_served(server, name):
     validate(orjson.loads(body))
 
 
+def test_the_documents_are_listed(server):
+    listed = orjson.loads(get(server, "/openapi")[0])["documents"]
+    assert sorted(each["path"] for each in listed) == sorted(f"/openapi/{name}" for name in contract.openapi_names())
+    for each in listed:
+        assert orjson.loads(get(server, each["path"])[0])["info"]["title"] == each["title"]
+
+
 def test_every_operation_has_words_and_answers():
     document = orjson.loads(contract.openapi_document("all.json"))
     for path, verbs in document["paths"].items():

@@ -29,10 +29,15 @@ def pages() -> Mapping[str, Callable[[], Page]]:
     """The pages by path."""
     found = {f"/openapi/{name}": partial(_document, name) for name in contract.openapi_names()}
     found |= {f"/docs/{PurePath(asset).name}": partial(_asset, asset) for asset in _VIEWER}
-    return {**found, "/docs": _page}
+    return {**found, "/openapi": _index, "/docs": _page}
 
 
 # Read for whoever asks, who is rarely there: together they are as large as everything else that a server shows.
+
+
+def _index() -> Page:
+    documents = [{"title": title, "path": f"/openapi/{name}.json"} for name, title in _titles()]
+    return Page(orjson.dumps({"documents": documents}), JSON)
 
 
 def _document(name: str) -> Page:
