@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from apis.infojobs.yard import eventually
 
@@ -98,6 +99,33 @@ def test_a_consumer_hears_when_a_job_begins_to_be_served(yard):
     eventually(lambda: told(yard, path, {"eiJobStatus": "ENABLED"}, 1))
     assert yard.ask("DELETE", "/data-producer/v1/info-producers/p").status == 204
     eventually(lambda: told(yard, path, {"eiJobStatus": "DISABLED"}, 2))
+
+
+def test_a_job_stays_enabled_while_an_update_of_it_is_under_way(yard):
+    """What was accepted before holds until the producer refuses the newer one; nobody is told otherwise."""
+    yard.put_type("pm_1.0.0")
+    for name in ("one", "two"):
+        yard.put_producer(name, "pm_1.0.0")
+    assert yard.put_job("j", "pm_1.0.0").status == 201
+    # The older post is still out when the job is put: its outcome says nothing about the newer one.
+    yard.simulator.delays |= {"one": 0.4, "two": 0.4}
+    yard.put_producer("two", "pm_1.0.0")
+    eventually(lambda: posted(yard, "two", 2))
+    with ThreadPoolExecutor() as others:
+        put = others.submit(yard.put_job, "j", "pm_1.0.0")
+        eventually(lambda: posted(yard, "one", 2))
+        said(yard, "j", "ENABLED")
+        assert yard.ask("DELETE", "/data-producer/v1/info-producers/one").status == 204
+        said(yard, "j", "ENABLED")
+        assert put.result().status == 200
+    eventually(lambda: posted(yard, "two", 3))
+    assert yard.simulator.heard("POST", "/cons/jobs/j/status") == []
+    assert yard.ask("DELETE", "/data-producer/v1/info-producers/two").status == 204
+    eventually(lambda: told(yard, "/cons/jobs/j/status", {"eiJobStatus": "DISABLED"}, 1))
+
+
+def posted(yard, producer, count):
+    assert len(yard.simulator.heard("POST", f"/prod/ok/{producer}/jobs")) == count
 
 
 def told(yard, path, body, count):

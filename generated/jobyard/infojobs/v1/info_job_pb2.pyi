@@ -69,7 +69,7 @@ class ConsumerJobStatus(_message.Message):
     INFO_JOB_STATUS_FIELD_NUMBER: _builtins.int
     PRODUCERS_FIELD_NUMBER: _builtins.int
     info_job_status: _info_type_pb2.Availability.ValueType
-    """ENABLED when some producer has accepted the job as it is now."""
+    """ENABLED while some producer has accepted the job; what it accepted holds until it refuses an update."""
     @_builtins.property
     def producers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The producers of its type, those that did not accept the job among them."""
@@ -174,7 +174,7 @@ class EiJobStatus(_message.Message):
 
     EI_JOB_STATUS_FIELD_NUMBER: _builtins.int
     ei_job_status: _info_type_pb2.Availability.ValueType
-    """ENABLED when some producer has accepted the job as it is now."""
+    """ENABLED while some producer has accepted the job; what it accepted holds until it refuses an update."""
     def __init__(
         self,
         *,

@@ -136,7 +136,6 @@ API = Api(
         dms_registry_service_pb2.DESCRIPTOR,
         dms_result_service_pb2.DESCRIPTOR,
     ),
-    words=nouns.WORDS,
     fields=nouns.FIELDS,
     checks={
         kind: partial(_not_here, kind)

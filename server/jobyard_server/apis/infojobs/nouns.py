@@ -12,7 +12,6 @@ from jobyard_server.domain.catalog import Definition, Executor, Record
 from jobyard_server.domain.fields import ApiFields, Kind
 from jobyard_server.domain.job import Attribute, Job, Micros
 from jobyard_server.domain.json_text import member
-from jobyard_server.domain.state import State
 
 API: Final = "infojobs"
 TYPE: Final = "info-type"
@@ -45,7 +44,6 @@ FIELDS: Final = ApiFields(
     },
     indexed=("definition", "owner", "unsettled"),
 )
-WORDS: Final[Mapping[State, str]] = {State.RUNNING: ENABLED, State.SUSPENDED: DISABLED}
 
 ICS, A1EI, DMS = "ics", "a1ei", "dms"
 
@@ -180,8 +178,8 @@ def live(job: Job | None) -> bool:
 
 
 def status_of(job: Job) -> str:
-    """ENABLED or DISABLED."""
-    return ENABLED if job.state is State.RUNNING else DISABLED
+    """ENABLED or DISABLED: what a producer accepted before holds until it refuses what it was posted since."""
+    return ENABLED if job.counters.running else DISABLED
 
 
 def attribute(values: Mapping[str, Attribute], name: str) -> str:
