@@ -23,6 +23,7 @@ PROBLEM, PLAIN = "application/problem+json", "application/json"
 
 JOB = {"info_type_id": "t_1.5.0", "job_owner": "me", "job_definition": {"property1": "x"}}
 DMS_JOB = {**JOB, "job_result_uri": "http://consumer.example/results"}
+NEWER = {**DMS_JOB, "info_type_id": "t_2.0.0", "job_definition": {"property2": "x"}}
 EI_JOB = {"eiTypeId": "t_1.5.0", "jobOwner": "me", "jobDefinition": {"property1": "x"}}
 PRODUCER = {
     "supported_info_types": ["t_1.5.0"],
@@ -41,6 +42,7 @@ def shared(tmp_path_factory, peers) -> Iterator[Yard]:
     try:
         for name in ("t_1.5.0", "other"):
             assert found.put_type(name).status == 201
+        assert found.put_type("t_2.0.0", {"required": ["property2"]}).status == 201
         assert found.put_producer("there", "t_1.5.0").status == 201
         assert found.put_job("there", "t_1.5.0").status == 201
         assert found.ask("PUT", SERVICE, {}).status == 201
@@ -102,6 +104,11 @@ REFUSED = [
     ("PUT", f"{JOBS}/there", JOB | {"info_type_id": "other"}, 409, PROBLEM, "change type for existing job"),
     ("PUT", f"{EI}/there", EI_JOB | {"eiTypeId": "other"}, 409, PROBLEM, "change type for existing EI job"),
     ("PUT", f"{DMS_JOBS}/there", DMS_JOB | {"info_type_id": "other"}, 400, PROBLEM, "change type for existing job"),
+    # Another version names the same type for ICS; the job keeps its own, which its definition has to fit.
+    *[
+        ("PUT", f"{jobs}/there", NEWER, 400, PROBLEM, words)
+        for jobs, words in ((JOBS, "Required field 'property1' missing."), (DMS_JOBS, "change type for existing job"))
+    ],
     # A version that does not exist: a newer one does for ICS and A1-EI, not for DMS, which knows no versions.
     ("PUT", f"{DMS_JOBS}/there", DMS_JOB | {"info_type_id": "t_1.1.0"}, 400, PROBLEM, "type not found: t_1.1.0"),
     ("PUT", f"{JOBS}/j", JOB | {"info_type_id": "t_1.6.0"}, 404, PROBLEM, "type not found: t_1.6.0"),
@@ -171,6 +178,16 @@ TAKEN = [
     ("PUT", f"{JOBS}/there", {}, JOB | {"job_result_uri": "localhost:80/x"}, 200, None),
     ("PUT", f"{JOBS}/there", {}, JOB | {"job_result_uri": "http://höst/%C3%BC?a=[b]#c"}, 200, None),
     ("PUT", f"{JOBS}/there", {}, JOB | {"info_type_id": "t_1.1.0"}, 200, None),
+    ("PUT", f"{JOBS}/there", {}, JOB | {"info_type_id": "t_2.0.0"}, 200, None),
+    ("PUT", f"{EI}/bare", {}, EI_JOB | {"jobOwner": ""}, 201, None),
+    (
+        "GET",
+        f"{DMS_JOBS}/bare",
+        {},
+        None,
+        200,
+        {**JOB, "job_owner": "", "job_result_uri": "", "status_notification_uri": ""},
+    ),
     ("GET", f"{JOBS}/there/status", {}, None, 200, {"info_job_status": "ENABLED", "producers": ["there"]}),
     ("GET", PRODUCERS, {"infoTypeId": "t_1.5.0"}, None, 200, ["there"]),
     # The type does not exist, though a compatible one does.

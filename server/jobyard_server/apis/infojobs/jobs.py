@@ -75,8 +75,7 @@ class Jobs:
 
     async def put(self, call: Call, wanted: WantedJob) -> bool:
         """Create or update a job, and wait a little for its producers; whether it is new."""
-        found = await self._resolve(call, wanted)
-        type_ = wanted.type if found is None else found.id
+        type_, found = await self._resolve(call, wanted)
         await check_access(self._options, WRITE, type_, wanted.definition, wanted.authorization)
         if found is None or self._lenient(wanted):
             parsed(wanted.definition)
@@ -104,8 +103,8 @@ class Jobs:
 
     async def find(self, call: Call, id_: str) -> Job:
         """One job."""
-        job = await self._store.read.job(id_, api=API, tenant=call.tenant)
-        if job is None or not live(job) or job.external_id != id_:
+        job = await self._find(call, id_)
+        if job is None:
             raise job_unknown(id_)
         return job
 
@@ -128,6 +127,10 @@ class Jobs:
         jobs = await live_jobs(self._store.read, call.tenant, *where)
         return [job.external_id or "" for job in jobs]
 
+    async def _find(self, call: Call, id_: str) -> Job | None:
+        job = await self._store.read.job(id_, api=API, tenant=call.tenant)
+        return job if job is not None and live(job) and job.external_id == id_ else None
+
     async def _delete(self, call: Call, job: Job, authorization: str) -> None:
         facts = job_facts(job)
         await check_access(self._options, WRITE, job.definition, facts.definition, authorization)
@@ -139,15 +142,18 @@ class Jobs:
 
         await self._store.run(delete)
 
-    async def _resolve(self, call: Call, wanted: WantedJob) -> InfoType | None:
-        """The type that is meant; none where it need not exist."""
+    async def _resolve(self, call: Call, wanted: WantedJob) -> tuple[str, InfoType | None]:
+        """The type that the job is of, and stays of; nothing is known of one that need not exist."""
         read = Reading(self._store.read, call.tenant)
         found = await (read.exact_type(wanted.type) if wanted.exact else read.type(wanted.type))
-        if found is not None:
-            return info_type(found)
-        if not self._lenient(wanted):
+        if found is None and not self._lenient(wanted):
             raise _type_unknown(wanted.type)
-        return None
+        type_ = wanted.type if found is None else found.id
+        before = None if wanted.exact else await self._find(call, wanted.id)
+        if before is not None and before.definition != type_ and same_kind(before.definition, type_):
+            type_ = before.definition
+            found = await read.exact_type(type_)
+        return type_, None if found is None else info_type(found)
 
     def _lenient(self, wanted: WantedJob) -> bool:
         """Whether the type need not exist, nor the definition fit it."""
@@ -180,13 +186,13 @@ class Jobs:
             tx.delete_job(before, by=call.user, request_id=call.request_id)
             before = None
         found = Locked(tx, call.tenant)
-        if before is None and not self._lenient(wanted) and found.exact_type(type_) is None:
+        if not self._lenient(wanted) and found.exact_type(type_) is None:
             raise _type_unknown(wanted.type)
-        if before is not None and not same_kind(before.definition, type_):
+        if before is not None and before.definition != type_:
             raise refuse(
                 Reason.JOB_TYPE_CHANGED, "A job cannot change its type.", job=wanted.id, info_type=before.definition
             )
-        suppliers = found.suppliers(before.definition if before is not None else type_)
+        suppliers = found.suppliers(type_)
         job = (
             self._submit(tx, call, wanted, type_, facts, suppliers)
             if before is None
