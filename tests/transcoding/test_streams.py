@@ -65,6 +65,24 @@ async def test_an_array(feed: Client, backend: Recording) -> None:
         assert [each["text"] for each in answer.json] == [f"n\n{number}" for number in range(count)]
 
 
+@pytest.mark.parametrize(
+    ("field", "values", "printed"),
+    [("token", ["l1\nl2", "7", ""], ['"l1\\nl2"', '"7"', '""']), ("position", [0, 7], ['"0"', '"7"'])],
+)
+async def test_single_values_are_json_however_they_are_framed(
+    feed: Client, backend: Recording, field: str, values: list[object], printed: list[str]
+) -> None:
+    async def tokens(_request):
+        for value in values:
+            yield make("feed.WatchResponse", **{field: value})
+
+    backend.handlers["Tokens"] = tokens
+    assert (await feed("GET", f"/feed/a/{field}s")).text.splitlines() == printed
+    assert (await feed("GET", f"/feed/a/{field}s", headers=SSE)).text == "".join(
+        f"data: {each}\n\n" for each in printed
+    )
+
+
 async def test_nothing_else_is_acceptable(feed: Client, backend: Recording) -> None:
     answer = await feed("GET", "/feed/a", headers={"Accept": "text/html"})
     assert answer.status == 406

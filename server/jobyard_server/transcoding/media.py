@@ -70,8 +70,8 @@ def is_json(media_type: str) -> bool:
 
 
 def is_text(media_type: str) -> bool:
-    """Tell types that print a scalar bare."""
-    return media_type.lower().startswith("text/")
+    """Tell types that print a scalar bare; the text of an event stream only carries JSON."""
+    return media_type.lower().startswith("text/") and bare(media_type) != EVENT_STREAM
 
 
 def form_of(media_type: str, declared: int) -> Form:
