@@ -8,6 +8,7 @@ import json
 import pytest
 from google.api import httpbody_pb2
 
+from jobyard_server.transcoding.limits import Limits
 from support.asgi import Client
 from support.recording import Recording, failure
 from support.trial import make
@@ -257,6 +258,53 @@ async def test_streams_in_with_the_body_in_a_field(feed: Client, backend: Record
     backend.requests.clear()
     empty = await feed("POST", "/feed/a:send")
     assert empty.json == {}
+
+
+LINES = {"Content-Type": "application/x-ndjson"}
+ARRAY = {"Content-Type": "application/json"}
+
+
+def sized(size: int) -> bytes:
+    frame = b'{"text":""}'
+    return frame[:-2] + b"x" * (size - len(frame)) + frame[-2:]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "headers", "refused"),
+    [
+        ([sized(64) + b"\n" + sized(64)], LINES, ""),
+        ([b"\n\n", sized(64) + b"\n"], LINES, ""),
+        ([b"[" + sized(64) + b", " + sized(64) + b"]"], ARRAY, ""),
+        ([sized(65)], LINES, "line 1"),
+        ([sized(65) + b"\n"], LINES, "line 1"),
+        ([b"\n" + sized(64) + b"\n" + sized(65) + b"\n" + sized(64)], LINES, "line 3"),
+        ([sized(64), b"\n", sized(60)[:-2], b"xxxxxxx"], LINES, "line 2"),
+        ([b"[" + sized(64) + b"," + sized(65) + b"]"], ARRAY, "[1]"),
+    ],
+)
+async def test_each_streamed_message_is_bounded_however_it_comes(
+    serve, backend: Recording, pieces: list[bytes], headers: dict[str, str], refused: str
+) -> None:
+    backend.handlers["Send"] = lambda requests: make("feed.SendResponse", count=len(requests))
+    strict = serve("feed.FeedService", limits=Limits(line_bytes=64))
+    answer = await strict("POST", "/feed/a:send", headers=headers, pieces=pieces)
+    assert answer.status == (413 if refused else 200), answer.text
+    assert not refused or answer.json["message"] == f"{refused} is larger than 64 bytes"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "told"),
+    [
+        (b'{"text":"x"}\n\n{"text":7}\n', LINES, "line 3: text: must be text, not a number"),
+        (b'{"text":"x"}\n[]', LINES, "line 2: the body must be an object, not a list"),
+        (b'[{"text":"x"},{"text":7}]', ARRAY, "[1]: text: must be text, not a number"),
+    ],
+)
+async def test_errors_name_the_streamed_message(feed: Client, body: bytes, headers: dict[str, str], told: str) -> None:
+    answer = await feed("POST", "/feed/a:send", body, headers=headers)
+    assert (answer.status, answer.json["message"]) == (400, told)
+    fields = [each["field"] for detail in answer.json["details"] for each in detail.get("fieldViolations", [])]
+    assert fields == (["[1].text"] if "text" in told else [])
 
 
 async def test_streams_both_ways_with_a_late_refusal(feed: Client, backend: Recording) -> None:

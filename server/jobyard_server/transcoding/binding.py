@@ -11,6 +11,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from jobyard_server.transcoding.backend import RequestRefused
 from jobyard_server.transcoding.body_forms import BodyReader, body_reader
 from jobyard_server.transcoding.codec.declared import is_raw
 from jobyard_server.transcoding.codec.dialect import Dialect
@@ -22,7 +23,7 @@ from jobyard_server.transcoding.media import Form
 from jobyard_server.transcoding.parameters import Parameter, Rules, parameter
 from jobyard_server.transcoding.percent import MalformedEncodingError
 from jobyard_server.transcoding.query import Manners, QueryTable, label
-from jobyard_server.transcoding.refusals import refused, wrong
+from jobyard_server.transcoding.refusals import of_item, refused, wrong
 from jobyard_server.transcoding.router import MultiSegment, extractor
 from jobyard_server.transcoding.surface import DeclarationError, MethodSpec, RouteSpec
 from jobyard_server.transcoding.values import ValueRefusedError
@@ -41,6 +42,16 @@ class Content:
 
 
 NO_CONTENT: Final = Content(b"", Form.JSON, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message of a stream of requests, as it arrived."""
+
+    index: int
+    place: str
+    """Where it stands in the body, for people: `line 3`, `[2]`."""
+    data: bytes
 
 
 class Binder:
@@ -75,11 +86,14 @@ class Binder:
             self._mask(message, content.data)
         return message
 
-    def bind_item(self, item: bytes, segments: list[str], query: str, headers: Headers) -> Message:
+    def bind_item(self, item: Item, segments: list[str], query: str, headers: Headers) -> Message:
         """Make one message of a stream of requests; what stands around the stream goes into each."""
         message = self._kind()
         if self._body is not None:
-            self._body.read(message, item, Form.JSON, "")
+            try:
+                self._body.read(message, item.data, Form.JSON, "")
+            except RequestRefused as refusal:
+                raise of_item(refusal, item.place, item.index) from refusal
         self._bind_around(message, segments, query, headers)
         return message
 

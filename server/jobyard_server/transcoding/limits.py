@@ -30,4 +30,4 @@ class Limits:
     parts: int = 64
     """Parts of a multipart body: beyond, 400."""
     line_bytes: int = 1024 * 1024
-    """One message in a stream of requests: beyond, 413."""
+    """One message in a stream of requests, a line or an item of the array: beyond, 413."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from jobyard_server.transcoding.backend import RequestRefused, Violation
 
@@ -30,3 +31,9 @@ def wrong_all(found: Iterable[tuple[str, Violation]]) -> RequestRefused:
     reasons, violations = zip(*found, strict=True)
     message = "; ".join(f"{each.field}: {each.description}" if each.field else each.description for each in violations)
     return RequestRefused(reasons[0], message, tuple(violations))
+
+
+def of_item(refusal: RequestRefused, place: str, index: int) -> RequestRefused:
+    """Say of which message of a stream of requests a refusal is: where it stands, and its fields as those of a list."""
+    violations = tuple(replace(each, field=f"[{index}].{each.field}") for each in refusal.violations)
+    return RequestRefused(refusal.reason, f"{place}: {refusal.message}", violations, refusal.facts)

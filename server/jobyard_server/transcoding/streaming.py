@@ -9,8 +9,8 @@ import msgspec
 from google.protobuf.message import Message
 
 from jobyard_server.transcoding.backend import Decode
-from jobyard_server.transcoding.binding import NO_CONTENT, Content
-from jobyard_server.transcoding.body import chunks, may_have_body, too_large
+from jobyard_server.transcoding.binding import NO_CONTENT, Content, Item
+from jobyard_server.transcoding.body import chunks, may_have_body
 from jobyard_server.transcoding.disconnects import ClientGone, Presence
 from jobyard_server.transcoding.media import NDJSON
 from jobyard_server.transcoding.refusals import refused
@@ -33,8 +33,8 @@ async def requests(visit: Visit, presence: Presence, longest: int) -> AsyncItera
     visit.form()
     request, binder = visit.request, visit.operation.binder
     pieces = chunks(presence, request.headers, visit.operation.intake.most)
-    async for document in documents(pieces, longest):
-        message = binder.bind_item(document, visit.segments, request.query, request.headers)
+    async for item in items(pieces, longest):
+        message = binder.bind_item(item, visit.segments, request.query, request.headers)
         visit.finish(message)
         yield message
     presence.body_over = True
@@ -63,10 +63,11 @@ async def _exact(visit: Visit, presence: Presence) -> AsyncIterator[Message]:
         yield message
 
 
-async def documents(pieces: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
+async def items(pieces: AsyncIterator[bytes], longest: int) -> AsyncIterator[Item]:
     """Split a body into JSON documents: an array as a whole, lines as they come."""
     held = b""
     array: bool | None = None
+    index, number = 0, 1
     async for piece in pieces:
         held += piece
         if array is None and (start := held.lstrip(b" \t\r\n")):
@@ -75,14 +76,21 @@ async def documents(pieces: AsyncIterator[bytes], longest: int) -> AsyncIterator
             *lines, held = held.split(b"\n")
             for line in lines:
                 if line.strip():
-                    yield line
-            if len(held) > longest:
-                raise too_large(longest)
+                    yield _bounded(Item(index, f"line {number}", line), longest)
+                    index += 1
+                number += 1
+            _bounded(Item(index, f"line {number}", held), longest)
     if array:
-        for document in _array(held):
-            yield document
+        for place, document in enumerate(_array(held)):
+            yield _bounded(Item(place, f"[{place}]", document), longest)
     elif held.strip():
-        yield held
+        yield Item(index, f"line {number}", held)
+
+
+def _bounded(item: Item, longest: int) -> Item:
+    if len(item.data) > longest:
+        raise refused("BODY_TOO_LARGE", f"{item.place} is larger than {longest} bytes", limit=str(longest))
+    return item
 
 
 def _array(held: bytes) -> list[bytes]:
