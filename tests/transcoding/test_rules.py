@@ -272,7 +272,7 @@ async def test_requests_stream_in(client: Client, backend: Recording) -> None:
     answer = await client("POST", "/v1/count/me", [{"name": "a"}, {"name": "b"}])
     assert answer.json == {"price": "2"}
     broken = await client("POST", "/v1/count/me", b'{"name":"a"}\n{"name":1}', headers=headers)
-    assert (broken.status, broken.json["message"]) == (400, "name: must be text, not a number")
+    assert (broken.status, broken.json["message"]) == (400, "line 2: name: must be text, not a number")
 
 
 async def test_requests_and_responses_stream_at_once(client: Client, backend: Recording) -> None:
