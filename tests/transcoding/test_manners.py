@@ -174,7 +174,7 @@ async def test_a_body_where_none_is_taken(rules: Client, serve, backend: Recordi
 
 
 async def test_browsers_of_other_origins(serve, backend: Recording) -> None:
-    backend.handlers["One"] = lambda request: request
+    backend.handlers["One"] = backend.handlers["Every"] = lambda request: request
     some = serve("rules.RulesService", cors=Cors(frozenset({"https://a.test"})))
     asked = {
         "Origin": "https://a.test",
@@ -192,6 +192,13 @@ async def test_browsers_of_other_origins(serve, backend: Recording) -> None:
     stranger = await some("GET", "/v1/one/x", headers={"Origin": "https://b.test"})
     assert "access-control-allow-origin" not in stranger.headers
     assert (await some("OPTIONS", "/v1/one/x", headers=asked | {"Origin": "https://b.test"})).status == 200
+    for path, verb in (("/v1/every/x", "PURGE"), ("/v1/one/x", "MOVE")):
+        preflight = await some("OPTIONS", path, headers=asked | {"Access-Control-Request-Method": verb})
+        assert preflight.status == 204
+        assert verb in preflight.headers["access-control-allow-methods"].split(", ")
+    assert [call.method for call in backend.calls] == ["/trial.rules.v1.RulesService/One"] * 2
+    odd = asked | {"Access-Control-Request-Method": "A B"}
+    assert (await some("OPTIONS", "/v1/every/x", headers=odd)).json == {"name": "x"}, "a route of every verb"
     everybody = serve("rules.RulesService", cors=Cors(frozenset({"*"})))
     assert (await everybody("GET", "/v1/one/x", headers={"Origin": "https://b.test"})).headers[
         "access-control-allow-origin"

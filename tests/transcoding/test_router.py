@@ -41,6 +41,8 @@ EXPECTED = {
     "/v1/jobs/a:b": "/v1/jobs/{id}",
     "/v1/jobs/a:b:cancel": "/v1/jobs/{id}:cancel",
     "/v1/jobs/a%3Acancel": "/v1/jobs/{id}",
+    "/v1/jobs/a:c%61ncel": "/v1/jobs/{id}:cancel",
+    "/v1/jobs/a:c%zzncel": "/v1/jobs/{id}",
     "/v1/jobs/7/state": "/v1/jobs/{id}/state",
     "/v1/jobs/7/deep/x/y": "/v1/jobs/{id=*/deep/**}",
     "/v1/jobs/7/deep": "/v1/jobs/{id=*/deep/**}",

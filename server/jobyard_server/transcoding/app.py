@@ -74,6 +74,9 @@ class Transcoder:
             return
         found = self.plan.find(request.verb, request.path)
         if isinstance(found, Found):
+            if request.verb == "OPTIONS" and (told := self._preflight(request)) is not None:
+                await self._sender.reply(told, request, send)
+                return
             await self._serve(request, found, receive, send)
         elif found.allowed or self._fallback is None or self.plan.face_of(request.path) is not None:
             await self._sender.reply(self._missed(request, found), request, send)
@@ -147,6 +150,12 @@ class Transcoder:
             await responses.run(self._backend.duplex(visit.call, responses.taking(items)))
             return
         await responses.run(self._backend.stream(visit.call, responses.decoding(visit.decoder(presence))))
+
+    def _preflight(self, request: Request) -> Reply | None:
+        """Answer a browser that asks about a path whose routes serve OPTIONS too; None when it does not ask."""
+        wanted = request.headers.get(b"access-control-request-method", b"").decode("latin-1")
+        asked = self.plan.find(wanted, request.path)
+        return self._sender.preflight(request, [wanted] if isinstance(asked, Found) else sorted(asked.allowed))
 
     def _missed(self, request: Request, missed: Missed) -> Reply:
         """Answer a request that has no route: OPTIONS, a wrong verb, or an unknown path."""

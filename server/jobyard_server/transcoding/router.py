@@ -99,6 +99,8 @@ class Router(Generic[T]):
         allowed: set[str] = set()
         if segments:
             last, colon, custom = segments[-1].rpartition(":")
+            if colon and "%" in custom:
+                custom = _decoded(custom)
             if colon and custom in self._verbs:
                 cut = [*segments[:-1], last] if last or len(segments) > 1 else []
                 routes = _find(self._root, cut, 0, (custom, verb), allowed)
@@ -153,7 +155,7 @@ def _find(
             return routes
     else:
         segment = segments[at]
-        child = node.literals.get(segment) if "%" not in segment else _decoded_child(node, segment)
+        child = node.literals.get(segment if "%" not in segment else _decoded(segment))
         if child is not None:
             routes = _find(child, segments, at + 1, wanted, allowed)
             if routes is not None:
@@ -181,11 +183,12 @@ def _end(node: _Node[T], wanted: tuple[str, str], allowed: set[str]) -> tuple[Ro
     return routes
 
 
-def _decoded_child(node: _Node[T], segment: str) -> _Node[T] | None:
+def _decoded(text: str) -> str:
+    """Decode what may be a literal; what cannot be decoded is none."""
     try:
-        return node.literals.get(decode(segment))
+        return decode(text)
     except MalformedEncodingError:
-        return None
+        return ""
 
 
 def _after_rest(node: _Node[T], length: int) -> _Node[T]:

@@ -62,8 +62,8 @@ class Sender:
 
     def preflight(self, request: Request, allowed: Iterable[str]) -> Reply | None:
         """Answer a browser that asks whether it may send a request; None when it does not ask."""
-        wanted = request.headers.get(b"access-control-request-method")
-        if wanted is None or not self._origin(request):
+        wanted = request.headers.get(b"access-control-request-method", b"")
+        if not _TOKENS.fullmatch(wanted) or not self._origin(request):
             return None
         reply = Reply(204, [(b"access-control-allow-methods", ", ".join(allowed).encode())])
         headers = request.headers.get(b"access-control-request-headers", b"")

@@ -152,7 +152,7 @@ class Face(_message.Message):
     """What a body means to a POST, PUT or PATCH that declares none. Bodies of GET, HEAD and DELETE are always ignored."""
     any_accept: _builtins.bool
     """An `Accept` that fits nothing a method can write gets its default. Without it that is a 406, unless the method's
-    answers have no body.
+    answers have no body, or are a google.api.HttpBody whose type is not declared.
     """
     literals: Global___Literals.ValueType
     """How texts of errors write a value that was refused where it is no text: null, true, lists, objects."""
