@@ -79,7 +79,7 @@ COMPARISONS = st.one_of(
     st.builds(
         Comparison,
         OF_TEXT,
-        st.sampled_from([*ORDERED, Op.HAS, Op.STARTS_WITH, Op.ENDS_WITH]),
+        st.sampled_from([*ORDERED, Op.HAS, Op.HAS_ANY_CASE, Op.STARTS_WITH, Op.ENDS_WITH]),
         st.sampled_from(TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0\x1a"), max_size=2),
     ),
     st.builds(
@@ -106,6 +106,8 @@ EXPRESSIONS = st.recursive(
 @given(EXPRESSIONS)
 @example(Comparison("colour", Op.GE, ""))
 @example(Not(Comparison("size", Op.LT, 5)))
+@example(Comparison("colour", Op.HAS_ANY_CASE, "É"))
+@example(Comparison("colour", Op.HAS_ANY_CASE, "%"))
 @example(Comparison("size", Op.LE, -(2**63)))
 @example(Comparison("size", Op.IN, (-(2**63), 5, "5")))
 @example(Not(Comparison("labels.team", Op.NE, "a")))

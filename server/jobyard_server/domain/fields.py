@@ -100,7 +100,7 @@ DEFINITION_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 """The same of definitions; all of them have a value."""
 
-RECORD_COLUMNS: Final[Mapping[str, Kind]] = {"id": Kind.TEXT, "tenant": Kind.TEXT}
+RECORD_COLUMNS: Final[Mapping[str, Kind]] = {"id": Kind.TEXT, "tenant": Kind.TEXT, "created_at": Kind.INSTANT}
 """The same of records."""
 
 FIRST_RESULT: Final = "first_result"

@@ -39,6 +39,8 @@ class Op(StrEnum):
     GE = ">="
     HAS = ":"
     """Contains the text."""
+    HAS_ANY_CASE = "has_any_case"
+    """Contains the text, whatever the case of ASCII letters."""
     IN = "in"
     STARTS_WITH = "starts_with"
     ENDS_WITH = "ends_with"

@@ -37,6 +37,11 @@ def _compare(actual: Scalar, op: Op, wanted: Scalar | tuple[Scalar, ...]) -> boo
     return False
 
 
+def in_lower_case(text: str) -> str:
+    """ASCII letters alone: what a database makes of others is up to where it runs."""
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 _ORDER: Final[Mapping[Op, Callable[[typing.Any, typing.Any], bool]]] = {
     Op.EQ: operator.eq,
     Op.LT: operator.lt,
@@ -47,6 +52,7 @@ _ORDER: Final[Mapping[Op, Callable[[typing.Any, typing.Any], bool]]] = {
 _TEXT: Final[Mapping[Op, Callable[[str, str], bool]]] = {
     **_ORDER,
     Op.HAS: operator.contains,
+    Op.HAS_ANY_CASE: lambda actual, wanted: in_lower_case(wanted) in in_lower_case(actual),
     Op.STARTS_WITH: str.startswith,
     Op.ENDS_WITH: str.endswith,
 }

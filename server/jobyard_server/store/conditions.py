@@ -9,6 +9,7 @@ from jobyard_server.domain.fields import INT64_MAX, INT64_MIN
 from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
 from jobyard_server.domain.filter import Any as AnyOf
 from jobyard_server.domain.job import LABELS_PREFIX
+from jobyard_server.domain.matching import in_lower_case
 from jobyard_server.domain.reason import Reason, Violation, refuse
 from jobyard_server.store.expressions import Term, term
 from jobyard_server.store.rows import kept
@@ -114,6 +115,9 @@ class Conditions:
             case Op.HAS:
                 self.parameters.append(text)
                 return self.dialect.contains(sql)
+            case Op.HAS_ANY_CASE:
+                self.parameters.append(in_lower_case(text))
+                return self.dialect.contains(self.dialect.lower(sql))
             case Op.STARTS_WITH:
                 self.parameters.extend((len(text), text))
                 return f"substr({sql}, 1, CAST(? AS INTEGER)) = ?"

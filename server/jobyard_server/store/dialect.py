@@ -31,6 +31,10 @@ class Dialect:
         """Whether a text contains a parameter."""
         return f"instr({sql}, ?) > 0"
 
+    def lower(self, sql: str) -> str:
+        """A text with its ASCII letters in lower case, and all others as they are."""
+        return f"lower({sql})"
+
     def leasing(self, sql: str) -> str:
         """A query over :attr:`turns` that passes over what others are leasing."""
         return self.locking(sql, "j", skip=True)
@@ -61,6 +65,10 @@ class PostgresDialect(Dialect):
     @override
     def contains(self, sql: str) -> str:
         return f"strpos({sql}, ?) > 0"
+
+    @override
+    def lower(self, sql: str) -> str:
+        return f'lower({sql} COLLATE "C")'
 
     @override
     def locking(self, sql: str, of: str, *, skip: bool = False) -> str:

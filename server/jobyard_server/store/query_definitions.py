@@ -34,7 +34,8 @@ def records(query: RecordQuery, dialect: Dialect) -> Statement:
     """The records that a query names."""
     conditions = Conditions({}, dialect, term=record_term)
     select = f"SELECT {', '.join(RECORD_COLUMNS)} FROM records WHERE {_where(query, conditions)}"
-    sql = f"{select} ORDER BY created_at, tenant, id LIMIT {query.limit:d}"
+    order = ", ".join(f"{name}{' DESC' if query.descending else ''}" for name in ("created_at", "tenant", "id"))
+    sql = f"{select} ORDER BY {order} LIMIT {query.limit:d}"
     return Statement(sql, tuple(conditions.parameters))
 
 

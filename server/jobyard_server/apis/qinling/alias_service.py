@@ -52,8 +52,8 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
     ) -> alias_service_pb2.ListFunctionAliasesResponse:
         project = request.project_id if request.HasField("project_id") else None
         seen = scope.seen(scope.current_call(), all_projects=request.all_projects, project_id=project)
-        found = await records_of(self._store.read, seen, names.ALIAS)
-        shown = [mapping.alias_message(each) for each in found]
+        found = records_of(self._store.read, seen, names.ALIAS)
+        shown = await scope.told(mapping.alias_message(each) async for each in found)
         return alias_service_pb2.ListFunctionAliasesResponse(function_aliases=shown)
 
     @override
@@ -104,7 +104,7 @@ class FunctionAliasService(alias_service_pb2_grpc.FunctionAliasServiceServicer):
         """Refuse an alias that leads nowhere, or where another one leads."""
         read = self._store.read
         await find_target(read, tenant, function_id=spec.function_id, alias=None, version=spec.function_version)
-        for each in await records_of(read, scope.Seen(tenant), names.ALIAS):
+        async for each in records_of(read, scope.Seen(tenant), names.ALIAS):
             other = AliasSpec.of(each.body)
             same = (other.function_id, other.function_version) == (spec.function_id, spec.function_version)
             if same and each.id != name:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 
 from typing_extensions import override
 
 from jobyard.qinling.v1 import execution_pb2, execution_service_pb2, execution_service_pb2_grpc
 from jobyard_server.apis.qinling import mapping, names, refusals, scope
-from jobyard_server.apis.qinling.executions import new_execution
+from jobyard_server.apis.qinling.executions import jobs_of, new_execution
 from jobyard_server.apis.qinling.functions import find_target
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.filter import Comparison, Op
 from jobyard_server.domain.job import Job
 from jobyard_server.domain.state import Mode
-from jobyard_server.usecases.ports import JobQuery, Order, Store, Tx
+from jobyard_server.usecases.ports import Store, Tx
 
 IS_EXECUTION: Final = Comparison("mode", Op.EQ, Mode.ONCE.value)
 PATIENCE: Final = 10.0
@@ -84,14 +85,24 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         seen = scope.seen(scope.current_call(), all_projects=request.all_projects, project_id=project)
         function = scope.condition("function_id", request.function_id) if request.function_id else None
         description = scope.condition("description", request.description) if request.description else None
-        where = scope.joined(IS_EXECUTION, seen.where, function, description)
-        query = JobQuery(names.API, seen.tenant, where, order=(Order("number"),), limit=scope.MOST)
-        jobs = await self._store.read.jobs(query)
-        pieces = await self._store.read.first_subjobs([job.number for job in jobs])
-        shown = [mapping.execution_message(job, pieces[job.number]) for job in jobs if job.number in pieces]
-        if request.status:
-            shown = [one for one in shown if scope.fits(mapping.EXECUTION_WORDS[one.status], request.status)]
-        return execution_service_pb2.ListExecutionsResponse(executions=shown)
+        wanted = {
+            status
+            for status, word in mapping.EXECUTION_WORDS.items()
+            if not request.status or scope.fits(word, request.status)
+        }
+        states = {state for status in wanted for state in mapping.EXECUTION_STATES[status]}
+        state = Comparison("state", Op.IN, tuple(states)) if request.status else None
+        where = scope.joined(IS_EXECUTION, seen.where, function, description, state)
+        jobs = jobs_of(self._store.read, seen.tenant, where)
+        shown = (one async for one in self._messages(jobs) if one.status in wanted)
+        return execution_service_pb2.ListExecutionsResponse(executions=await scope.told(shown))
+
+    async def _messages(self, pages: AsyncIterator[Sequence[Job]]) -> AsyncGenerator[execution_pb2.Execution]:
+        async for page in pages:
+            pieces = await self._store.read.first_subjobs([job.number for job in page])
+            for job in page:
+                if job.number in pieces:
+                    yield mapping.execution_message(job, pieces[job.number])
 
     @override
     async def GetExecution(

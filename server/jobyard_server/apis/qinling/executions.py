@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from jobyard_server.apis.qinling import names
+from jobyard_server.apis.qinling import names, scope
 from jobyard_server.apis.qinling.functions import Target, find_target
+from jobyard_server.domain.filter import Expression
 from jobyard_server.domain.job import Job, NewJob, NewSubjob
 from jobyard_server.domain.reason import Refusal, Refused
-from jobyard_server.usecases.ports import DueTime, Reader
+from jobyard_server.usecases.ports import DueTime, JobQuery, Reader
 
 BY_JOB: Final = "Created by Job {id}"
 BY_WEBHOOK: Final = "Created by Webhook {id}"
@@ -117,3 +118,12 @@ async def _make_job(read: Reader, job: Job) -> NewJob | Refusal:
         description=BY_JOB.format(id=job.external_id),
         sync=False,
     )
+
+
+def jobs_of(read: Reader, tenant: str | None, where: Expression) -> AsyncIterator[Sequence[Job]]:
+    """The jobs or executions that a list shows, page by page, the newest first."""
+
+    def page(behind: Expression | None) -> Awaitable[Sequence[Job]]:
+        return read.jobs(JobQuery(names.API, tenant, scope.joined(where, behind), limit=scope.PAGE))
+
+    return scope.pages(page, lambda job: {"number": job.number})

@@ -90,8 +90,8 @@ class FunctionService(function_service_pb2_grpc.FunctionServiceServicer):
     ) -> function_service_pb2.ListFunctionsResponse:
         project = request.project_id if request.HasField("project_id") else None
         seen = scope.seen(scope.current_call(), all_projects=request.all_projects, project_id=project)
-        found = await functions_of(self._store.read, seen)
-        shown = [await self._message(each) for each in found]
+        found = functions_of(self._store.read, seen)
+        shown = await scope.told(await self._message(each) async for each in found)
         return function_service_pb2.ListFunctionsResponse(functions=shown)
 
     @override
@@ -161,9 +161,9 @@ class FunctionService(function_service_pb2_grpc.FunctionServiceServicer):
         if await registry.jobs_use(read, call.tenant, function):
             raise refusals.in_use(JOBS_USE)
         for kind, things in ((names.WEBHOOK, "webhook(s)"), (names.ALIAS, "function alias(es)")):
-            records = await records_of(read, scope.Seen(call.tenant), kind)
-            if any(AliasSpec.of(each.body).function_id == function for each in records):
-                raise refusals.in_use(f"The function is still associated with {things}.")
+            async for each in records_of(read, scope.Seen(call.tenant), kind):
+                if AliasSpec.of(each.body).function_id == function:
+                    raise refusals.in_use(f"The function is still associated with {things}.")
 
     async def _message(self, definition: Definition) -> function_pb2.Function:
         count = await registry.executions_of(self._store.read, definition.tenant, definition.id)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from jobyard_server.apis.qinling import names, refusals
-from jobyard_server.apis.qinling.scope import MOST, Seen
+from jobyard_server.apis.qinling import names, refusals, scope
 from jobyard_server.domain.catalog import Definition, Record
+from jobyard_server.domain.filter import Expression, Scalar
 from jobyard_server.domain.job import Attribute
 from jobyard_server.domain.reason import invalid
 from jobyard_server.usecases.ports import DefinitionQuery, Order, Reader, RecordQuery
@@ -166,12 +166,18 @@ async def find_target(
     return Target(function.id, version, alias or None, definition, function.queue, spec)
 
 
-async def functions_of(read: Reader, seen: Seen) -> Sequence[Definition]:
-    """The functions that a list shows, the oldest first."""
-    query = DefinitionQuery(
-        names.API, seen.tenant, names.FUNCTION, {}, where=seen.where, order=(Order("created_at"),), limit=MOST
-    )
-    return await read.definitions_of(query)
+async def functions_of(read: Reader, seen: scope.Seen) -> AsyncIterator[Definition]:
+    """The functions that a list shows, the newest first."""
+
+    def page(behind: Expression | None) -> Awaitable[Sequence[Definition]]:
+        where = scope.joined(seen.where, behind)
+        order = tuple(Order(name, descending=True) for name in ("created_at", "tenant", "id"))
+        query = DefinitionQuery(names.API, seen.tenant, names.FUNCTION, {}, where=where, order=order, limit=scope.PAGE)
+        return read.definitions_of(query)
+
+    async for found in scope.pages(page, _age):
+        for each in found:
+            yield each
 
 
 async def versions_of(read: Reader, tenant: str, function: str) -> Sequence[Definition]:
@@ -183,6 +189,17 @@ async def versions_of(read: Reader, tenant: str, function: str) -> Sequence[Defi
     return [each for each in found if each is not None]
 
 
-async def records_of(read: Reader, seen: Seen, kind: str) -> Sequence[Record]:
-    """The records of a kind that a list shows, the oldest first."""
-    return await read.records_of(RecordQuery(names.API, seen.tenant, kind, where=seen.where, limit=MOST))
+async def records_of(read: Reader, seen: scope.Seen, kind: str) -> AsyncIterator[Record]:
+    """The records of a kind that a list shows, the newest first."""
+
+    def page(behind: Expression | None) -> Awaitable[Sequence[Record]]:
+        where = scope.joined(seen.where, behind)
+        return read.records_of(RecordQuery(names.API, seen.tenant, kind, where, descending=True, limit=scope.PAGE))
+
+    async for found in scope.pages(page, _age):
+        for each in found:
+            yield each
+
+
+def _age(kept: Definition | Record) -> Mapping[str, Scalar]:
+    return {"created_at": kept.created_at, "tenant": kept.tenant, "id": kept.id}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from typing_extensions import override
 
 from jobyard.qinling.v1 import job_calls_pb2, job_pb2, job_service_pb2_grpc
 from jobyard_server.apis.qinling import mapping, names, refusals, scope
+from jobyard_server.apis.qinling.executions import jobs_of
 from jobyard_server.apis.qinling.functions import find_target
 from jobyard_server.apis.qinling.planning import Wish, planned, replanned
 from jobyard_server.apis.registration import Options
@@ -20,7 +21,7 @@ from jobyard_server.domain.reason import Reason, refuse
 from jobyard_server.domain.state import Control, Mode
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.drafts import JobDraft
-from jobyard_server.usecases.ports import JobQuery, KeptSchedule, Order, Store, Tx
+from jobyard_server.usecases.ports import KeptSchedule, Store, Tx
 from jobyard_server.usecases.submit_job import submit_job
 
 IS_JOB = Comparison("mode", Op.EQ, Mode.SCHEDULED.value)
@@ -77,14 +78,15 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
         call = scope.current_call()
         project = request.project_id if request.HasField("project_id") else None
         seen = scope.seen(call, all_projects=request.all_projects, project_id=project)
-        query = JobQuery(
-            names.API, seen.tenant, scope.joined(IS_JOB, seen.where), order=(Order("number"),), limit=scope.MOST
-        )
-        jobs = await self._store.read.jobs(query)
-        kept = await self._store.read.schedules([job.number for job in jobs])
-        return job_calls_pb2.ListJobsResponse(
-            jobs=[mapping.job_message(job, kept[job.number]) for job in jobs if job.number in kept]
-        )
+        jobs = jobs_of(self._store.read, seen.tenant, scope.joined(IS_JOB, seen.where))
+        return job_calls_pb2.ListJobsResponse(jobs=await scope.told(self._messages(jobs)))
+
+    async def _messages(self, pages: AsyncIterator[Sequence[Job]]) -> AsyncGenerator[job_pb2.Job]:
+        async for page in pages:
+            kept = await self._store.read.schedules([job.number for job in page])
+            for job in page:
+                if job.number in kept:
+                    yield mapping.job_message(job, kept[job.number])
 
     @override
     async def GetJob(self, request: job_calls_pb2.GetJobRequest, context: object) -> job_calls_pb2.GetJobResponse:

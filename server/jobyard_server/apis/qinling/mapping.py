@@ -66,6 +66,15 @@ EXECUTION_WORDS: Final[Mapping[execution_pb2.ExecutionStatus.ValueType, str]] = 
     execution_pb2.EXECUTION_STATUS_CANCELLED: "cancelled",
 }
 
+EXECUTION_STATES: Final[Mapping[execution_pb2.ExecutionStatus.ValueType, frozenset[State]]] = {
+    execution_pb2.EXECUTION_STATUS_RUNNING: RUNNING,
+    execution_pb2.EXECUTION_STATUS_SUCCESS: frozenset({State.SUCCEEDED}),
+    execution_pb2.EXECUTION_STATUS_FAILED: frozenset({State.FAILED, State.PARTIALLY_FAILED}),
+    execution_pb2.EXECUTION_STATUS_ERROR: frozenset({State.FAILED, State.PARTIALLY_FAILED}),
+    execution_pb2.EXECUTION_STATUS_CANCELLED: frozenset({State.CANCELLED}),
+}
+"""Where executions of a status may stand; ``execution_status`` tells which of two it is."""
+
 
 def job_message(job: Job, kept: KeptSchedule) -> job_pb2.Job:
     """A job of this API from the domain."""

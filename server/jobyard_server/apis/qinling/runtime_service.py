@@ -88,8 +88,10 @@ class RuntimeService(runtime_service_pb2_grpc.RuntimeServiceServicer):
         return runtime_service_pb2.DeleteRuntimeResponse()
 
     async def _used(self, id_: str) -> bool:
-        found = await functions_of(self._store.read, scope.Seen(None))
-        return any(FunctionSpec.of(each.spec).runtime_id == id_ for each in found)
+        async for each in functions_of(self._store.read, scope.Seen(None)):
+            if FunctionSpec.of(each.spec).runtime_id == id_:
+                return True
+        return False
 
 
 def _refuse_own(id_: str) -> None:

@@ -1,19 +1,27 @@
-"""Whose things a call sees: those of its own project, unless an administrator asks for more."""
+"""What calls see: the things of their own project, unless an administrator asks for more; how lists are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
 
 from jobyard_server.apis.qinling import names, refusals
-from jobyard_server.domain.filter import All, Comparison, Expression, Not, Op
+from jobyard_server.domain.filter import All, Any, Comparison, Expression, Not, Op, Scalar
 from jobyard_server.domain.matching import matches
 from jobyard_server.rpc import caller
 from jobyard_server.usecases.call import ALL_TENANTS, Call
 
-MOST: Final = 10_000
-"""Rows of one list; clients know no pages."""
+PAGE: Final = 200
+"""Rows that are read at once; a result has up to 1 MiB."""
+ANSWER_BYTES: Final = 32 * 1024 * 1024
+"""What one list holds; clients know no pages."""
+
+Row = TypeVar("Row")
+Shown = TypeVar("Shown", bound=Message)
 
 _ORDERS: Final[Mapping[str, Op]] = {
     "eq": Op.EQ,
@@ -22,7 +30,7 @@ _ORDERS: Final[Mapping[str, Op]] = {
     "gte": Op.GE,
     "lt": Op.LT,
     "lte": Op.LE,
-    "has": Op.HAS,
+    "has": Op.HAS_ANY_CASE,
 }
 
 
@@ -80,3 +88,35 @@ def fits(value: str, wanted: str) -> bool:
     """Whether a value at hand is one that a parameter asks for."""
     found: Callable[[str], str] = lambda _: value  # noqa: E731 - one value, whatever it is called
     return matches(condition("value", wanted), found)
+
+
+async def pages(
+    read: Callable[[Expression | None], Awaitable[Sequence[Row]]], key: Callable[[Row], Mapping[str, Scalar]]
+) -> AsyncIterator[Sequence[Row]]:
+    """All rows, read by descending keys: each page is what comes behind the last row of the one before."""
+    page = await read(None)
+    while page:
+        yield page
+        page = await read(_behind(key(page[-1]))) if len(page) >= PAGE else ()
+
+
+def _behind(key: Mapping[str, Scalar]) -> Expression:
+    found: list[Expression] = []
+    same: tuple[Expression, ...] = ()
+    for field, value in key.items():
+        found.append(All((*same, Comparison(field, Op.LT, value))))
+        same = (*same, Comparison(field, Op.EQ, value))
+    return Any(tuple(found))
+
+
+async def told(shown: AsyncGenerator[Shown]) -> Sequence[Shown]:
+    """The answer to a list whose newest rows come first: as many of them as it holds, the oldest first."""
+    found, size = [], 0
+    async with aclosing(shown):
+        async for one in shown:
+            size += one.ByteSize()
+            if size > ANSWER_BYTES:
+                break
+            found.append(one)
+    found.reverse()
+    return found

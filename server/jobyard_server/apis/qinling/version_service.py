@@ -75,9 +75,10 @@ class FunctionVersionService(version_service_pb2_grpc.FunctionVersionServiceServ
         if await registry.jobs_use(read, call.tenant, id_, number):
             raise refusals.in_use(f"{USES} running job(s).")
         for kind, thing in ((names.WEBHOOK, "webhook"), (names.ALIAS, "function alias(es)")):
-            records = [AliasSpec.of(each.body) for each in await records_of(read, scope.Seen(call.tenant), kind)]
-            if any((each.function_id, each.function_version) == (id_, number) for each in records):
-                raise refusals.in_use(f"{USES} {thing}.")
+            async for each in records_of(read, scope.Seen(call.tenant), kind):
+                spec = AliasSpec.of(each.body)
+                if (spec.function_id, spec.function_version) == (id_, number):
+                    raise refusals.in_use(f"{USES} {thing}.")
         await self._store.run(lambda tx: registry.drop_version(tx, call.tenant, id_, number))
         return version_service_pb2.DeleteFunctionVersionResponse()
 

@@ -51,8 +51,8 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     ) -> webhook_service_pb2.ListWebhooksResponse:
         project = request.project_id if request.HasField("project_id") else None
         seen = scope.seen(scope.current_call(), all_projects=request.all_projects, project_id=project)
-        found = await records_of(self._store.read, seen, names.WEBHOOK)
-        shown = [mapping.webhook_message(each) for each in found]
+        found = records_of(self._store.read, seen, names.WEBHOOK)
+        shown = await scope.told(mapping.webhook_message(each) async for each in found)
         return webhook_service_pb2.ListWebhooksResponse(webhooks=shown)
 
     @override

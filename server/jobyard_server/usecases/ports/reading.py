@@ -65,15 +65,16 @@ class DefinitionQuery:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Which records of one kind, the oldest first."""
+    """Which records of one kind, by age, then ``tenant`` and ``id``: the oldest first, unless ``descending``."""
 
     api: str
     tenant: str | None
     """``None``: of all tenants that the condition leaves."""
     kind: str
     where: Expression | None = None
-    """On ``tenant`` and ``id``."""
+    """On ``created_at``, ``tenant`` and ``id``."""
     limit: int = 100
+    descending: bool = False
 
 
 class Reader(ScheduleReader, Protocol):
