@@ -1,6 +1,7 @@
 """What is forgotten with time: jobs by the policy of their API, old events, and the space that is left behind."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -63,6 +64,11 @@ async def test_a_job_is_kept_as_it_says_or_as_its_api_does(store, clock, changes
 
 
 # --- events --------------------------------------------------------------------------------------------------------
+
+
+async def test_no_job_is_kept_longer_than_calendars_last(store):
+    job = await ended(store, expires_after=9_000 * 365 * DAY)
+    assert datetime.fromtimestamp(job.expires_at // 1_000_000, UTC).isoformat() == "9999-12-31T23:59:59+00:00"
 
 
 async def test_old_events_go_and_the_floor_rises(store, clock):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
+
+_LAST: Final = 253_402_300_799_999_999
+"""The last moment of the year 9999: no calendar of a client goes on behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +24,4 @@ class Keep:
     def until(self, api: str, ended_at: Micros, own: Micros | None) -> Micros | None:
         """When a job is deleted; ``own`` is how long it wants to be kept."""
         keep = self.by_api.get(api, self.usual) if own is None else own
-        return None if keep is None else ended_at + keep
+        return None if keep is None else min(ended_at + keep, _LAST)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import aiohttp
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -40,6 +41,9 @@ async def test_a_job_says_everything_about_itself(jobs):
         ({"retry": {"multiplier": float("nan")}}, ["retry.multiplier"]),
         ({"mode": 7}, ["mode"]),
         ({"expires_after": {"seconds": -1}}, ["expires_after"]),
+        ({"expires_after": {"seconds": 315_576_000_000}}, ["expires_after"]),
+        ({"expires_after": {"seconds": 2**63 - 1}}, ["expires_after"]),
+        ({"schedule": {"cron": "0 0 1 1 *"}, "expires_after": {"seconds": 2**63 - 1}}, ["expires_after"]),
         ({"display_name": "x" * 256, "priority": -1}, ["display_name", "priority"]),
     ],
 )
@@ -158,6 +162,30 @@ async def test_imported_jobs_keep_what_they_were(jobs):
         assert job.terminal
     wrong = job_submit_pb2.ImportJobsRequest(jobs=[history, {**history, "api": "nobody"}])
     assert (await refused(jobs.stub.ImportJobs(wrong)))[2] == ["jobs[1].api"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"state": state_pb2.STATE_CANCELLING}, "state"),
+        ({"create_time": {"seconds": -1}}, "create_time"),
+        ({"update_time": {"seconds": 253_402_300_800}}, "update_time"),
+        ({"update_time": {"seconds": 2**63 - 1}}, "update_time"),
+        ({"update_time": {"seconds": -(2**63)}}, "update_time"),
+    ],
+)
+async def test_an_import_that_nobody_could_show_or_end_is_refused(jobs, wrong, field):
+    job = {"queue": jobs.queue, "state": state_pb2.STATE_SUCCEEDED} | wrong
+    code, reason, found = await refused(jobs.stub.ImportJobs(job_submit_pb2.ImportJobsRequest(jobs=[job])))
+    assert (code, reason, found) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", [f"jobs[0].{field}"])
+
+
+async def test_history_to_the_last_second_of_calendars_is_shown(server, jobs):
+    job = {"state": "STATE_SUCCEEDED", "queue": jobs.queue, "update_time": "9999-12-31T23:59:59Z"}
+    async with aiohttp.ClientSession() as client:
+        made = await client.post(f"{server.url}/jobyard/v1/jobs:import", json={"jobs": [job]})
+        shown = (await made.json())["jobs"][0]
+        assert (made.status, shown["update_time"], shown["expire_time"][:4]) == (200, "9999-12-31T23:59:59Z", "9999")
 
 
 async def test_a_watch_tells_a_jobs_life_from_its_first_event_and_ends_with_it(jobs):

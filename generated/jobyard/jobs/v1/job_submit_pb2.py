@@ -32,7 +32,7 @@ from jobyard.jobs.v1 import state_pb2 as jobyard_dot_jobs_dot_v1_dot_state__pb2
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_submit.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a jobyard/jobs/v1/definition.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"\xca\x05\n\x10SubmitJobRequest\x12\x1c\n\ndefinition\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12#\n\x12\x64\x65\x66inition_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x36\n\x07subjobs\x18\x05 \x03(\x0b\x32\x1a.jobyard.jobs.v1.NewSubjobB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12-\n\x04mode\x18\x06 \x01(\x0e\x32\x15.jobyard.jobs.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x08priority\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00\x12\x1a\n\x08\x66\x61ir_key\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12U\n\x06labels\x18\n \x03(\x0b\x32-.jobyard.jobs.v1.SubmitJobRequest.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\x10\x01\x18?*\x04r\x02\x18?\x12\x38\n\x0fidempotency_key\x18\x0b \x01(\tB\x1f\xbaH\x05r\x03\x18\x80\x01\xda\xf6\x18\x13\n\x0fIdempotency-Key0\x01\x12+\n\x05retry\x18\x0c \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12:\n\rexpires_after\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02\x32\x00\x12+\n\x08schedule\x18\x0e \x01(\x0b\x32\x19.jobyard.jobs.v1.Schedule\x12+\n\x06limits\x18\x0f \x01(\x0b\x32\x1b.jobyard.jobs.v1.TimeLimits\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\tNewSubjob\x12\x17\n\x07payload\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x15\n\x03key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x11SubmitJobsRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.jobyard.jobs.v1.SubmitJobRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"K\n\x12SubmitJobsResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".jobyard.jobs.v1.SubmitJobResponse\"L\n\x11ImportJobsRequest\x12\x37\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.jobyard.jobs.v1.ImportedJobB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd0\x03\n\x0bImportedJob\x12\x14\n\x03\x61pi\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\ncreated_by\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05queue\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1e\n\x0c\x64isplay_name\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x65xternal_id\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x14\n\x04spec\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12\x1a\n\nattributes\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12!\n\x0fidempotency_key\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02 \x01\"8\n\x12ImportJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jobyard/jobs/v1/job_submit.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a jobyard/jobs/v1/definition.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a\x1bjobyard/jobs/v1/state.proto\x1a!jobyard/rest/v1/annotations.proto\"\xd2\x05\n\x10SubmitJobRequest\x12\x1c\n\ndefinition\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12#\n\x12\x64\x65\x66inition_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x04 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x36\n\x07subjobs\x18\x05 \x03(\x0b\x32\x1a.jobyard.jobs.v1.NewSubjobB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12-\n\x04mode\x18\x06 \x01(\x0e\x32\x15.jobyard.jobs.v1.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x0c\x64isplay_name\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\x08priority\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00\x12\x1a\n\x08\x66\x61ir_key\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12U\n\x06labels\x18\n \x03(\x0b\x32-.jobyard.jobs.v1.SubmitJobRequest.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x06r\x04\x10\x01\x18?*\x04r\x02\x18?\x12\x38\n\x0fidempotency_key\x18\x0b \x01(\tB\x1f\xbaH\x05r\x03\x18\x80\x01\xda\xf6\x18\x13\n\x0fIdempotency-Key0\x01\x12+\n\x05retry\x18\x0c \x01(\x0b\x32\x1c.jobyard.jobs.v1.RetryPolicy\x12\x42\n\rexpires_after\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\xbc\xe0\xdf\x0b\x32\x00\x12+\n\x08schedule\x18\x0e \x01(\x0b\x32\x19.jobyard.jobs.v1.Schedule\x12+\n\x06limits\x18\x0f \x01(\x0b\x32\x1b.jobyard.jobs.v1.TimeLimits\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\tNewSubjob\x12\x17\n\x07payload\x18\x01 \x01(\tB\x06\xd2\xf6\x18\x02 \x01\x12\x15\n\x03key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x17\n\x05queue\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x11SubmitJobsRequest\x12@\n\x08requests\x18\x01 \x03(\x0b\x32!.jobyard.jobs.v1.SubmitJobRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"K\n\x12SubmitJobsResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".jobyard.jobs.v1.SubmitJobResponse\"L\n\x11ImportJobsRequest\x12\x37\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.jobyard.jobs.v1.ImportedJobB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd2\x03\n\x0bImportedJob\x12\x14\n\x03\x61pi\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.jobyard.jobs.v1.StateB\x0c\xbaH\t\x82\x01\x06\x10\x01 \x00 \x04\x12\x19\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\ncreated_by\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05queue\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1e\n\x0c\x64isplay_name\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x65xternal_id\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x14\n\x04spec\x18\x0b \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12\x1a\n\nattributes\x18\x0c \x01(\tB\x06\xd2\xf6\x18\x02 \x02\x12!\n\x0fidempotency_key\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x07payload\x18\x0e \x01(\tB\x06\xd2\xf6\x18\x02 \x01\"8\n\x12ImportJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.jobyard.jobs.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,7 +64,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITJOBREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001\332\366\030\023\n\017Idempotency-Key0\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['expires_after']._loaded_options = None
-  _globals['_SUBMITJOBREQUEST'].fields_by_name['expires_after']._serialized_options = b'\272H\005\252\001\0022\000'
+  _globals['_SUBMITJOBREQUEST'].fields_by_name['expires_after']._serialized_options = b'\272H\r\252\001\n\"\006\010\200\274\340\337\0132\000'
   _globals['_NEWSUBJOB'].fields_by_name['payload']._loaded_options = None
   _globals['_NEWSUBJOB'].fields_by_name['payload']._serialized_options = b'\322\366\030\002 \001'
   _globals['_NEWSUBJOB'].fields_by_name['key']._loaded_options = None
@@ -80,7 +80,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTEDJOB'].fields_by_name['number']._loaded_options = None
   _globals['_IMPORTEDJOB'].fields_by_name['number']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_IMPORTEDJOB'].fields_by_name['state']._loaded_options = None
-  _globals['_IMPORTEDJOB'].fields_by_name['state']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_IMPORTEDJOB'].fields_by_name['state']._serialized_options = b'\272H\t\202\001\006\020\001 \000 \004'
   _globals['_IMPORTEDJOB'].fields_by_name['message']._loaded_options = None
   _globals['_IMPORTEDJOB'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_IMPORTEDJOB'].fields_by_name['created_by']._loaded_options = None
@@ -100,21 +100,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTEDJOB'].fields_by_name['payload']._loaded_options = None
   _globals['_IMPORTEDJOB'].fields_by_name['payload']._serialized_options = b'\322\366\030\002 \001'
   _globals['_SUBMITJOBREQUEST']._serialized_start=305
-  _globals['_SUBMITJOBREQUEST']._serialized_end=1019
-  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_start=974
-  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_end=1019
-  _globals['_NEWSUBJOB']._serialized_start=1021
-  _globals['_NEWSUBJOB']._serialized_end=1105
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=1107
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=1179
-  _globals['_SUBMITJOBSREQUEST']._serialized_start=1181
-  _globals['_SUBMITJOBSREQUEST']._serialized_end=1266
-  _globals['_SUBMITJOBSRESPONSE']._serialized_start=1268
-  _globals['_SUBMITJOBSRESPONSE']._serialized_end=1343
-  _globals['_IMPORTJOBSREQUEST']._serialized_start=1345
-  _globals['_IMPORTJOBSREQUEST']._serialized_end=1421
-  _globals['_IMPORTEDJOB']._serialized_start=1424
-  _globals['_IMPORTEDJOB']._serialized_end=1888
-  _globals['_IMPORTJOBSRESPONSE']._serialized_start=1890
-  _globals['_IMPORTJOBSRESPONSE']._serialized_end=1946
+  _globals['_SUBMITJOBREQUEST']._serialized_end=1027
+  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_start=982
+  _globals['_SUBMITJOBREQUEST_LABELSENTRY']._serialized_end=1027
+  _globals['_NEWSUBJOB']._serialized_start=1029
+  _globals['_NEWSUBJOB']._serialized_end=1113
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=1115
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=1187
+  _globals['_SUBMITJOBSREQUEST']._serialized_start=1189
+  _globals['_SUBMITJOBSREQUEST']._serialized_end=1274
+  _globals['_SUBMITJOBSRESPONSE']._serialized_start=1276
+  _globals['_SUBMITJOBSRESPONSE']._serialized_end=1351
+  _globals['_IMPORTJOBSREQUEST']._serialized_start=1353
+  _globals['_IMPORTJOBSREQUEST']._serialized_end=1429
+  _globals['_IMPORTEDJOB']._serialized_start=1432
+  _globals['_IMPORTEDJOB']._serialized_end=1898
+  _globals['_IMPORTJOBSRESPONSE']._serialized_start=1900
+  _globals['_IMPORTJOBSRESPONSE']._serialized_end=1956
 # @@protoc_insertion_point(module_scope)

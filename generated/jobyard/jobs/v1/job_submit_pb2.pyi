@@ -101,7 +101,9 @@ class SubmitJobRequest(_message.Message):
 
     @_builtins.property
     def expires_after(self) -> _duration_pb2.Duration:
-        """How long after its end the job is kept; absent means by the retention setting of the server."""
+        """How long after its end the job is kept, at most a hundred years; absent means by the retention setting of the
+        server.
+        """
 
     @_builtins.property
     def schedule(self) -> _schedule_pb2.Schedule:
@@ -295,7 +297,10 @@ class ImportedJob(_message.Message):
     number: _builtins.int
     """Number it keeps; 0 means a new one."""
     state: _state_pb2.State.ValueType
-    """Required. The state it is in. A terminal job is history; STATE_PENDING waits in its queue and runs."""
+    """Required. The state it is in. A terminal job is history; STATE_PENDING waits in its queue and runs; STATE_RUNNING
+    and STATE_SUSPENDED are shown as they are, until FinishJob or another import ends what no worker here has. Not
+    STATE_CANCELLING, as nobody is left who would stop.
+    """
     message: _builtins.str
     """A sentence about the state, for people."""
     created_by: _builtins.str
@@ -316,11 +321,11 @@ class ImportedJob(_message.Message):
     """What its subjob is to do: JSON text."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was accepted; absent means now."""
+        """When it was accepted, between the years 1970 and 9999; absent means now."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last changed; absent means now."""
+        """When it last changed, between the years 1970 and 9999; absent means now."""
 
     def __init__(
         self,

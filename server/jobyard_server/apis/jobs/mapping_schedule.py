@@ -41,11 +41,11 @@ def schedule_draft(message: schedule_pb2.Schedule, field: str = "schedule") -> S
     """What a caller says about a schedule."""
     schedule = Schedule(
         cron=message.cron,
-        at=_instant(message, "run_time", field),
+        at=instant_of(message, "run_time", field),
         seconds=word(SECONDS, message.seconds, SecondsField.NONE, f"{field}.seconds"),
         time_zone=message.time_zone or "UTC",
-        start=_instant(message, "start_time", field),
-        end=_instant(message, "end_time", field),
+        start=instant_of(message, "start_time", field),
+        end=instant_of(message, "end_time", field),
         overlap=word(OVERLAP, message.overlap, Overlap.SKIP, f"{field}.overlap"),
         catch_up=word(CATCH_UP, message.catch_up, CatchUp.NEWEST, f"{field}.catch_up"),
         catch_up_window=seconds(message.catch_up_window) if message.HasField("catch_up_window") else None,
@@ -55,7 +55,7 @@ def schedule_draft(message: schedule_pb2.Schedule, field: str = "schedule") -> S
         schedule=schedule,
         remaining=message.remaining if message.HasField("remaining") else None,
         paused=message.paused,
-        next_due=_instant(message, "next_due_time", field),
+        next_due=instant_of(message, "next_due_time", field),
     )
 
 
@@ -66,7 +66,8 @@ def instant(message: Timestamp, field: str) -> Micros:
     return micros(message)
 
 
-def _instant(message: Message, name: str, field: str) -> Micros | None:
+def instant_of(message: Message, name: str, field: str) -> Micros | None:
+    """The instant in a field of a message; ``None`` where it is absent."""
     return instant(getattr(message, name), f"{field}.{name}") if message.HasField(name) else None
 
 

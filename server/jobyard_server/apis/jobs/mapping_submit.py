@@ -10,14 +10,13 @@ from jobyard_server.apis.jobs.mapping import (
     STATE,
     any_json,
     attributes,
-    micros,
     object_json,
     retry_policy,
     seconds,
     time_limits,
     word,
 )
-from jobyard_server.apis.jobs.mapping_schedule import schedule_draft
+from jobyard_server.apis.jobs.mapping_schedule import instant_of, schedule_draft
 from jobyard_server.apis.jobs.template import template_text
 from jobyard_server.domain.job import IdempotencyKey, NewJob, NewSubjob
 from jobyard_server.domain.reason import Refused, invalid
@@ -118,8 +117,8 @@ def imported(message: job_submit_pb2.ImportedJob, call: Call, apis: frozenset[st
         number=message.number or None,
         state=word(STATE, message.state, State.PENDING, f"{field}.state"),
         message=message.message,
-        created_at=micros(message.create_time) if message.HasField("create_time") else None,
-        updated_at=micros(message.update_time) if message.HasField("update_time") else None,
+        created_at=instant_of(message, "create_time", field),
+        updated_at=instant_of(message, "update_time", field),
     )
 
 
