@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from jobyard_server.domain.event import EventType
+from jobyard_server.domain.event import ENGINE, EventType
 from jobyard_server.domain.firing import Fate
 from jobyard_server.domain.job import NewSubjob
 from jobyard_server.domain.principal import Principal
@@ -13,7 +13,7 @@ from jobyard_server.domain.reason import Reason, Refusal, Refused, refuse
 from jobyard_server.domain.schedule import CatchUp, Overlap, Schedule
 from jobyard_server.domain.state import State
 from jobyard_server.engine import schedule_plans, schedules
-from jobyard_server.engine.schedule_plans import ENGINE, OVERLAPPED
+from jobyard_server.engine.schedule_plans import OVERLAPPED
 from jobyard_server.engine.schedules import Scheduler
 from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.ports import Directive

@@ -7,7 +7,7 @@ import pytest
 
 from jobyard_server.domain.catalog import Queue, QueueOrder, QueueStatus, TimeSlot
 from jobyard_server.domain.event import EventType
-from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.job import NewSubjob, Outcome
 from jobyard_server.domain.state import State
 from jobyard_server.store import fair
 from support.storing import Hand, new_job, pieces
@@ -35,11 +35,11 @@ async def test_a_lease_shows_the_job_as_it_runs(store, hand):
     assert (lease.subjob.state, lease.attempt, lease.subjob.attempt_no) == (State.RUNNING, 1, 1)
     (attempt,) = await store.read.attempts(lease.subjob.id)
     assert (attempt.number, attempt.worker, attempt.outcome) == (1, "s1@host", Outcome.OPEN)
-    types = [(event.type, event.state) for event in await store.read.events(after=0, limit=10)]
-    assert types == [
-        (EventType.JOB_SUBMITTED, State.PENDING),
-        (EventType.ATTEMPT_STARTED, State.PENDING),
-        (EventType.JOB_CHANGED, State.RUNNING),
+    events = await store.read.events(after=0, limit=10)
+    assert [(event.type, event.state, event.actor, event.request_id) for event in events] == [
+        (EventType.JOB_SUBMITTED, State.PENDING, "ann", ""),
+        (EventType.ATTEMPT_STARTED, State.PENDING, "worker", "r2"),
+        (EventType.JOB_CHANGED, State.RUNNING, "worker", "r2"),
     ]
 
 
@@ -211,3 +211,29 @@ async def test_another_process_wakes_who_waits_here(store, hand, open_store):
                 await submit(other, "now", queue="q")
                 await asyncio.sleep(0.5)
     assert taken(await hand.take("q"))[0] == "now"
+
+
+def large(*sizes, letter="x"):
+    return tuple(NewSubjob(payload=f'"{letter * size}"') for size in sizes)
+
+
+async def test_leases_of_one_answer_are_no_more_than_a_client_can_receive(store, hand):
+    """By bytes, not by letters; what is left is leased to whoever asks next, and so is one that is too large itself."""
+    await store.submit(new_job(subjobs=large(*[450_000] * 8, letter="ä")))
+    await store.submit(new_job(subjobs=large(4_000_000, 10)))
+    given = [[len(lease.subjob.payload) for lease in await hand.take(limit=50)] for _ in range(6)]
+    assert given == [[450_002] * 4] * 2 + [[4_000_002], [12], [], []]
+
+
+async def test_who_stood_beside_an_answer_that_was_full_looks_again(store, hand, monkeypatch):
+    await store.submit(new_job(subjobs=large(*[1_500_000] * 3)))
+    woken = []
+    monkeypatch.setattr(store._writer, "_woken", lambda queues, _changed: woken.append(queues))
+    assert [len(await hand.take(limit=50)) for _ in range(2)] == [2, 1]
+    assert woken == [{"default"}, set()]
+
+
+async def test_what_was_left_counts_for_no_rate_and_no_cap(store, hand):
+    await put(store, name="default", max_running=4)
+    await store.submit(new_job(subjobs=large(*[1_500_000] * 6)))
+    assert [len(await hand.take(limit=50)) for _ in range(3)] == [2, 2, 0]

@@ -42,6 +42,7 @@ class Hand:
             queues=queues or ("default",),
             limit=limit,
             session_seconds=self.seconds,
+            request_id="r2",
         )
         return (await self.store.acquire(command)).leases
 

@@ -99,8 +99,12 @@ async def test_what_runs_is_told_and_has_its_time(store, ann, hand):
 async def test_work_that_ends_before_it_is_told_keeps_its_outcome(store, ann, hand):
     job = await submitted(store)
     (lease,) = await hand.take()
-    await cancel_job(store, ann, job.number)
+    await cancel_job(store, ann, job.number, message="enough")
     assert (await hand.end(lease.token)).job_state is State.SUCCEEDED
+    ended = await get_job(store, ann, job.number)
+    assert (ended.state, ended.reason, ended.message) == (State.SUCCEEDED, "", "")
+    (told,) = (await store.read.events(after=0, limit=100, job=job.number))[-1:]
+    assert (told.type, told.reason, told.message) == (EventType.JOB_CHANGED, "", "")
 
 
 async def test_cancelling_again_changes_nothing(store, ann, hand):

@@ -175,6 +175,18 @@ async def test_a_job_that_was_retried_is_followed_to_its_last_end(store, ann, ha
     assert (await stream)[-1].event.state is State.SUCCEEDED
 
 
+async def test_a_stream_that_broke_behind_the_last_event_ends_when_it_is_taken_up_again(store, ann):
+    job = await submitted(store)
+    await cancel_job(store, ann, job.number)
+    request = WatchRequest(job=job.number, until_terminal=True)
+    *_, before, last = await whole(watch_jobs(store, ann, request))
+    assert await whole(watch_jobs(store, ann, replace(request, resume_token=last.resume_token))) == []
+    assert await whole(watch_jobs(store, ann, replace(request, resume_token=before.resume_token))) == [last]
+    await retry_job(store, ann, job.number)
+    again = await first_of(store, ann, replace(request, resume_token=last.resume_token))
+    assert again.event.type is EventType.RETRY_REQUESTED
+
+
 async def test_nobody_watches_what_he_may_not_see(store, ann, stranger, sample):
     start = (await list_jobs(store, ann, JobList())).watch_token
     job = await submitted(store)

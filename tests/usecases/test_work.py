@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.job import NewSubjob, Outcome
 from jobyard_server.domain.principal import Principal
 from jobyard_server.domain.reason import Reason, Refusal
 from jobyard_server.domain.state import State
@@ -163,6 +163,17 @@ async def test_subjobs_are_paged(store, ann):
         refused = await refusal(list_subjobs(store, ann, other.number, size=3, token=token))
         assert refused.reason is Reason.INVALID_PAGE_TOKEN
     assert found == list(range(7))
+
+
+async def test_a_page_of_subjobs_is_no_more_than_a_client_can_receive(store, ann):
+    sizes = (1_500_000, 1_500_000, 4_000_000, 10, 2_000_000)
+    job = (await store.submit(new_job(subjobs=tuple(NewSubjob(f'"{"x" * size}"') for size in sizes)))).job
+    found, token = [], ""
+    while not found or token:
+        page = await list_subjobs(store, ann, job.number, token=token)
+        found.append([len(subjob.payload) - 2 for subjob in page.subjobs])
+        token = page.next_page_token
+    assert found == [[1_500_000, 1_500_000], [4_000_000], [10, 2_000_000]]
 
 
 async def test_a_log_is_read_while_it_grows(store, ann):

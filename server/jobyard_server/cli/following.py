@@ -71,7 +71,7 @@ def _show_event(event: event_pb2.Event) -> None:
             state = marked(event.subjob_state)
     why = " ".join(part for part in (event.reason, event.message) if part)
     clock = moment(event.time).astimezone().strftime("%H:%M:%S")
-    show(f"{clock}  {name:<10} ", state, f"  {what} by {event.actor or 'jobyard'}", f": {why}" if why else "")
+    show(f"{clock}  {name:<10} ", state, f"  {what} by {event.actor}", f": {why}" if why else "")
     screen().file.flush()
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.hot import hot
 
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
     from jobyard_server.domain.state import State
+
+
+ENGINE: Final = "jobyard"
+"""Who made happen what nobody asked for."""
 
 
 class EventType(StrEnum):

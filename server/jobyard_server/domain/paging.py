@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE: Final = 100
 MAX_SIZE: Final = 1000
+MOST_BYTES: Final = 3_584 * 1024
+"""What the parts of one answer may have in all: clients of gRPC take 4 MiB unless told otherwise."""
+ITEM_BYTES: Final = 1024
+"""What a part has beside its texts, at most."""
 
 _PURPOSE: Final = "page"
 
@@ -21,6 +25,11 @@ _PURPOSE: Final = "page"
 def page_size(asked: int) -> int:
     """How many rows a page has: the usual size when nothing was asked, and never more than the largest one."""
     return min(asked, MAX_SIZE) if asked > 0 else DEFAULT_SIZE
+
+
+def byte_size(text: str) -> int:
+    """The size of a text as it is sent."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from jobyard_server.domain.event import ENGINE
 from jobyard_server.domain.firing import STEP, Clear, Plan, plan
 from jobyard_server.domain.job import Micros, NewJob
 from jobyard_server.domain.principal import Principal
@@ -31,7 +32,6 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 MOST_WRITTEN: Final = 4 * 1024 * 1024
 """Payloads written in one transaction, unless one job alone has more."""
 
-ENGINE: Final = "jobyard"
 OVERLAPPED: Final = "OVERLAPPED"
 
 _log = structlog.get_logger("jobyard.engine")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from jobyard_server.domain.catalog import QueueOrder
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.job import Outcome
+from jobyard_server.domain.paging import ITEM_BYTES, MOST_BYTES, byte_size
 from jobyard_server.domain.reason import Refusal
 from jobyard_server.domain.state import State
 from jobyard_server.store.ledger import CHANGING, HOT_COLUMNS, Entry, Ledger
@@ -58,7 +59,13 @@ _JOB_AT: Final = {name: index for index, name in enumerate(NEW_JOB_COLUMNS)}
 _HOT_AT: Final = tuple(_JOB_AT[name] for name in HOT_COLUMNS)
 _CHANGING_AT: Final = tuple(_JOB_AT[name] for name in CHANGING)
 
+_TEXTS: Final = tuple(_AT[name] for name in ("payload", "result", "message", "key"))
+_JOB_TEXTS: Final = tuple(_JOB_AT[name] for name in ("spec", "attributes", "labels", "message"))
+
 _Name: TypeAlias = tuple[str, str]
+_Pick: TypeAlias = tuple[int, Line, Turn]
+"""The place of a command, and a turn that it gets."""
+_Rows: TypeAlias = dict[int, list[Any]]
 
 
 def acquire(unit: Unit, commands: Sequence[Acquire]) -> list[Acquired | Refusal]:
@@ -68,24 +75,25 @@ def acquire(unit: Unit, commands: Sequence[Acquire]) -> list[Acquired | Refusal]
         [(queue, one.tenant, one.limit) for one in commands for queue in dict.fromkeys(one.queues)],
     )
     gone: set[int] = set()
-    picks: list[tuple[int, Turn]] = []
-    served: dict[str, str] = {}
-    taken: dict[str, dict[str, int]] = {}
+    picks: list[_Pick] = []
     for index, command in enumerate(commands):
         keys = [(queue, command.tenant) for queue in dict.fromkeys(command.queues)]
         own = [lines[key] for key in keys if key in lines]
-        for line, turn in _pick(own, command.limit, gone):
-            picks.append((index, turn))
-            served[line.queue.name] = turn.fair_key if line.queue.order is QueueOrder.FAIR else turn.tenant
-            if limited(line.queue):
-                counts = taken.setdefault(kept(line.queue.name), {})
-                counts[turn.tenant] = counts.get(turn.tenant, 0) + 1
+        picks += [(index, line, turn) for line, turn in _pick(own, command.limit, gone)]
     if not picks:
         return [Acquired(again_in=_again_in(unit, one, lines)) for one in commands]
+    picks, jobs, subjobs = _read(unit, picks)
+    served: dict[str, str] = {}
+    taken: dict[str, dict[str, int]] = {}
+    for _, line, turn in picks:
+        served[line.queue.name] = turn.fair_key if line.queue.order is QueueOrder.FAIR else turn.tenant
+        if limited(line.queue):
+            counts = taken.setdefault(kept(line.queue.name), {})
+            counts[turn.tenant] = counts.get(turn.tenant, 0) + 1
     _remember(unit, served, lines)
     if taken:
         use(unit, limited_queues(lines.values()), taken)
-    return _lease(unit, commands, picks)
+    return _lease(unit, commands, picks, jobs, subjobs)
 
 
 def _again_in(unit: Unit, command: Acquire, lines: Mapping[tuple[str, str | None], Line]) -> float | None:
@@ -144,21 +152,51 @@ def _remember(unit: Unit, served: dict[str, str], lines: dict[tuple[str, str | N
     unit.sets.update("queues", ("name",), ("last_served",), rows)
 
 
-def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]]) -> list[Acquired | Refusal]:
-    """Write the leases of all commands."""
+def _read(unit: Unit, picks: list[_Pick]) -> tuple[list[_Pick], _Rows, _Rows]:
+    """What may be leased of what was picked, and the rows of its jobs and subjobs."""
     sets = unit.sets
-    ids = [(turn.subjob,) for _, turn in sorted(picks, key=lambda pick: pick[1].subjob)]
+    ids = [(id_,) for id_ in sorted(turn.subjob for _, _, turn in picks)]
     subjobs = {row[0]: list(row) for row in sets.among(("id",), ids, _SUBJOBS) if _ready(row)}
     # Their jobs are locked by now; before, others may have taken them.
-    picks = [(index, turn) for index, turn in picks if turn.subjob in subjobs]
-    numbers = [(number,) for number in sorted({turn.job for _, turn in picks})]
+    picks = [pick for pick in picks if pick[2].subjob in subjobs]
+    numbers = [(number,) for number in sorted({turn.job for _, _, turn in picks})]
     jobs = {row[0]: list(row) for row in sets.among(("number",), numbers, _JOBS)}
-    sessions = _prolong(unit, commands, sorted({index for index, _ in picks}))
+    fitting = _fitting(picks, jobs, subjobs)
+    if len(fitting) < len(picks):
+        # Who stood beside has looked already, and got nothing of what is left.
+        unit.woken.update(kept(line.queue.name) for _, line, _ in picks)
+        subjobs = {turn.subjob: subjobs[turn.subjob] for _, _, turn in fitting}
+        jobs = {turn.job: jobs[turn.job] for _, _, turn in fitting}
+    return fitting, jobs, subjobs
+
+
+def _fitting(picks: list[_Pick], jobs: _Rows, subjobs: _Rows) -> list[_Pick]:
+    """Of what each command is to get as much as one answer carries, and always the first."""
+    sizes: dict[int, int] = {}
+    fitting: list[_Pick] = []
+    for pick in picks:
+        index, _, turn = pick
+        job, subjob, before = jobs[turn.job], subjobs[turn.subjob], sizes.get(index, 0)
+        texts = [*[subjob[at] for at in _TEXTS], *[job[at] for at in _JOB_TEXTS]]
+        # What comes behind one that is left is left as well.
+        size = sizes[index] = before + ITEM_BYTES + sum(map(byte_size, texts))
+        if not before or size <= MOST_BYTES:
+            fitting.append(pick)
+    return fitting
+
+
+def _lease(
+    unit: Unit, commands: Sequence[Acquire], picks: list[_Pick], jobs: _Rows, subjobs: _Rows
+) -> list[Acquired | Refusal]:
+    """Write the leases of all commands."""
+    sets = unit.sets
+    sessions = _prolong(unit, commands, sorted({index for index, _, _ in picks}))
     ledger = Ledger(unit)
     ledger.entries = {number: Entry(*[row[at] for at in _HOT_AT]) for number, row in jobs.items()}
     attempts: list[tuple[Any, ...]] = []
     tokens: list[Token] = []
-    for index, turn in picks:
+    starters: dict[int, Acquire] = {}
+    for index, _, turn in picks:
         command = commands[index]
         token = _start(unit, ledger, subjobs[turn.subjob], command)
         tokens.append(token)
@@ -169,8 +207,10 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
                 *(Outcome.OPEN.value, "", "", "", unit.now, 0),
             )
         )
-    for entry in ledger.entries.values():
-        ledger.fold(entry)
+        starters[turn.job] = command
+    for number, entry in ledger.entries.items():
+        starter = starters[number]
+        ledger.fold(entry, actor=kept(starter.principal), request_id=kept(starter.request_id))
     taken = [(id_, *(row[at] for at in _TAKEN_AT)) for id_, row in subjobs.items()]
     sets.update("subjobs", ("id",), _TAKEN, taken)
     sets.insert("attempts", _ATTEMPT_COLUMNS, attempts)
@@ -185,14 +225,14 @@ def _lease(unit: Unit, commands: Sequence[Acquire], picks: list[tuple[int, Turn]
 def _answers(
     unit: Unit,
     commands: Sequence[Acquire],
-    given: Sequence[tuple[tuple[int, Turn], Token]],
+    given: Sequence[tuple[_Pick, Token]],
     jobs: Mapping[int, Sequence[Any]],
     subjobs: Mapping[int, Sequence[Any]],
 ) -> list[Acquired | Refusal]:
     """What each command gets, of the rows as they are now."""
     seen = {number: job_of(row) for number, row in jobs.items()}
     leases: list[list[Lease]] = [[] for _ in commands]
-    for (index, turn), token in given:
+    for (index, _, turn), token in given:
         subjob, ends = subjob_of(subjobs[turn.subjob]), unit.now + _life(commands[index])
         left = _left(subjob, unit.now)
         leases[index].append(Lease(token.text(), seen[turn.job], subjob, token.attempt, ends, left))
@@ -239,6 +279,7 @@ def _start(unit: Unit, ledger: Ledger, row: list[Any], command: Acquire) -> Toke
         subjob_state=State.RUNNING,
         attempt=row[_AT["attempt_no"]],
         actor=kept(command.principal),
+        request_id=kept(command.request_id),
     )
     return Token(row[0], row[_AT["attempt_no"]], unit.new_secret())
 

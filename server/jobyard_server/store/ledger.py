@@ -266,6 +266,9 @@ class Ledger:
         if state == entry.state:
             return
         now = self._unit.now
+        if state is State.SUCCEEDED and entry.finished_as is None and (entry.cancel_requested or entry.suspended):
+            # It was done before it could be cancelled or held back.
+            entry.reason = entry.message = ""
         entry.state = state
         entry.state_word = word(self._unit.words, entry.api, state, entry.reason)
         if state is State.RUNNING and entry.started_at is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from jobyard_server.domain.event import Event, EventType
+from jobyard_server.domain.event import ENGINE, Event, EventType
 from jobyard_server.domain.job import Attempt, Job, Outcome, RetryPolicy, Subjob, TimeLimits
 from jobyard_server.domain.state import Control, Counters, Mode, State
 
@@ -353,7 +353,7 @@ def event(row: Sequence[Any]) -> Event:
         attempt=row[10],
         reason=given(row[11]),
         message=given(row[12]),
-        actor=given(row[13]),
+        actor=given(row[13]) or ENGINE,
         request_id=given(row[14]),
         at=row[15],
     )

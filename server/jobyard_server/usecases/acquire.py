@@ -41,6 +41,7 @@ async def acquire(store: Store, call: Call, request: WorkRequest) -> Acquired:
         queues=request.queues,
         limit=max(1, request.limit),
         session_seconds=request.session_seconds,
+        request_id=call.request_id,
     )
     clock = asyncio.get_running_loop().time
     until = clock() + request.wait_seconds

@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobyard_server.domain.paging import Cursor, fingerprint, open_page, page_size, seal_page
+from jobyard_server.domain.paging import (
+    ITEM_BYTES,
+    MOST_BYTES,
+    Cursor,
+    byte_size,
+    fingerprint,
+    open_page,
+    page_size,
+    seal_page,
+)
 from jobyard_server.usecases.finding import find_job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobyard_server.domain.job import Job, Subjob
     from jobyard_server.usecases.call import Call
     from jobyard_server.usecases.ports import Store
@@ -33,6 +44,16 @@ async def list_subjobs(store: Store, call: Call, ref: str | int, *, size: int = 
         (after,) = open_page(store.signer, bound_to, token).after  # type: ignore[assignment] # what we sealed below
     wanted = page_size(size)
     found = await store.read.subjobs(job.number, after=after, limit=wanted + 1)
-    page = tuple(found[:wanted])
-    more = seal_page(store.signer, bound_to, Cursor((page[-1].ordinal,))) if len(found) > wanted else ""
+    page = _fitting(found[:wanted])
+    more = seal_page(store.signer, bound_to, Cursor((page[-1].ordinal,))) if len(found) > len(page) else ""
     return SubjobPage(job, page, more)
+
+
+def _fitting(subjobs: Sequence[Subjob]) -> tuple[Subjob, ...]:
+    """As many as one answer carries, and always the first."""
+    size = 0
+    for place, subjob in enumerate(subjobs):
+        size += ITEM_BYTES + sum(map(byte_size, (subjob.payload, subjob.result, subjob.message, subjob.key)))
+        if place and size > MOST_BYTES:
+            return tuple(subjobs[:place])
+    return tuple(subjobs)

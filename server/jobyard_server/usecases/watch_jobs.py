@@ -52,7 +52,7 @@ class WatchRequest:
     """Where the caller said it, as refusals name it."""
     include_job: bool = False
     until_terminal: bool = False
-    """End with the event that made ``job`` terminal, or deleted it."""
+    """End with the event that made ``job`` terminal, or deleted it; at once where that was told before."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
@@ -97,6 +97,8 @@ async def watch_jobs(
     """
     where = conditions(request.filter, request.where, fields)
     job = await find_job(store.read, call, request.job) if request.job is not None else None
+    # Of a job that had ended before, a token of its last event is followed by nothing.
+    over = request.until_terminal and job is not None and job.terminal
     position = await _start(store, request, job)
     clock = asyncio.get_running_loop().time
     quiet_since = clock()
@@ -113,6 +115,9 @@ async def watch_jobs(
                     if request.until_terminal and await _ended(store, item.event):
                         return
                 position = events[-1].position if events else position
+                if over and not events:
+                    return
+                over = False
                 if clock() - quiet_since >= request.checkpoint_seconds:
                     quiet_since = clock()
                     yield WatchItem(None, None, seal_watch(store.signer, position))

@@ -44,7 +44,9 @@ class WatchJobsRequest(_message.Message):
     include_job: _builtins.bool
     """Send the job as it is with every event."""
     until_terminal: _builtins.bool
-    """End the stream after the event with which the followed `job` became terminal."""
+    """End the stream after the event with which the followed `job` became terminal; at once when `resume_token` is that of
+    its last event.
+    """
     last_event_id: _builtins.str
     """What a client of server-sent events says when it connects again: the `id:` of the last event it has seen, which is
     its `resume_token`. It counts in place of `resume_token`, which such a client repeats as it said it first.

@@ -43,6 +43,7 @@ class Acquire:
     limit: int
     session_seconds: float
     """Time to live of the session without a heartbeat."""
+    request_id: str = ""
 
 
 @hot
