@@ -66,9 +66,9 @@ async def test_what_nobody_starts_in_time_fails(store, clock):
     )
     assert (subjob.state, subjob.reason, subjob.attempt_no) == (State.FAILED, "START_TIMED_OUT", 0)
     events = await store.read.events(after=0, limit=10, job=job.number)
-    assert [(event.type, event.reason) for event in events[1:]] == [
-        (EventType.SUBJOB_CHANGED, "START_TIMED_OUT"),
-        (EventType.JOB_CHANGED, "START_TIMED_OUT"),
+    assert [(event.type, event.reason, event.actor) for event in events[1:]] == [
+        (EventType.SUBJOB_CHANGED, "START_TIMED_OUT", "jobyard"),
+        (EventType.JOB_CHANGED, "START_TIMED_OUT", "jobyard"),
     ]
     assert await store.end_overdue(GRACE) == 0
 

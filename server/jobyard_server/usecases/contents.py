@@ -120,7 +120,7 @@ async def keep_result(store: Store, call: Call, token: str, pieces: AsyncIterato
     return size
 
 
-async def kept_result(read: Reader, token: str) -> str:
+async def kept_result(read: Reader, token: str, field: str) -> str:
     """What stands for a result that was kept for the attempt of a token."""
     subjob, _, rest = token.partition(".")
     attempt = rest.partition(".")[0]
@@ -129,5 +129,5 @@ async def kept_result(read: Reader, token: str) -> str:
     name = result_of(int(subjob), int(attempt))
     size = await read.blob_size(name)
     if size is None:
-        raise invalid("result_kept", "is said of a result that was not sent")
+        raise invalid(field, "is said of a result that was not sent")
     return Stored(name, size).reference()

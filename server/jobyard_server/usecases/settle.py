@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobyard_server.domain.reason import Refusal, Refused
+from jobyard_server.domain.paging import byte_size
+from jobyard_server.domain.reason import Refusal, Refused, invalid
+from jobyard_server.domain.stored_json import LARGE
 from jobyard_server.usecases.contents import kept_result
 from jobyard_server.usecases.ports import Settle, Settled
 
@@ -30,6 +32,8 @@ class Ending:
     exit_code: int | None = None
     result_kept: bool = False
     """The result was kept apart already; ``result`` says nothing."""
+    field: str = "ending"
+    """Where the caller said it, as refusals name it."""
 
 
 async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequence[Settled | Refusal]:
@@ -38,7 +42,7 @@ async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequenc
     commands: dict[int, Settle] = {}
     for place, ending in enumerate(endings):
         try:
-            result = await kept_result(store.read, ending.token) if ending.result_kept else ending.result
+            result = await _result(store, ending)
         except Refused as refused:
             answers[place] = refused.refusal
         else:
@@ -49,6 +53,14 @@ async def settle(store: Store, call: Call, endings: Sequence[Ending]) -> Sequenc
         settled = [refused.refusal] * len(commands)
     answers.update(zip(commands, settled, strict=True))
     return [answers[place] for place in range(len(endings))]
+
+
+async def _result(store: Store, ending: Ending) -> str:
+    if ending.result_kept:
+        return await kept_result(store.read, ending.token, f"{ending.field}.result_kept")
+    if byte_size(ending.result) > LARGE:
+        raise invalid(f"{ending.field}.result", f"is longer than {LARGE} bytes; send it by PutResult")
+    return ending.result
 
 
 def _command(call: Call, ending: Ending, result: str) -> Settle:

@@ -95,11 +95,9 @@ async def watch_jobs(
     Nothing is buffered for a watcher: each reads the event table from its own position, as fast as it is listened to.
     ``watchers`` are those of the process, ``client`` the connection that this one came over.
     """
-    where = conditions(request.filter, request.where, fields)
-    job = await find_job(store.read, call, request.job) if request.job is not None else None
-    # Of a job that had ended before, a token of its last event is followed by nothing.
-    over = request.until_terminal and job is not None and job.terminal
-    position = await _start(store, request, job)
+    where, job, position = await _begin(store, call, request, fields)
+    if request.until_terminal and await _told(store, call, position, job):
+        return
     clock = asyncio.get_running_loop().time
     quiet_since = clock()
     with (watchers := watchers or Watchers()).opened(client) as turn:
@@ -115,9 +113,6 @@ async def watch_jobs(
                     if request.until_terminal and await _ended(store, item.event):
                         return
                 position = events[-1].position if events else position
-                if over and not events:
-                    return
-                over = False
                 if clock() - quiet_since >= request.checkpoint_seconds:
                     quiet_since = clock()
                     yield WatchItem(None, None, seal_watch(store.signer, position))
@@ -128,14 +123,28 @@ async def watch_jobs(
     raise stopping()
 
 
-async def _start(store: Store, request: WatchRequest, job: Job | None) -> int:
+async def _begin(
+    store: Store, call: Call, request: WatchRequest, fields: Mapping[str, Field]
+) -> tuple[Expression | None, Job | None, int]:
+    """The condition on jobs, the job to follow, and the position behind which to tell."""
+    where = conditions(request.filter, request.where, fields)
+    job = await find_job(store.read, call, request.job) if request.job is not None else None
     floor, head = await store.read.event_bounds()
     if not request.resume_token:
-        return head if job is None else floor
+        return where, job, head if job is None else floor
     position = open_watch(store.signer, request.resume_token, field=request.token_field)
     if position is None or not floor <= position <= head:
         raise _compacted(request)
-    return position
+    return where, job, position
+
+
+async def _told(store: Store, call: Call, position: int, job: Job | None) -> bool:
+    """Whether a job has ended and nothing of it is left to tell."""
+    if job is None or not job.terminal:
+        return False
+    return not await store.read.events(
+        after=position, limit=1, api=call.seen_api, tenant=call.seen_tenant, job=job.number
+    )
 
 
 async def _events(store: Store, call: Call, request: WatchRequest, position: int, job: Job | None) -> Sequence[Event]:

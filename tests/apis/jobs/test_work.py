@@ -81,6 +81,25 @@ async def test_items_of_a_batch_end_each_for_itself_and_the_same_end_may_be_sent
     assert given_back.subjob_state == state_pb2.STATE_PENDING
 
 
+async def test_a_result_that_is_to_be_put_is_not_taken_inline(jobs, worker):
+    for _ in range(2):
+        await jobs.submit()
+    long, short = (await worker.take(limit=2)).leases
+    most = '"' + "ä" * (512 * 1024 - 1) + '"'
+    completions = [{"token": long.token, "result": f"{most} "}, {"token": short.token, "result": most}]
+    request = worker_settle_pb2.CompleteRequest(completions=completions)
+    refused_, settled = (await worker.stub.Complete(request)).settlements
+    assert settled.subjob_state == state_pb2.STATE_SUCCEEDED
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    assert refused_.error.details[0].Unpack(info)
+    assert refused_.error.details[1].Unpack(bad)
+    assert (info.reason, bad.field_violations[0].field) == ("INVALID_FIELD", "completions[0].result")
+    assert (await jobs.get(long.job)).state == state_pb2.STATE_RUNNING
+    kept = worker_settle_pb2.FailRequest(failures=[{"token": long.token, "result_kept": True}])
+    (refused_,) = (await worker.stub.Fail(kept)).settlements
+    assert refused_.error.message.startswith("failures[0].result_kept: ")
+
+
 async def test_ends_of_every_kind(jobs, worker):
     kinds = {
         state_pb2.STATE_FAILED: {"reason": "OWN_REASON", "message": "m"},

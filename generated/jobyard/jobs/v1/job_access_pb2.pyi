@@ -249,7 +249,7 @@ class ListSubjobsRequest(_message.Message):
     job: _builtins.str
     """Required. `uid` of the job, or its `number`."""
     page_size: _builtins.int
-    """Most subjobs on one page, at most 1,000; 0 means 100."""
+    """Most subjobs on one page, at most 1,000; 0 means 100. A page ends sooner when its subjobs have 3.5 MiB."""
     page_token: _builtins.str
     """`next_page_token` of the page before."""
     def __init__(

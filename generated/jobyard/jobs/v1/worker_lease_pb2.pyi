@@ -71,7 +71,9 @@ class AcquireRequest(_message.Message):
     worker: _builtins.str
     """Required. Name of the worker, for people."""
     limit: _builtins.int
-    """Most leases wanted, at most 500; 0 means 1."""
+    """Most leases wanted, at most 500; 0 means 1. There may be fewer: those of one answer have 3.5 MiB in all, unless one
+    alone has more.
+    """
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. The queues it serves."""

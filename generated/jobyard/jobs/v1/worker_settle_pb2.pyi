@@ -58,7 +58,7 @@ class Completion(_message.Message):
     token: _builtins.str
     """Required. Token of the lease."""
     result: _builtins.str
-    """What came out: JSON text; over REST a plain JSON value. Empty means `null`."""
+    """What came out: JSON text, at most 1 MiB; over REST a plain JSON value. Empty means `null`."""
     message: _builtins.str
     """A sentence about the result, for people."""
     exit_code: _builtins.int
@@ -153,7 +153,7 @@ class Failure(_message.Message):
     message: _builtins.str
     """A sentence about the failure, for people."""
     result: _builtins.str
-    """What came out nevertheless: JSON text; over REST a plain JSON value. Empty means `null`."""
+    """What came out nevertheless: JSON text, at most 1 MiB; over REST a plain JSON value. Empty means `null`."""
     exit_code: _builtins.int
     """Exit code of the worker's program, when there was one."""
     cancelled: _builtins.bool

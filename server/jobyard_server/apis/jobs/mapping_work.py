@@ -64,6 +64,7 @@ def completion(message: worker_settle_pb2.Completion, field: str) -> Ending:
         message=message.message,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         result_kept=message.result_kept,
+        field=field,
     )
 
 
@@ -82,6 +83,7 @@ def failure(message: worker_settle_pb2.Failure, field: str) -> Ending:
         message=message.message,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         result_kept=message.result_kept,
+        field=field,
     )
 
 
