@@ -12,6 +12,7 @@ from jobyard_server.transcoding.refusals import refused
 
 _IDENTITY: Final = frozenset((b"", b"identity"))
 _WINDOW: Final = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
+_MOST_MEMBERS: Final = 1024
 
 
 def may_have_body(headers: Headers) -> bool:
@@ -78,21 +79,37 @@ class _Inflater:
     """Decompresses with bounded output, so that a small body cannot become a large one in memory."""
 
     def __init__(self, window: int) -> None:
+        self._window = window
         self._stream = zlib.decompressobj(window)
+        # RFC 1952 lets one gzip follow another; each costs time before it gives a byte.
+        self._members_left = 0 if window == zlib.MAX_WBITS else _MOST_MEMBERS - 1
 
-    def feed(self, packed: bytes, most: int) -> tuple[bytes, ...]:
-        # One byte more than allowed is enough to see that it is too much.
-        try:
-            out = self._stream.decompress(packed, most + 1)
-        except zlib.error as error:
-            raise refused("BODY_MALFORMED", "the body is not compressed as its Content-Encoding says") from error
-        if self._stream.unused_data:
-            raise refused("BODY_MALFORMED", "something follows the compressed body")
-        return (out,) if out else ()
+    def feed(self, packed: bytes, most: int) -> list[bytes]:
+        parts: list[bytes] = []
+        while packed:
+            if self._stream.eof:
+                self._next()
+            # One byte more than allowed is enough to see that it is too much.
+            try:
+                out = self._stream.decompress(packed, most + 1)
+            except zlib.error as error:
+                raise refused("BODY_MALFORMED", "the body is not compressed as its Content-Encoding says") from error
+            parts.append(out)
+            most -= len(out)
+            if most < 0:
+                break
+            packed = self._stream.unused_data
+        return parts
 
     def finish(self) -> None:
         if not self._stream.eof:
             raise refused("BODY_MALFORMED", "the compressed body is cut off")
+
+    def _next(self) -> None:
+        if not self._members_left:
+            raise refused("BODY_MALFORMED", "something follows the compressed body")
+        self._members_left -= 1
+        self._stream = zlib.decompressobj(self._window)
 
 
 def _inflater(encoding: bytes) -> _Inflater | None:
