@@ -83,6 +83,24 @@ async def test_compressed_bodies(rules: Client, backend: Recording, wrap) -> Non
     assert (answer.status, backend.request.price) == (200, 3)
 
 
+@pytest.mark.parametrize("cut", [1, 7, 33, 400])
+async def test_a_compressed_body_may_have_several_members(rules: Client, backend: Recording, cut: int) -> None:
+    packed = b"".join(gzip.compress(part, mtime=0) for part in (b'{"pri', b"", b'ce": 3', b"}"))
+    headers = JSON | {"Content-Encoding": "gzip"}
+    pieces = [packed[at : at + cut] for at in range(0, len(packed), cut)]
+    answer = await rules("POST", "/v1/shelves/1/books/a:seal", pieces=pieces, headers=headers)
+    assert (answer.status, backend.request.price) == (200, 3)
+
+
+async def test_members_of_a_compressed_body_are_bounded_together(rules: Client) -> None:
+    halves = gzip.compress(b'{"tags":["' + b"x" * 600, mtime=0) + gzip.compress(b"x" * 600 + b'"]}', mtime=0)
+    first, empty = gzip.compress(b"{}", mtime=0), gzip.compress(b"", mtime=0)
+    for pieces, status in (([halves], 413), ([first, empty * 1023], 200), ([first, empty * 1023, empty], 400)):
+        headers = JSON | {"Content-Encoding": "gzip"}
+        answer = await rules("POST", "/v1/shelves/1/books/a:seal", pieces=pieces, headers=headers)
+        assert answer.status == status, answer.text
+
+
 @pytest.mark.parametrize(
     ("encoding", "body", "status"),
     [
@@ -90,6 +108,9 @@ async def test_compressed_bodies(rules: Client, backend: Recording, wrap) -> Non
         ("gzip", b"no gzip", 400),
         ("gzip", gzip.compress(b"{}", mtime=0)[:-4], 400),
         ("gzip", gzip.compress(b"{}", mtime=0) + b"more", 400),
+        ("gzip", gzip.compress(b"{}", mtime=0) * 2 + b"more", 400),
+        ("gzip", gzip.compress(b"{}", mtime=0) + gzip.compress(b"", mtime=0)[:-1], 400),
+        ("deflate", zlib.compress(b"{}") * 2, 400),
         ("identity", b"{}", 200),
     ],
 )
@@ -222,18 +243,32 @@ async def test_headers_become_metadata_only_as_allowed(rules: Client, backend: R
         "Grpc-Metadata-Grpc-Timeout": "1S",
         "Grpc-Metadata-Authorization": "Bearer forged",
         "Grpc-Metadata-Bad-Bin": "***",
+        "Grpc-Metadata-Url-Bin": "-_8",
+        "Grpc-Metadata-X-Request-Id": "forged",
+        "Grpc-Metadata-Content-Type": "text/html",
+        "Grpc-Metadata-Te": "gzip",
+        "Grpc-Metadata-Host": "elsewhere",
+        "Grpc-Metadata-User-Agent": "forged",
         "X-Other": "y",
     }
     answer = await rules("GET", "/v1/one/x", headers=headers)
     metadata = dict(backend.calls[0].metadata)
+    assert len(metadata) == len(backend.calls[0].metadata)
     assert metadata.pop("x-request-id") == answer.headers["x-request-id"]
     assert metadata == {
         "user-agent": "u",
         "traceparent": headers["traceparent"],
         "custom": "x",
         "raw-bin": b"\x00\x01",
+        "url-bin": b"\xfb\xff",
     }
     assert backend.calls[0].peer == "ipv4:10.0.0.7:4711"
+
+
+async def test_binary_metadata_may_have_several_values(rules: Client, backend: Recording) -> None:
+    await rules("GET", "/v1/one/x", headers={"Grpc-Metadata-A-Bin": "AAE=,-_8, Ag", "Grpc-Metadata-B-Bin": "AAE,*"})
+    keys = [pair for pair in backend.calls[0].metadata if pair[0].endswith("-bin")]
+    assert keys == [("a-bin", b"\x00\x01"), ("a-bin", b"\xfb\xff"), ("a-bin", b"\x02")]
 
 
 async def test_metadata_become_headers_only_as_allowed(serve, backend: Recording) -> None:

@@ -27,6 +27,9 @@ async def test_fields_from_headers(relay: Client, backend: Recording) -> None:
     answer = await relay("POST", "/relay/parcels", {}, headers={"X-From": "you", "X-Stamps": "a, b,c"})
     assert answer.status == 200, answer.text
     assert (backend.request.sender, list(backend.request.stamps)) == ("you", ["a", "b", "c"])
+    for stamps, taken in ((" ,a, b,,c ,", ["a", "b", "c"]), ("", []), (" , ", [])):
+        answer = await relay("POST", "/relay/parcels", {}, headers={"X-From": "you", "X-Stamps": stamps})
+        assert (answer.status, list(backend.request.stamps)) == (200, taken)
     await relay("POST", "/relay/parcels", {}, headers={"X-Sender": "me", "X-From": "you"})
     assert backend.request.sender == "me"
     for headers in ({}, {"X-Sender": ""}):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from jobyard.rest.v1 import annotations_pb2 as rest
-from jobyard.rest.v1 import binding_pb2, face_pb2
+from jobyard.rest.v1 import binding_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.backend import Metadata, Violation
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.media import bare
@@ -23,7 +21,7 @@ from jobyard_server.transcoding.parameters import Parameter, Rules, parameter
 from jobyard_server.transcoding.query import Wrong
 from jobyard_server.transcoding.refusals import shown, wrong_all
 from jobyard_server.transcoding.surface import DeclarationError
-from jobyard_server.transcoding.values import ValueRefusedError
+from jobyard_server.transcoding.values import ValueRefusedError, bytes_of_base64
 
 Headers = Mapping[bytes, bytes]
 """Header lines by lower-case name; several lines of one name are joined by commas."""
@@ -99,8 +97,10 @@ def entity_tags(value: str) -> list[str]:
 
 def _binding(field: FieldDescriptor, dialect: Dialect, blank: int) -> _Binding:
     options = field.GetOptions().Extensions[rest.header]
-    rules = Rules(blank=options.blank or blank)
-    into = parameter((field,), options.name, dialect, rules)
+    wanted = options.blank or blank
+    if options.form == binding_pb2.HEADER_FORM_LIST and wanted != json_pb2.BLANK_REJECT:
+        wanted = json_pb2.BLANK_UNSET
+    into = parameter((field,), options.name, dialect, Rules(blank=wanted))
     if into is None:
         raise DeclarationError(f"{field.full_name} cannot be filled from a header")
     if options.in_body and field.is_repeated:
@@ -129,8 +129,10 @@ def _fill(binding: _Binding, message: Message, text: str) -> None:
         if moment is not None:
             into.write(message, moment)
     elif binding.form == binding_pb2.HEADER_FORM_LIST:
-        for part in text.split(","):
-            into.put(message, part.strip())
+        items = [part.strip() for part in text.split(",")]
+        # A list may have empty elements, which do not count; one of nothing else is a blank value.
+        for item in list(filter(None, items)) or [""]:
+            into.put(message, item)
     elif binding.form == binding_pb2.HEADER_FORM_MEDIA_TYPE:
         _fill_known(into, message, text)
     else:
@@ -186,17 +188,25 @@ class MetadataMap:
 
 
 _KEY = re.compile(r"[0-9a-z_.-]{1,128}")
-_RESERVED_KEYS = ("grpc-", ":")
+_RESERVED_PREFIX = "grpc-"
+_RESERVED = frozenset(
+    (
+        *("authorization", "x-request-id", "content-type", "te", "user-agent", "host", "connection", "upgrade"),
+        *("content-length", "transfer-encoding", "trailer", "keep-alive", "proxy-connection"),
+    )
+)
+"""What the server says itself, and what gRPC and HTTP keep for themselves."""
 
 
 def _prefixed(key: str, value: bytes) -> Metadata:
-    if not _KEY.fullmatch(key) or key.startswith(_RESERVED_KEYS) or key == "authorization":
+    if not _KEY.fullmatch(key) or key.startswith(_RESERVED_PREFIX) or key in _RESERVED:
         return ()
+    text = value.decode("latin-1")
     if not key.endswith("-bin"):
-        return ((key, value.decode("latin-1")),)
+        return ((key, text),)
     try:
-        return ((key, b64decode(value + b"=" * (-len(value) % 4), validate=True)),)
-    except binascii.Error:
+        return tuple((key, bytes_of_base64(each.strip())) for each in text.split(","))
+    except ValueRefusedError:
         return ()
 
 

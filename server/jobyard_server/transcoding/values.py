@@ -167,7 +167,7 @@ def _text_parser(field: FieldDescriptor) -> Parse:
     in_bytes = field.type == _F.TYPE_BYTES
     if is_raw(field):
         return lambda text: _json_text(text).encode() if in_bytes else _json_text(text)
-    return _bytes_of_base64 if in_bytes else _as_it_is
+    return bytes_of_base64 if in_bytes else _as_it_is
 
 
 def _json_text(text: str) -> str:
@@ -178,7 +178,8 @@ def _json_text(text: str) -> str:
     return text
 
 
-def _bytes_of_base64(text: str) -> bytes:
+def bytes_of_base64(text: str) -> bytes:
+    """Read base64 in either alphabet, with or without padding."""
     plain = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return b64decode(plain + "=" * (-len(plain) % 4), validate=True)

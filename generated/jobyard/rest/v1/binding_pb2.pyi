@@ -33,7 +33,7 @@ class _HeaderFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeaderForm
     HEADER_FORM_DATE: _HeaderForm.ValueType  # 2
     """As an HTTP date, into a timestamp or (as RFC 3339) into a string; a date that cannot be read is ignored."""
     HEADER_FORM_LIST: _HeaderForm.ValueType  # 3
-    """As a list split at commas, into a repeated field."""
+    """As a list split at commas, into a repeated field; empty elements do not count."""
     HEADER_FORM_MEDIA_TYPE: _HeaderForm.ValueType  # 4
     """As a list of media types in the manner of `Accept`, into an enum whose words are media types: the first that is one
     of them counts, parameters do not matter, and where none is, the field stays unset.
@@ -49,7 +49,7 @@ HEADER_FORM_ENTITY_TAG: HeaderForm.ValueType  # 1
 HEADER_FORM_DATE: HeaderForm.ValueType  # 2
 """As an HTTP date, into a timestamp or (as RFC 3339) into a string; a date that cannot be read is ignored."""
 HEADER_FORM_LIST: HeaderForm.ValueType  # 3
-"""As a list split at commas, into a repeated field."""
+"""As a list split at commas, into a repeated field; empty elements do not count."""
 HEADER_FORM_MEDIA_TYPE: HeaderForm.ValueType  # 4
 """As a list of media types in the manner of `Accept`, into an enum whose words are media types: the first that is one
 of them counts, parameters do not matter, and where none is, the field stays unset.
