@@ -136,6 +136,52 @@ def test_when_no_part_could_be_handed_over_the_answer_says_what_the_service_said
     # What failed as a whole is asked for again.
     dmi.created = dmi.number
     assert yard.write("j", operation("p1")).json[0]["subJobId"] == "1"
+    assert yard.job("j")["status"] == "NOT_STARTED"
+    assert yard.part("j", "1", "status").body == b'{"status":"RUNNING"}'
+
+
+def test_a_part_is_found_whichever_of_the_jobs_of_its_name_it_is_of(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "p1"))
+    dmi.status = lambda heard: (200, heard.path.encode())
+    assert yard.write("j", operation("p1")).json[0]["subJobId"] == "1"
+    assert yard.write("j", operation("p1", "remove")).json[0]["subJobId"] == "2"
+    for part in ("1", "2"):
+        assert yard.part("j", part, "status").body.endswith(b"/%b/status" % part.encode())
+        assert yard.part("j", part, "result").status == 200
+    assert yard.part("j", "3", "status").status == 404
+    cancelled = yard.ask("DELETE", f"/ranoam/cm/v1/dataJob/{yard.name('j')}").json
+    assert (cancelled["jobId"], cancelled["subJobs"][0]["subJobId"]) == (yard.name("j"), "2")
+    assert yard.write("j", operation("p1", "remove")).json[0]["subJobId"] == "3"
+    assert yard.part("j", "3", "status").status == 200
+
+
+def test_parts_that_are_called_alike_are_told_apart(yard, dmi, other_dmi):
+    yard.register(dmi.url, target("ch-1", "p1", "same"), target("ch-2", "p2"))
+    yard.register(other_dmi.url, target("ch-3", "p3", "same"))
+    dmi.created = lambda heard: (200, b'{"subJobId":"1"}')
+    other_dmi.status = lambda _: (200, b"other")
+    yard.write("j", operation("p1"), operation("p2"), operation("p3"))
+    assert "dmiServiceName: is needed" in yard.part("j", "1", "status", dataProducerId="same").json["message"]
+    for url, body in ((dmi.url, b'{"status":"RUNNING"}'), (other_dmi.url, b"other")):
+        answer = yard.part("j", "1", "status", dataProducerId="same", dmiServiceName=url)
+        assert (answer.status, answer.body) == (200, body)
+        assert yard.part("j", "1", "result", dataProducerId="same", dmiServiceName=url).status == 200
+    assert yard.part("j", "1", "status", dmiServiceName="http://nobody").status == 404
+    assert yard.part("j", "1", "status", dmiServiceName=dmi.url).status == 200, "the one without a producer"
+
+
+def test_a_request_that_is_sent_again_meanwhile_is_answered_as_the_first_is(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "p1"))
+
+    def slowly(heard):
+        time.sleep(0.5)
+        return dmi.number(heard)
+
+    dmi.created = slowly
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: yard.write("j", operation("p1")).json, range(4)))
+    assert [one[0]["subJobId"] for one in answers] == ["1"] * 4
+    assert len(dmi.heard("POST")) == 1
 
 
 def test_a_service_that_refuses_every_job_is_heard_at_once_each_time(yard, dmi):

@@ -105,6 +105,10 @@ class Yard:
         assert answer.status == 200, answer
         return answer.json
 
+    def part(self, name: str, part: str, what: str, **query: str) -> Answer:
+        """The status or the result of a part of a job."""
+        return self.ask("GET", f"/do-not-use/dataJobs/{self.name(name)}/dataProducerJob/{part}/{what}", query=query)
+
     def until(self, name: str, status: str, seconds: float = 60.0) -> Any:
         """A job, once it stands so."""
         return eventually(lambda: (found := self.job(name))["status"] == status and found, seconds)

@@ -365,6 +365,7 @@ class GetDataJobStatusRequest(_message.Message):
     DATA_PRODUCER_JOB_ID_FIELD_NUMBER: _builtins.int
     DATA_PRODUCER_ID_FIELD_NUMBER: _builtins.int
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    DMI_SERVICE_NAME_FIELD_NUMBER: _builtins.int
     data_job_id: _builtins.str
     """Required. Name of the job."""
     data_producer_job_id: _builtins.str
@@ -373,6 +374,8 @@ class GetDataJobStatusRequest(_message.Message):
     """Identifier of the data producer, where two have parts of the same name."""
     authorization: _builtins.str
     """The credentials of the caller, which are shown to the DMI service where the server is set so."""
+    dmi_service_name: _builtins.str
+    """URL of the DMI service, where two have parts of the same name."""
     def __init__(
         self,
         *,
@@ -380,10 +383,11 @@ class GetDataJobStatusRequest(_message.Message):
         data_producer_job_id: _builtins.str = ...,
         data_producer_id: _builtins.str = ...,
         authorization: _builtins.str = ...,
+        dmi_service_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "data_producer_job_id", b"data_producer_job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "data_producer_job_id", b"data_producer_job_id", "dmi_service_name", b"dmi_service_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -424,6 +428,7 @@ class GetDataJobResultRequest(_message.Message):
     DATA_PRODUCER_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    DMI_SERVICE_NAME_FIELD_NUMBER: _builtins.int
     data_job_id: _builtins.str
     """Required. Name of the job."""
     data_producer_job_id: _builtins.str
@@ -434,6 +439,8 @@ class GetDataJobResultRequest(_message.Message):
     """Topic or bucket for the result; empty: that of the job."""
     authorization: _builtins.str
     """The credentials of the caller, which are shown to the DMI service where the server is set so."""
+    dmi_service_name: _builtins.str
+    """URL of the DMI service, where two have parts of the same name."""
     def __init__(
         self,
         *,
@@ -442,10 +449,11 @@ class GetDataJobResultRequest(_message.Message):
         data_producer_id: _builtins.str = ...,
         destination: _builtins.str = ...,
         authorization: _builtins.str = ...,
+        dmi_service_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "data_producer_job_id", b"data_producer_job_id", "destination", b"destination"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "data_job_id", b"data_job_id", "data_producer_id", b"data_producer_id", "data_producer_job_id", b"data_producer_job_id", "destination", b"destination", "dmi_service_name", b"dmi_service_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -68,7 +68,7 @@ class DataJobServiceServicer:
         refuses the whole job, and nothing is sent. The parts keep their operations in order. They are stored before they
         are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
         to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
-        The same request under the same name is the same job.
+        The same request under the same name is the same job, and waits as long for one that is on its way.
 
         A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
         messages, one for a small job.
@@ -85,7 +85,8 @@ class DataJobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDataJobStatus(self, request, context):
-        """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours.
+        """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
+        name the newest is meant that has such a part. The path is ours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,7 +95,7 @@ class DataJobServiceServicer:
     def GetDataJobResult(self, request, context):
         """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
         of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
-        The path is ours.
+        The job is found as for its status. The path is ours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class DataJobServiceStub:
     refuses the whole job, and nothing is sent. The parts keep their operations in order. They are stored before they
     are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
     to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
-    The same request under the same name is the same job.
+    The same request under the same name is the same job, and waits as long for one that is on its way.
 
     A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
     messages, one for a small job.
@@ -48,11 +48,13 @@ class DataJobServiceStub:
     ReadDataJob: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.ReadDataJobRequest, _data_job_service_pb2.ReadDataJobResponse]
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]
-    """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours."""
+    """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
+    name the newest is meant that has such a part. The path is ours.
+    """
     GetDataJobResult: _grpc.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]
     """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
     of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
-    The path is ours.
+    The job is found as for its status. The path is ours.
     """
 
 @_typing.type_check_only
@@ -67,7 +69,7 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     refuses the whole job, and nothing is sent. The parts keep their operations in order. They are stored before they
     are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
     to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
-    The same request under the same name is the same job.
+    The same request under the same name is the same job, and waits as long for one that is on its way.
 
     A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
     messages, one for a small job.
@@ -75,11 +77,13 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     ReadDataJob: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.ReadDataJobRequest, _data_job_service_pb2.ReadDataJobResponse]  # type: ignore[assignment]
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]  # type: ignore[assignment]
-    """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours."""
+    """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
+    name the newest is meant that has such a part. The path is ours.
+    """
     GetDataJobResult: _aio.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]  # type: ignore[assignment]
     """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
     of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
-    The path is ours.
+    The job is found as for its status. The path is ours.
     """
 
 class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -97,7 +101,7 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         refuses the whole job, and nothing is sent. The parts keep their operations in order. They are stored before they
         are sent, all at the same time, and the answer waits for the DMI services, but no longer than the server was told
         to. A part that could not be handed over does not disturb the others; when none could, the answer is an error.
-        The same request under the same name is the same job.
+        The same request under the same name is the same job, and waits as long for one that is on its way.
 
         A job may have any number of operations, so it comes in pieces: over REST as one body, over gRPC as any number of
         messages, one for a small job.
@@ -117,7 +121,9 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_job_service_pb2.GetDataJobStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_data_job_service_pb2.GetDataJobStatusResponse, _abc.Awaitable[_data_job_service_pb2.GetDataJobStatusResponse]]:
-        """Asks the DMI service for the status of one part, and returns what it answers byte for byte. The path is ours."""
+        """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
+        name the newest is meant that has such a part. The path is ours.
+        """
 
     @_abc_1.abstractmethod
     def GetDataJobResult(
@@ -127,7 +133,7 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_data_job_service_pb2.GetDataJobResultResponse], _abc.AsyncIterator[_data_job_service_pb2.GetDataJobResultResponse]]:
         """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
         of more than 64 MiB is refused; one that breaks off in the middle is an error, over REST a connection that breaks.
-        The path is ours.
+        The job is found as for its status. The path is ours.
         """
 
 def add_DataJobServiceServicer_to_server(servicer: DataJobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

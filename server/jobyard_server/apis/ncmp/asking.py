@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from jobyard_server.apis.ncmp.refusals import dmi_silent
 from jobyard_server.apis.registration import Options
 from jobyard_server.domain.delivery import AnswerBrokeError, HttpCall
 from jobyard_server.domain.job import Job
-from jobyard_server.domain.reason import Reason, refuse
+from jobyard_server.domain.reason import Reason, invalid, refuse
 from jobyard_server.usecases.ports import Store
 
 SECONDS: Final = 60.0
@@ -30,6 +30,19 @@ class Passed:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part as a caller names it: empty texts leave open what they would say."""
+
+    id: str
+    producer: str
+    dmi: str
+
+    def fits(self, name: SubjobName) -> bool:
+        """Whether it is the one that its DMI service calls so."""
+        return self.id == name.id and self.producer in {"", name.producer} and self.dmi in {"", name.dmi}
+
+
 class Asking:
     """Calls DMI services at once."""
 
@@ -37,13 +50,23 @@ class Asking:
         self._store = store
         self._options = options
 
-    async def part(self, job: Job, id_: str, producer: str) -> SubjobName:
-        """The part of a job that its DMI service calls so."""
-        for piece in await pieces_of(self._store.read, job):
-            name = name_of(job, piece)
-            if name is not None and name.id == id_ and producer in {"", name.producer}:
-                return name
-        raise refuse(Reason.SUBJOB_NOT_FOUND, f"Job {job.external_id} has no part {id_!r}.", subjob=id_)
+    async def part(self, jobs: Sequence[Job], wanted: Part) -> tuple[Job, SubjobName]:
+        """A part that its DMI service calls so, of the first of some jobs that has one."""
+        for job in jobs:
+            names = [name_of(job, piece) for piece in await pieces_of(self._store.read, job)]
+            found = [name for name in names if name is not None and wanted.fits(name)]
+            if len(found) > 1:
+                # The identifier of a data producer may be empty, which asks for that one where there are others.
+                found = [name for name in found if name.producer == wanted.producer] or found
+            if len(found) > 1:
+                alike = len({name.producer for name in found}) == 1
+                field = "dmi_service_name" if alike else "data_producer_id"
+                raise invalid(field, f"is needed, as several parts are called {wanted.id!r}")
+            if found:
+                return job, found[0]
+        raise refuse(
+            Reason.SUBJOB_NOT_FOUND, f"Job {jobs[0].display_name} has no part {wanted.id!r}.", subjob=wanted.id
+        )
 
     async def status(self, name: SubjobName, incoming: str) -> Passed:
         """How a part stands."""

@@ -13,8 +13,9 @@ from typing_extensions import override
 from jobyard.ncmp.v1 import data_job_service_pb2 as pb
 from jobyard.ncmp.v1 import data_job_service_pb2_grpc
 from jobyard_server.apis.ncmp import mapping
-from jobyard_server.apis.ncmp.asking import Asking
+from jobyard_server.apis.ncmp.asking import Asking, Part
 from jobyard_server.apis.ncmp.calling import current_call
+from jobyard_server.apis.ncmp.dmi_calls import SubjobName
 from jobyard_server.apis.ncmp.jobs import NCMP, DataJobs, Wanted, refused_by_all
 from jobyard_server.apis.ncmp.parts import job_facts, news_of
 from jobyard_server.apis.ncmp.preparing import Steps, all_at_once
@@ -23,6 +24,7 @@ from jobyard_server.apis.ncmp.refusals import dmi_failed
 from jobyard_server.apis.ncmp.requests import DATA, Metadata, bounded, written
 from jobyard_server.apis.ncmp.write_body import WriteBody
 from jobyard_server.apis.registration import Options
+from jobyard_server.domain.job import Job
 from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.usecases.ports import Store
 
@@ -57,8 +59,7 @@ class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
     async def GetDataJobStatus(
         self, request: pb.GetDataJobStatusRequest, context: object
     ) -> pb.GetDataJobStatusResponse:
-        job = await self._jobs.find(current_call(), request.data_job_id)
-        name = await self._asking.part(job, request.data_producer_job_id, request.data_producer_id)
+        _, name = await self._part(request)
         answer = await self._asking.status(name, request.authorization)
         return pb.GetDataJobStatusResponse(status=httpbody_pb2.HttpBody(content_type=answer.type, data=answer.body))
 
@@ -66,13 +67,18 @@ class DataJobService(data_job_service_pb2_grpc.DataJobServiceServicer):
     async def GetDataJobResult(
         self, request: pb.GetDataJobResultRequest, context: object
     ) -> AsyncIterator[pb.GetDataJobResultResponse]:
-        job = await self._jobs.find(current_call(), request.data_job_id)
-        name = await self._asking.part(job, request.data_producer_job_id, request.data_producer_id)
+        job, name = await self._part(request)
         destination = request.destination or job_facts(job).metadata.destination
         async with aclosing(self._asking.result(name, destination, request.authorization)) as pieces:
             async for piece in pieces:
                 result = httpbody_pb2.HttpBody(content_type=piece.type, data=piece.body)
                 yield pb.GetDataJobResultResponse(result=result)
+
+    async def _part(self, request: pb.GetDataJobStatusRequest | pb.GetDataJobResultRequest) -> tuple[Job, SubjobName]:
+        """The part that is asked for, and its job: of several jobs of the name the newest that has such a part."""
+        jobs = await self._jobs.named(current_call(), request.data_job_id)
+        wanted = Part(request.data_producer_job_id, request.data_producer_id, request.dmi_service_name)
+        return await self._asking.part(jobs, wanted)
 
 
 async def _wanted(requests: Requests) -> Wanted:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from jobyard_server.apis.ncmp.dmi_calls import FIRST, SECOND, head
 from jobyard_server.apis.ncmp.nouns import API, QUEUE
-from jobyard_server.apis.ncmp.owing import owe_part
+from jobyard_server.apis.ncmp.owing import not_handed_over, owe_part
 from jobyard_server.apis.ncmp.parts import JobFacts, PartFacts, news_of
 from jobyard_server.apis.ncmp.preparing import Prepared, Steps, make_parts
 from jobyard_server.apis.ncmp.requests import Metadata
@@ -16,6 +18,7 @@ from jobyard_server.apis.ncmp.routing import ProducerKey
 from jobyard_server.apis.ncmp.splitting import Splitter
 from jobyard_server.apis.registration import DmiRules, Options
 from jobyard_server.domain.delivery import Delivery
+from jobyard_server.domain.filter import All, Comparison, Op
 from jobyard_server.domain.job import IdempotencyKey, Job, NewJob, NewSubjob, Subjob
 from jobyard_server.domain.reason import Reason, Refused
 from jobyard_server.domain.state import State
@@ -23,10 +26,12 @@ from jobyard_server.usecases.call import Call
 from jobyard_server.usecases.credentials import seal_credential
 from jobyard_server.usecases.deliver_now import deliver_now
 from jobyard_server.usecases.finding import job_unknown
-from jobyard_server.usecases.ports import Reader, Store, Submitted, Tx
+from jobyard_server.usecases.ports import JobQuery, Reader, Store, Submitted, Tx
 
 CREDENTIAL_SECONDS: Final = 3600
 """For so long a token of a caller is shown to DMI services."""
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at parts that another request hands over."""
 MOST_SAME: Final = 1000
 """Jobs of one name."""
 RAPP: Final = "rapp"
@@ -88,15 +93,27 @@ class DataJobs:
 
     async def hand_over(self, accepted: Accepted) -> Sequence[Subjob]:
         """Wait until the DMI services have answered, but not for long; the parts as they are then."""
+        end = monotonic() + self._rules.wait_seconds
         await deliver_now(self._options.deliverer, accepted.owed, self._rules.wait_seconds)
-        return await pieces_of(self._store.read, accepted.job)
+        pieces = await pieces_of(self._store.read, accepted.job)
+        if not accepted.owed:
+            # The same request is here already, or was, and hands them over.
+            while any(map(not_handed_over, pieces)) and monotonic() < end and not self._store.ending:
+                await asyncio.sleep(LOOK_SECONDS)
+                pieces = await pieces_of(self._store.read, accepted.job)
+        return pieces
 
     async def find(self, call: Call, name: str) -> Job:
-        """One job."""
-        job = await self._store.read.job(name, api=API, tenant=call.tenant)
-        if job is None or job.external_id != name or job.attributes.get("role") not in ROLES:
+        """The newest job of a name."""
+        return (await self.named(call, name, most=1))[0]
+
+    async def named(self, call: Call, name: str, most: int = MOST_SAME) -> Sequence[Job]:
+        """The jobs of a name, the newest first; at least one."""
+        where = All((Comparison("display_name", Op.EQ, name), Comparison("role", Op.IN, tuple(sorted(ROLES)))))
+        found = await self._store.read.jobs(JobQuery(API, call.tenant, where, limit=most))
+        if not found:
             raise job_unknown(name)
-        return job
+        return found
 
     def _head(self, key: ProducerKey, wanted: Wanted) -> bytes:
         return head(wanted.metadata, key.producer, wanted.name, self._generation(key.dmi))

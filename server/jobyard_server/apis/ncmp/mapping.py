@@ -43,7 +43,7 @@ def sub_job(piece: Subjob) -> data_job_service_pb2.SubJob:
 
 def rapp_job(job: Job, pieces: Sequence[Subjob] = ()) -> rapp_service_pb2.RappDataJob:
     """A job, as an rApp sees it."""
-    name = job.external_id or ""
+    name = job.display_name
     return rapp_service_pb2.RappDataJob(
         job_id=name,
         status=status(job.state),

@@ -33,5 +33,6 @@ FIELDS: Final = ApiFields(
         "data_kind": Kind.TEXT,
         "data_producer": Kind.TEXT,
     },
-    indexed=("role", "destination", "data_producer"),
+    indexed=("role", "destination", "data_producer", "display_name"),
+    finders=frozenset({"display_name"}),
 )
