@@ -223,6 +223,17 @@ async def test_preconditions_are_request_fields(desk: Client, backend: Recording
     assert not backend.request.HasField("if_unmodified_since")
 
 
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("Thu, 01 Jan 0999 00:00:00 GMT", -30_641_760_000), ("Fri, 31 Dec 9999 23:59:59 -0100", None)],
+)
+async def test_dates_far_away(desk: Client, backend: Recording, date: str, seconds: int | None) -> None:
+    answer = await desk("PUT", "/desk/tickets/x", {"id": "x"}, headers={"If-Unmodified-Since": date})
+    assert answer.status == 200, answer.text
+    found = backend.request.if_unmodified_since.seconds if backend.request.HasField("if_unmodified_since") else None
+    assert found == seconds
+
+
 async def test_links_of_pages_and_of_what_is_inside(desk: Client, backend: Recording) -> None:
     inside = ticket(template=make("desk.Template", id="m"), log_location="/files/a b?x=1")
     response = make("desk.FilterResponse", collection=collection(make("desk.Item", ticket=inside)), next_start=4)

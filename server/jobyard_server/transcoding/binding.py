@@ -68,10 +68,8 @@ class Binder:
         self._path = tuple(_path_parameter(request, each.field, dialect, where) for each in route.template.variables)
         self._headers = HeaderTable(request, dialect, spec.face.blank) or None
         manners = Manners.of(spec.face, limits.parameters)
-        in_path = {each.field[0] for each in route.template.variables if len(each.field) == 1}
-        self.query = QueryTable(
-            request, dialect, manners, taken=in_path | {route.body}, only_declared=route.body == "*"
-        )
+        taken = {tuple(each.field) for each in route.template.variables} | {(route.body,)}
+        self.query = QueryTable(request, dialect, manners, taken=taken, only_declared=route.body == "*")
         self._body = body_reader(request, route.body, dialect, limits, manners) if route.body else None
         self._body_required = spec.consumes.required
         self._mask = _mask(request, route, dialect)
@@ -105,10 +103,10 @@ class Binder:
         return message
 
     def _bind_around(self, message: Message, segments: list[str], query: str, headers: Headers) -> None:
-        if query or self.query.required:
-            self.query.bind(message, query)
         if self._path:
             self._bind_path(message, segments)
+        if query or self.query.required:
+            self.query.bind(message, query)
         if self._headers is not None:
             self._headers.bind(message, headers)
 

@@ -83,7 +83,7 @@ class _FieldReader:
         self._decode = compile_field_decoder(field, dialect)
         self._text = writer(field, dialect) if not field.is_repeated else None
         nested = field.message_type is not None and not field.is_repeated
-        self._form = _FormReader(message_of(field), dialect, limits, manners) if nested else None
+        self._form = _FormReader(message_of(field), dialect, limits, manners, inside=1) if nested else None
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
         name = self._field.name
@@ -126,8 +126,10 @@ class _ExactReader:
 class _FormReader:
     """Reads HTML forms: like a query, with files into bytes."""
 
-    def __init__(self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners) -> None:
-        self._table = QueryTable(message, dialect, manners.for_form(message))
+    def __init__(
+        self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners, *, inside: int = 0
+    ) -> None:
+        self._table = QueryTable(message, dialect, manners.for_form(message), inside=inside)
         self._limits = limits
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:

@@ -151,11 +151,11 @@ def _moment(text: str) -> str | None:
     """Turn an HTTP date into RFC 3339; a date that cannot be read counts as none, as RFC 9110 wants it."""
     try:
         moment = parsedate_to_datetime(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 class MetadataMap:

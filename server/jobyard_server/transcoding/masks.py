@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from jobyard_server.transcoding.codec.declared import is_map, is_raw, shape_of
+from jobyard_server.transcoding.codec.declared import is_map, is_raw, readable, shape_of
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.fields import message_of
 
@@ -30,7 +30,7 @@ def paths(tree: Any, message: Descriptor, dialect: Dialect, prefix: str = "") ->
     """Give the proto paths of what a JSON object sets: down to fields that are replaced as a whole."""
     if not isinstance(tree, dict):
         return
-    by_name = {name: member.field for member in shape_of(message, dialect).members for name in member.spellings}
+    by_name = {name: member.field for member in readable(shape_of(message, dialect)) for name in member.spellings}
     for name, value in tree.items():
         field = by_name.get(name)
         if field is None:

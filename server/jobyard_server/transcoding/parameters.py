@@ -10,11 +10,26 @@ from google.protobuf.message import Message
 
 from jobyard.rest.v1 import json_pb2
 from jobyard_server.transcoding.codec.declared import is_map, is_raw
+from jobyard_server.transcoding.codec.decode_fields import key_reader
 from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.codec.errors import CodecError
 from jobyard_server.transcoding.fields import Way, message_of, owner_of
 from jobyard_server.transcoding.values import ValueRefusedError, Write, item_writer, parser, writer
 
 _F = FieldDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One field of a oneof."""
+
+    owner: Callable[[Message], Message]
+    oneof: str
+    field: str
+
+    def excluded(self, message: Message) -> bool:
+        """Tell whether another field of the oneof is set."""
+        return self.owner(message).WhichOneof(self.oneof) not in {None, self.field}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +47,17 @@ class Parameter:
     plus_literal: bool = False
     repeats: int = 0
     """A value of jobyard.rest.v1.Repeats."""
-    choices: tuple[tuple[str, int], ...] = ()
+    choices: tuple[Choice, ...] = ()
     """The oneofs on the way, and which of their fields is taken."""
+
+    @property
+    def blank_is_none(self) -> bool:
+        """Whether a blank is the same as no parameter at all."""
+        return self.write_blank is _ignore
+
+    def is_excluded(self, message: Message) -> bool:
+        """Tell whether another field of a oneof was set already, from wherever in the request."""
+        return any(each.excluded(message) for each in self.choices)
 
     def put(self, message: Message, text: str) -> None:
         """Parse one value and store it; raises ValueRefusedError."""
@@ -56,6 +80,8 @@ class Rules:
     commas: bool = False
     plus_literal: bool = False
     repeats: int = 0
+    inside: int = 0
+    """How many messages stand around the one where the way begins."""
 
 
 def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter | None:
@@ -64,7 +90,7 @@ def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter
     if is_map(field):
         return None
     repeated = field.is_repeated
-    write = (item_writer if repeated else writer)(field, dialect, lenient=rules.lenient)
+    write = (item_writer if repeated else writer)(field, dialect, lenient=rules.lenient, depth=rules.inside + len(way))
     if write is None:
         return None
     return Parameter(
@@ -72,7 +98,7 @@ def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter
         way=way,
         owner=owner_of(way),
         write=write,
-        write_blank=_blank_writer(field, write, rules.blank),
+        write_blank=_blank_writer(field, write, _default_writer(field), rules.blank),
         repeated=repeated,
         commas=rules.commas and repeated,
         plus_literal=rules.plus_literal,
@@ -87,22 +113,29 @@ def map_entry(way: Way, key: str, label: str, dialect: Dialect, rules: Rules) ->
     key_field, value_field = (message_of(field).fields_by_name[part] for part in ("key", "value"))
     if value_field.message_type is not None:
         return None
-    try:
-        parsed_key = parser(key_field, dialect)(key)
-    except ValueRefusedError:
-        return None
+    read_key = key_reader(key_field)
     parse = parser(value_field, dialect, lenient=rules.lenient)
     name = field.name
 
+    def keep(owner: Message, value: object) -> None:
+        try:
+            parsed_key = key if read_key is None else read_key(key)
+        except CodecError as error:
+            raise ValueRefusedError(str(error)) from error
+        getattr(owner, name)[parsed_key] = value
+
     def write(owner: Message, text: str) -> None:
-        getattr(owner, name)[parsed_key] = parse(text)
+        keep(owner, parse(text))
+
+    def write_default(owner: Message, _text: str) -> None:
+        keep(owner, value_field.default_value)
 
     return Parameter(
         label=label,
         way=way,
         owner=owner_of(way),
         write=write,
-        write_blank=_blank_writer(value_field, write, rules.blank),
+        write_blank=_blank_writer(value_field, write, write_default, rules.blank),
         repeated=False,
         plus_literal=rules.plus_literal,
         repeats=rules.repeats,
@@ -110,15 +143,15 @@ def map_entry(way: Way, key: str, label: str, dialect: Dialect, rules: Rules) ->
     )
 
 
-def _choices(way: Way) -> tuple[tuple[str, int], ...]:
+def _choices(way: Way) -> tuple[Choice, ...]:
     return tuple(
-        (".".join(step.name for step in way[:depth]) + "." + field.containing_oneof.name, field.number)
+        Choice(owner_of(way[: depth + 1]), field.containing_oneof.name, field.name)
         for depth, field in enumerate(way)
         if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1
     )
 
 
-def _blank_writer(field: FieldDescriptor, write: Write, blank: int) -> Write:
+def _blank_writer(field: FieldDescriptor, write: Write, write_default: Write, blank: int) -> Write:
     """Decide what an empty value does: it is kept, refused, or the same as none."""
     if blank == json_pb2.BLANK_UNSET:
         return _ignore
@@ -128,7 +161,7 @@ def _blank_writer(field: FieldDescriptor, write: Write, blank: int) -> Write:
         return _refuse
     if textual or wrapped:
         return write
-    return _default_writer(field)
+    return write_default
 
 
 def _default_writer(field: FieldDescriptor) -> Write:

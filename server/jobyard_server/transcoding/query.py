@@ -14,6 +14,7 @@ from jobyard.rest.v1 import binding_pb2, face_pb2, json_pb2
 from jobyard_server.transcoding.backend import Violation
 from jobyard_server.transcoding.codec.declared import is_map, names_of
 from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.codec.known import OWN_FORM
 from jobyard_server.transcoding.parameters import Parameter, Rules, map_entry, parameter
 from jobyard_server.transcoding.percent import MalformedEncodingError, decode
 from jobyard_server.transcoding.refusals import refused, shown, wrong_all
@@ -61,16 +62,22 @@ class QueryTable:
         dialect: Dialect,
         manners: Manners,
         *,
-        taken: Container[str] = (),
+        taken: Container[tuple[str, ...]] = (),
         only_declared: bool = False,
+        inside: int = 0,
     ) -> None:
-        """Make a table without the `taken` fields; with `only_declared` only of those that say `query` themselves."""
+        """Make a table without the `taken` fields, which are named by the ways to them.
+
+        With `only_declared` it has those that say `query` themselves; `inside` counts the messages around this one.
+        """
         self._dialect = dialect
         self._manners = manners
+        self._taken = taken
+        self._inside = inside
         self._roots = {
             name: field
             for field in message.fields
-            if field.name not in taken and _bindable(field, only_declared=only_declared)
+            if (field.name,) not in taken and _bindable(field, only_declared=only_declared)
             for name in spellings(field, dialect)
         }
         self._known: dict[str, Parameter] = {}
@@ -109,13 +116,12 @@ class QueryTable:
         """Put named values into the message: name, value, and the value with `+` taken for what it is."""
         wrong: list[Wrong] = []
         seen: dict[str, str] = {}
-        chosen: dict[str, int] = {}
         for name, value, with_plus in pairs:
             found = self.find(name)
             problem = (
                 self._unknown(name)
                 if found is None
-                else _put(found, message, with_plus if found.plus_literal else value, seen, chosen)
+                else _put(found, message, with_plus if found.plus_literal else value, seen)
             )
             if problem is not None:
                 wrong.append(problem)
@@ -154,6 +160,7 @@ class QueryTable:
             commas=options.commas,
             plus_literal=options.plus == binding_pb2.PLUS_LITERAL,
             repeats=options.repeats,
+            inside=self._inside,
         )
         shown_as = ".".join(label(step, self._dialect) for step in way)
         if key is None:
@@ -165,13 +172,14 @@ class QueryTable:
             return None
         way = [self._roots[names[0]]]
         for name in names[1:]:
-            if way[-1].is_repeated or way[-1].message_type is None:
+            around = way[-1].message_type
+            if way[-1].is_repeated or around is None or around.full_name in OWN_FORM:
                 return None
-            step = _child(way[-1].message_type, name, self._dialect)
+            step = _child(around, name, self._dialect)
             if step is None:
                 return None
             way.append(step)
-        return tuple(way)
+        return None if tuple(step.name for step in way) in self._taken else tuple(way)
 
 
 def spellings(field: FieldDescriptor, dialect: Dialect) -> Iterator[str]:
@@ -200,7 +208,9 @@ def _decoded(pairs: list[str]) -> Iterator[tuple[str, str, str]]:
             raise refused("QUERY_MALFORMED", f"the query parameter {shown(name)!r}: {error}") from error
 
 
-def _put(found: Parameter, message: Message, text: str, seen: dict[str, str], chosen: dict[str, int]) -> Wrong | None:
+def _put(found: Parameter, message: Message, text: str, seen: dict[str, str]) -> Wrong | None:
+    if not text and found.blank_is_none:
+        return None
     if found.label in seen and not found.repeated:
         if found.repeats == binding_pb2.REPEATS_FIRST:
             return None
@@ -210,9 +220,8 @@ def _put(found: Parameter, message: Message, text: str, seen: dict[str, str], ch
                 found.label, "may be given only once", shown(text), shown(seen[found.label])
             )
     seen[found.label] = text
-    for choice, taken in found.choices:
-        if chosen.setdefault(choice, taken) != taken:
-            return "PARAMETER_INVALID", Violation(found.label, "excludes another parameter that was given")
+    if found.choices and found.is_excluded(message):
+        return "PARAMETER_INVALID", Violation(found.label, "excludes another field that was given")
     try:
         found.put(message, text)
     except ValueRefusedError as error:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import binascii
 import math
 import re
-from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from jobyard.rest.v1 import annotations_pb2 as rest
+from jobyard.rest.v1 import json_pb2
 from jobyard_server.transcoding.codec.declared import is_raw, words_of
-from jobyard_server.transcoding.codec.dialect import Dialect, Naming
+from jobyard_server.transcoding.codec.decode_scalars import (
+    FLOAT_LIMIT,
+    INT32,
+    INT64,
+    NUMBER,
+    UINT32,
+    UINT64,
+    WORDS_OF_FLOATS,
+    octets,
+)
+from jobyard_server.transcoding.codec.decode_wellknown import well_known
+from jobyard_server.transcoding.codec.dialect import Dialect
+from jobyard_server.transcoding.codec.errors import CodecError
+from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE, WRAPPERS
+from jobyard_server.transcoding.codec.raw import is_json
+from jobyard_server.transcoding.codec.source import load
 from jobyard_server.transcoding.fields import enum_of
 
 Parse = Callable[[str], Any]
@@ -23,29 +37,20 @@ Write = Callable[[Message, str], None]
 """Parses a text and puts it into the field of the message that owns it."""
 
 _F = FieldDescriptor
-_WHOLE = re.compile(r"-?[0-9]{1,20}")
-_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?")
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
+_LENIENT_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_LENIENT_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?")
 _CUT = re.compile(r"\.0*$")
 _LIMITS = {
-    _F.CPPTYPE_INT32: (-(1 << 31), (1 << 31) - 1),
-    _F.CPPTYPE_UINT32: (0, (1 << 32) - 1),
-    _F.CPPTYPE_INT64: (-(1 << 63), (1 << 63) - 1),
-    _F.CPPTYPE_UINT64: (0, (1 << 64) - 1),
+    _F.CPPTYPE_INT32: INT32,
+    _F.CPPTYPE_UINT32: UINT32,
+    _F.CPPTYPE_INT64: INT64,
+    _F.CPPTYPE_UINT64: UINT64,
 }
-_LARGEST_FLOAT = 3.4028234663852886e38
-_NAMED_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LENIENT_BOOLS = {
     **dict.fromkeys(("true", "t", "1", "yes", "y", "on"), True),
     **dict.fromkeys(("false", "f", "0", "no", "n", "off"), False),
 }
-_WRAPPERS = frozenset(
-    f"google.protobuf.{kind}Value"
-    for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
-)
-_JSON_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Struct", "ListValue"))
-_TEXT_MESSAGES = frozenset(f"google.protobuf.{name}" for name in ("Timestamp", "Duration"))
-_FIELD_MASK = "google.protobuf.FieldMask"
-_VALUE = "google.protobuf.Value"
 
 
 class ValueRefusedError(ValueError):
@@ -60,7 +65,7 @@ def parser(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -
     if kind in _LIMITS:
         return _whole_parser(*_LIMITS[kind], lenient=lenient)
     if kind in {_F.CPPTYPE_DOUBLE, _F.CPPTYPE_FLOAT}:
-        return _float_parser(_LARGEST_FLOAT if kind == _F.CPPTYPE_FLOAT else math.inf, lenient=lenient)
+        return _float_parser(FLOAT_LIMIT if kind == _F.CPPTYPE_FLOAT else math.inf, lenient=lenient)
     if kind == _F.CPPTYPE_BOOL:
         return _lenient_bool if lenient else _strict_bool
     if kind == _F.CPPTYPE_ENUM:
@@ -68,8 +73,11 @@ def parser(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -
     raise TypeError(f"{field.full_name} holds a message, not a single value")
 
 
-def writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -> Write | None:
-    """Compile what parses a text into a field that is not repeated; None when no single text can fill it."""
+def writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False, depth: int = 1) -> Write | None:
+    """Compile what parses a text into a field that is not repeated; None when no single text can fill it.
+
+    The depth is that of the message around the field: free JSON may not nest deeper there than in a body.
+    """
     name = field.name
     message = field.message_type
     if message is None:
@@ -77,12 +85,12 @@ def writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -
         if parse is _as_it_is:
             return lambda owner, text: setattr(owner, name, text)
         return lambda owner, text: setattr(owner, name, parse(text))
-    if message.full_name in _WRAPPERS:
+    if message.full_name in WRAPPERS:
         return _wrapper_writer(name, parser(message.fields_by_name["value"], dialect, lenient=lenient))
-    fill = _filler(message.full_name, dialect)
+    fill = _filler(message, dialect, depth)
     if fill is None:
         return None
-    return lambda owner, text: _fill(getattr(owner, name), text, fill)
+    return lambda owner, text: fill(getattr(owner, name), text)
 
 
 def _wrapper_writer(name: str, inner: Parse) -> Write:
@@ -95,68 +103,55 @@ def _wrapper_writer(name: str, inner: Parse) -> Write:
     return write
 
 
-def item_writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False) -> Write | None:
+def item_writer(field: FieldDescriptor, dialect: Dialect, *, lenient: bool = False, depth: int = 1) -> Write | None:
     """Compile what appends one text to a repeated field; None when no text can be an item."""
     name = field.name
     message = field.message_type
     if message is None:
         parse = parser(field, dialect, lenient=lenient)
         return lambda owner, text: getattr(owner, name).append(parse(text))
-    if message.full_name in _WRAPPERS:
+    if message.full_name in WRAPPERS:
         inner = parser(message.fields_by_name["value"], dialect, lenient=lenient)
         return lambda owner, text: getattr(owner, name).add(value=inner(text))
-    fill = _filler(message.full_name, dialect)
+    fill = _filler(message, dialect, depth)
     if fill is None:
         return None
-    return lambda owner, text: _fill(getattr(owner, name).add(), text, fill)
+    return lambda owner, text: fill(getattr(owner, name).add(), text)
 
 
-def _filler(name: str, dialect: Dialect) -> Callable[[Message, str], None] | None:
-    if name in _TEXT_MESSAGES:
-        return _from_text
-    if name == _FIELD_MASK:
-        return _mask_of_proto_names if dialect.naming is Naming.PROTO else _from_text
-    if name in _JSON_MESSAGES:
-        return _from_json
-    return _from_json_or_text if name == _VALUE else None
+def _filler(message: Descriptor, dialect: Dialect, depth: int) -> Callable[[Any, str], None] | None:
+    """Compile what fills a well-known message from text, as the codec reads it in a body; None for all others."""
+    read = well_known(message, dialect)
+    if read is None:
+        return None
+    tree_of = _TREES.get(message.full_name, _as_it_is)
+
+    def fill(target: Any, text: str) -> None:
+        try:
+            parts = read(tree_of(text), depth)
+        except CodecError as error:
+            raise ValueRefusedError(str(error)) from error
+        target.SetInParent()
+        target.CopyFrom(parts if isinstance(parts, Message) else type(target)(**parts))
+
+    return fill
 
 
-def _fill(message: Any, text: str, fill: Callable[[Any, str], None]) -> None:
-    message.SetInParent()
-    fill(message, text)
+def _json(text: str) -> Any:
+    return load(text.encode())
 
 
-def _from_text(message: Any, text: str) -> None:
+def _json_or_text(text: str) -> Any:
     try:
-        message.FromJsonString(text)
-    except (ValueError, OverflowError) as error:
-        raise ValueRefusedError(_TEXT_RULES[message.DESCRIPTOR.name]) from error
+        return _json(text)
+    except CodecError:
+        if is_json(text.encode()):
+            raise
+        return text
 
 
-_TEXT_RULES = {
-    "Timestamp": "must be a time such as 2026-01-15T11:00:30Z",
-    "Duration": "must be a number of seconds such as 1.5s",
-    "FieldMask": "must be names of fields joined by commas",
-}
-
-
-def _mask_of_proto_names(message: Any, text: str) -> None:
-    message.paths.extend(part for part in text.split(",") if part)
-
-
-def _from_json(message: Message, text: str) -> None:
-    try:
-        json_format.Parse(text, message)
-    except (json_format.ParseError, RecursionError) as error:
-        kind = "object" if message.DESCRIPTOR.name == "Struct" else "array"
-        raise ValueRefusedError(f"must be a JSON {kind}") from error
-
-
-def _from_json_or_text(message: Any, text: str) -> None:
-    try:
-        json_format.Parse(text, message)
-    except (json_format.ParseError, RecursionError):
-        message.string_value = text
+_TREES: dict[str, Callable[[str], Any]] = {STRUCT: _json, LIST: _json, VALUE: _json_or_text}
+"""What is parsed before it is read: the other well-known messages are written as text."""
 
 
 def _as_it_is(text: str) -> str:
@@ -166,11 +161,12 @@ def _as_it_is(text: str) -> str:
 def _text_parser(field: FieldDescriptor) -> Parse:
     in_bytes = field.type == _F.TYPE_BYTES
     if is_raw(field):
-        return lambda text: _json_text(text).encode() if in_bytes else _json_text(text)
+        read = _json_object if field.GetOptions().Extensions[rest.json].raw == json_pb2.RAW_OBJECT else _any_json
+        return lambda text: read(text).encode() if in_bytes else read(text)
     return bytes_of_base64 if in_bytes else _as_it_is
 
 
-def _json_text(text: str) -> str:
+def _any_json(text: str) -> str:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -178,20 +174,27 @@ def _json_text(text: str) -> str:
     return text
 
 
+def _json_object(text: str) -> str:
+    if _any_json(text).lstrip(" \t\r\n").startswith("{"):
+        return text
+    raise ValueRefusedError("must be a JSON object")
+
+
 def bytes_of_base64(text: str) -> bytes:
     """Read base64 in either alphabet, with or without padding."""
-    plain = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueRefusedError("must be base64") from error
+        return octets(text, 0)
+    except CodecError as error:
+        raise ValueRefusedError(str(error)) from error
 
 
 def _whole_parser(low: int, high: int, *, lenient: bool) -> Parse:
+    pattern = _LENIENT_WHOLE if lenient else _WHOLE
+
     def parse(text: str) -> int:
         if lenient:
             text = _CUT.sub("", text.strip().removeprefix("+"))
-        if not _WHOLE.fullmatch(text):
+        if not pattern.fullmatch(text):
             raise ValueRefusedError("must be a whole number")
         number = int(text)
         if not low <= number <= high:
@@ -201,16 +204,18 @@ def _whole_parser(low: int, high: int, *, lenient: bool) -> Parse:
     return parse
 
 
-def _float_parser(largest: float, *, lenient: bool) -> Parse:
+def _float_parser(limit: float, *, lenient: bool) -> Parse:
+    pattern = _LENIENT_NUMBER if lenient else NUMBER
+
     def parse(text: str) -> float:
         if lenient:
             text = text.strip().removeprefix("+")
-        if text in _NAMED_FLOATS:
-            return _NAMED_FLOATS[text]
-        if not _NUMBER.fullmatch(text):
+        if text in WORDS_OF_FLOATS:
+            return WORDS_OF_FLOATS[text]
+        if not pattern.fullmatch(text):
             raise ValueRefusedError("must be a number")
         number = float(text)
-        if math.isinf(number) or abs(number) > largest:
+        if abs(number) >= limit:
             raise ValueRefusedError("is too large a number")
         return number
 

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from jobyard_server.transcoding.codec.decode_scalars import Read
-from jobyard_server.transcoding.codec.errors import CodecError, kind_of, too_deep
+from jobyard_server.transcoding.codec.errors import CodecError, free_json_too_deep, kind_of
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
 
 # What stands before a field: its number and whether bytes of a length or of a fixed size follow.
@@ -73,7 +73,7 @@ class Writer:
         if value.__class__ is not dict:
             raise CodecError(f"must be an object, not {kind_of(value)}")
         if depth + 2 > self._limit and value:
-            raise too_deep(self._limit)
+            raise free_json_too_deep(self._limit)
         out: list[bytes] = []
         for name, item in value.items():
             key = name.encode()
@@ -94,7 +94,7 @@ class Writer:
         if value.__class__ is not list:
             raise CodecError(f"must be a list, not {kind_of(value)}")
         if depth + 1 > self._limit and value:
-            raise too_deep(self._limit)
+            raise free_json_too_deep(self._limit)
         return b"".join([FIRST + framed(self.value(item, depth + 1)) for item in value])
 
 

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import EncodeError
 
 from jobyard_server.transcoding.codec.encode_scalars import EXPONENT, zero
-from jobyard_server.transcoding.codec.errors import CodecError, too_deep
+from jobyard_server.transcoding.codec.errors import CodecError, free_json_too_deep
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
 
 # What stands before a field: its number and whether bytes of a length or of a fixed size follow.
@@ -44,7 +44,7 @@ def struct_printer(message: Descriptor, limit: int) -> Callable[[Any, int], obje
         try:
             source = value.SerializeToString()
         except EncodeError:
-            raise too_deep(limit) from None
+            raise free_json_too_deep(limit) from None
         return read(source, 0, len(source), depth + 1)
 
     def show(value: Any, depth: int) -> object:
@@ -92,7 +92,7 @@ class Reader:
     def struct(self, source: bytes, at: int, end: int, depth: int) -> dict[str, Any]:
         """Read a Struct: entries, which are messages too, of a key and a value."""
         if depth > self._limit:
-            raise too_deep(self._limit)
+            raise free_json_too_deep(self._limit)
         out = {}
         while at < end:
             if source[at] != FIRST:
@@ -121,7 +121,7 @@ class Reader:
     def items(self, source: bytes, at: int, end: int, depth: int) -> list[Any]:
         """Read a ListValue."""
         if depth > self._limit:
-            raise too_deep(self._limit)
+            raise free_json_too_deep(self._limit)
         out = []
         while at < end:
             if source[at] != FIRST:

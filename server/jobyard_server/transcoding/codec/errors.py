@@ -70,7 +70,7 @@ class CodecError(ValueError):
 
     def within(self, member: str) -> None:
         """Say that all this happened inside a member of an object."""
-        self._inner_first.append("." + shorten(member))
+        self._inner_first.append("." + (shorten(member) or '""'))
 
     def at(self, index: int) -> None:
         """Say that all this happened in one item of a list."""
@@ -112,6 +112,11 @@ def shorten(text: str) -> str:
 def too_deep(limit: int) -> CodecError:
     """Build the error of a document nested beyond the limit."""
     return CodecError(f"is nested more than {limit} levels deep")
+
+
+def free_json_too_deep(limit: int) -> CodecError:
+    """Build the same error of free JSON, whose levels are fewer than the messages that they become."""
+    return CodecError(f"is nested too deep: of {limit} levels, an object takes three and a list two")
 
 
 def kind_of(value: object) -> str:

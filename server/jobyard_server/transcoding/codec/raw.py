@@ -234,6 +234,17 @@ def fragment(text: str | bytes, kind: int) -> object:
     return orjson.Fragment(source)
 
 
+def is_json(source: bytes) -> bool:
+    """Tell what has the form of JSON, were it nested too deep or a number too large to be read."""
+    try:
+        _skim(source)
+    except msgspec.DecodeError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
 def single_line(document: bytes) -> bytes:
     """Put a printed document on one line: only raw members can bring line breaks, as blanks."""
     return document.replace(b"\n", b" ").replace(b"\r", b" ")

@@ -82,7 +82,9 @@ def locate(tree: object) -> None:
     """Raise at the first repeated member of the tree, with the way to it."""
     match tree:
         case Repeated():
-            raise CodecError("is given twice", "." + tree.name)
+            problem = CodecError("is given twice")
+            problem.within(tree.name)
+            raise problem
         case dict():
             for name, value in tree.items():
                 try:
