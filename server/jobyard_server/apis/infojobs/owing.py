@@ -133,9 +133,19 @@ def owe_supervision(tx: Tx, tenant: str, producer: Producer, at: Micros | None) 
     )
 
 
-def owe_spread(tx: Tx, tenant: str, facts: str, lane: str) -> None:
-    """Go on with work that is too much for one transaction."""
-    tx.deliver(NewDelivery(api=API, tenant=tenant, kind=SPREAD, address=NOWHERE, facts=facts, lane=f"spread\n{lane}"))
+def owe_spread(tx: Tx, tenant: str, facts: str, lane: str, at: Micros | None) -> None:
+    """Go on with work that is too much for one transaction, at once or at a time."""
+    tx.deliver(
+        NewDelivery(
+            api=API,
+            tenant=tenant,
+            kind=SPREAD,
+            address=NOWHERE,
+            facts=facts,
+            lane=f"spread\n{lane}",
+            not_before=at,
+        )
+    )
 
 
 def producer_lane(job: Job, producer: str) -> str:

@@ -8,12 +8,12 @@ from typing import Final
 import orjson
 
 from jobyard_server.apis.infojobs.lookup import Locked
-from jobyard_server.apis.infojobs.nouns import API, live
+from jobyard_server.apis.infojobs.nouns import API, live, put_at
 from jobyard_server.apis.infojobs.owing import ON_REGISTRATION, ON_SUPERVISION, START, owe_spread, producer_lane
 from jobyard_server.apis.infojobs.pieces import give, take_back
 from jobyard_server.apis.infojobs.telling import accepted, look, piece_of
-from jobyard_server.domain.filter import All, Comparison, Op
-from jobyard_server.domain.job import Job
+from jobyard_server.domain.filter import Comparison, Op
+from jobyard_server.domain.job import Job, Micros
 from jobyard_server.usecases.ports import JobQuery, Order, Tx
 
 PAGE: Final = 50
@@ -35,24 +35,31 @@ class Spread:
     registration: str = ""
     """Of the producer: a walk on behalf of an older one ends."""
     after: int = 0
-    until: int = 2**62
-    """Jobs with higher numbers came later and are not concerned."""
+    at: Micros = 0
+    """When the types were removed; jobs that were put later are of new types of these names."""
 
 
 def spread(tx: Tx, tenant: str, walk: Spread) -> None:
     """Do the first page, and owe the rest."""
+    if (rest := step(tx, tenant, walk)) is not None:
+        owe_rest(tx, tenant, rest)
+
+
+def owe_rest(tx: Tx, tenant: str, rest: Spread, at: Micros | None = None) -> None:
+    """Owe what is left of a walk, at once or at a time."""
+    owe_spread(tx, tenant, orjson.dumps(asdict(rest)).decode(), rest.producer or rest.types[0], at)
+
+
+def step(tx: Tx, tenant: str, walk: Spread) -> Spread | None:
+    """Do a page; what is left to do."""
     if not walk.types:
-        return
+        return None
     jobs = _page(tx, tenant, walk)
     for job in jobs:
         _ACTIONS[walk.why](tx, job, walk)
     if len(jobs) == PAGE:
-        rest = replace(walk, after=jobs[-1].number)
-    elif len(walk.types) > 1:
-        rest = replace(walk, types=walk.types[1:], after=0)
-    else:
-        return
-    owe_spread(tx, tenant, orjson.dumps(asdict(rest)).decode(), walk.producer or walk.types[0])
+        return replace(walk, after=jobs[-1].number)
+    return replace(walk, types=walk.types[1:], after=0) if len(walk.types) > 1 else None
 
 
 def go_on(tx: Tx, tenant: str, facts: str) -> None:
@@ -69,7 +76,7 @@ def go_on(tx: Tx, tenant: str, facts: str) -> None:
 def _page(tx: Tx, tenant: str, walk: Spread) -> list[Job]:
     # Those that everybody knows of need no look when a producer turns out to be alive.
     field = "unsettled" if walk.why == ALIVE else "definition"
-    where = All((Comparison(field, Op.EQ, walk.types[0]), Comparison("number", Op.LE, walk.until)))
+    where = Comparison(field, Op.EQ, walk.types[0])
     query = JobQuery(API, tenant, where, order=(Order("number"),), after=(walk.after,), limit=PAGE)
     return list(tx.jobs(query))
 
@@ -96,8 +103,9 @@ def _look_after(tx: Tx, job: Job, walk: Spread) -> None:
         give(tx, job, producer, ON_SUPERVISION)
 
 
-def _remove(tx: Tx, job: Job, _walk: Spread) -> None:
-    tx.delete_job(job, by="")
+def _remove(tx: Tx, job: Job, walk: Spread) -> None:
+    if put_at(job) <= walk.at:
+        tx.delete_job(job, by="")
 
 
 _ACTIONS: Final = {REGISTERED: _start, LEFT: _leave, ALIVE: _look_after, TYPE_GONE: _remove}

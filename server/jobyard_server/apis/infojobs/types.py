@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 
 from jobyard.infojobs.v1 import info_type_pb2
@@ -9,7 +11,7 @@ from jobyard_server.apis.infojobs.lookup import Locked, Reading
 from jobyard_server.apis.infojobs.nouns import API, QUEUE, SUBSCRIPTION, TYPE, InfoType, info_type
 from jobyard_server.apis.infojobs.owing import callable_url, owe_type_notice
 from jobyard_server.apis.infojobs.schema import check_schema
-from jobyard_server.apis.infojobs.spreading import TYPE_GONE, Spread, spread
+from jobyard_server.apis.infojobs.spreading import TYPE_GONE, Spread, owe_rest, step
 from jobyard_server.domain.catalog import NewDefinition, Queue, QueueStatus
 from jobyard_server.domain.reason import Reason, invalid, refuse
 from jobyard_server.usecases.call import Call
@@ -17,6 +19,8 @@ from jobyard_server.usecases.ports import Store, Tx
 
 AVAILABILITY = {True: info_type_pb2.AVAILABILITY_ENABLED, False: info_type_pb2.AVAILABILITY_DISABLED}
 PAGE = 500
+NET_AFTER = 10_000_000
+"""After so many microseconds the jobs of a removed type go that its removal did not come to."""
 
 
 async def put_type(store: Store, call: Call, new: InfoType) -> bool:
@@ -61,10 +65,9 @@ async def consumer_type(store: Store, call: Call, id_: str) -> info_type_pb2.Con
 
 
 async def delete_type(store: Store, call: Call, id_: str) -> None:
-    """Remove a type that nobody supplies, and its jobs."""
-    newest = await store.read.newest_number()
+    """Remove a type that nobody supplies, and its jobs, a page at a time."""
 
-    def delete(tx: Tx) -> None:
+    def delete(tx: Tx) -> Spread | None:
         found = tx.definition(API, call.tenant, id_)
         if found is None:
             raise _unknown(id_)
@@ -77,10 +80,16 @@ async def delete_type(store: Store, call: Call, id_: str) -> None:
                 info_producer=suppliers[0],
             )
         tx.delete_definition(API, call.tenant, id_)
-        spread(tx, call.tenant, Spread(TYPE_GONE, (id_,), until=newest))
         _tell(tx, call.tenant, info_type(found), "DEREGISTERED")
+        rest = step(tx, call.tenant, Spread(TYPE_GONE, (id_,), at=tx.now))
+        if rest is not None:
+            # This call does it first, unless it is cut off.
+            owe_rest(tx, call.tenant, rest, tx.now + NET_AFTER)
+        return rest
 
-    await store.run(delete)
+    rest = await store.run(delete)
+    while rest is not None:
+        rest = await store.run(partial(step, tenant=call.tenant, walk=rest))
 
 
 def _tell(tx: Tx, tenant: str, found: InfoType, status: str) -> None:
