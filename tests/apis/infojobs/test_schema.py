@@ -69,6 +69,31 @@ def test_formats_are_looked_at():
     assert found.metadata["problem"].startswith("Field 'when':")
 
 
+@pytest.mark.parametrize(
+    ("format_", "since"),
+    [("email", 4), ("uri-reference", 6), ("json-pointer", 6), ("date", 7), ("time", 7), ("regex", 7), ("iri", 7)],
+)
+def test_each_draft_has_its_own_formats(format_, since):
+    for draft in (4, 6, 7):
+        named = {"$schema": f"http://json-schema.org/draft-0{draft}/schema#", "properties": {"a": {"format": format_}}}
+        misfit = json.dumps(named), '{"a": "\\\\ (["}'
+        if draft < since:
+            check_definition(*misfit)
+        else:
+            assert refusal(check_definition, *misfit).metadata["problem"].startswith("Field 'a':")
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 2, 10**30])
+def test_integers_are_integers_however_long(number):
+    schema = json.dumps({"properties": {"a": {"type": "integer", "enum": [number]}}})
+    check_definition(schema, json.dumps({"a": number}))
+    assert refusal(check_definition, schema, json.dumps({"a": number + 1})).metadata["problem"].startswith("Field 'a':")
+
+
+def test_long_integers_may_stand_deep():
+    check_definition('{"required": ["a"]}', f'{{"a": {"[" * 1000}{2**64}{"]" * 1000}}}')
+
+
 @pytest.mark.parametrize("definition", ["", "null", "[]", '"text"', "1", "{"])
 def test_only_objects_are_definitions(definition):
     assert refusal(check_definition, "{}", definition).reason is Reason.JOB_DEFINITION_INVALID

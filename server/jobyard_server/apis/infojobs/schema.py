@@ -5,7 +5,8 @@ Their library is loaded with the first schema: most servers know no information 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
     Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Validator | jsonschema_rs.Draft7Validator
 
+_SINCE_7: Final = (
+    "date",
+    "time",
+    "regex",
+    "idn-email",
+    "idn-hostname",
+    "iri",
+    "iri-reference",
+    "relative-json-pointer",
+)
+_SINCE_6: Final = ("uri-reference", "uri-template", "json-pointer", *_SINCE_7)
+"""Formats that earlier drafts do not have: what has them fits."""
+_ONE_DIGIT: Final = bytes.maketrans(b"123456789", b"000000000")
+_SHORTEST_LOST: Final = b"0" * 19
 _OBJECT_EXPECTED: Final = "The definition is not a JSON object."
 
 
@@ -47,7 +62,7 @@ def check_definition(schema: str, definition: str) -> None:
 def parsed(definition: str) -> dict[str, Any]:
     """The definition; refused unless it is an object."""
     try:
-        value = orjson.loads(definition)
+        value = _read(definition)
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
@@ -55,25 +70,37 @@ def parsed(definition: str) -> dict[str, Any]:
     return value
 
 
+def _read(text: str) -> Any:
+    """JSON with its integers, however long: the fast reader makes floats of those beyond 64 bits."""
+    value = orjson.loads(text)
+    if _SHORTEST_LOST not in text.encode().translate(_ONE_DIGIT):
+        return value
+    try:
+        return json.loads(text)
+    except RecursionError:
+        # Deeper than the slow one goes.
+        return value
+
+
 @lru_cache(maxsize=256)
 def _validator(text: str) -> Validator:
     import jsonschema_rs  # noqa: PLC0415 - most servers know no types
 
-    schema = orjson.loads(text)
+    schema = _read(text)
     if not isinstance(schema, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is wrong with the text, as all the rest
     named = schema.get("$schema", "http://json-schema.org/draft-04/schema#")
     spelled = str(named).replace("https://", "http://", 1)
-    drafts: Mapping[str, Callable[..., Validator]] = {
-        "http://json-schema.org/draft-04/schema": jsonschema_rs.Draft4Validator,
-        "http://json-schema.org/draft-06/schema": jsonschema_rs.Draft6Validator,
-        "http://json-schema.org/draft-07/schema": jsonschema_rs.Draft7Validator,
+    drafts: Mapping[str, tuple[Callable[..., Validator], Sequence[str]]] = {
+        "http://json-schema.org/draft-04/schema": (jsonschema_rs.Draft4Validator, _SINCE_6),
+        "http://json-schema.org/draft-06/schema": (jsonschema_rs.Draft6Validator, _SINCE_7),
+        "http://json-schema.org/draft-07/schema": (jsonschema_rs.Draft7Validator, ()),
     }
-    draft = next((made for begin, made in drafts.items() if spelled.startswith(begin)), None)
+    draft, unknown = next((found for begin, found in drafts.items() if spelled.startswith(begin)), (None, ()))
     if draft is None:
         raise ValueError(f"$schema {str(named)[:100]!r} is none of drafts 4, 6 and 7")
     try:
-        return draft(schema, validate_formats=True, retriever=_nowhere)
+        return draft(schema, validate_formats=True, formats=dict.fromkeys(unknown, lambda _: True), retriever=_nowhere)
     except jsonschema_rs.ReferencingError:
         raise ValueError("a $ref leads out of it") from None
     except jsonschema_rs.ValidationError as error:
