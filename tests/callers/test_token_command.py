@@ -79,6 +79,11 @@ def test_tokens_are_listed_without_their_digests(run):
     assert "sha256" not in rows[0]
 
 
+def test_a_file_that_is_not_there_has_no_list(run):
+    with pytest.raises(CommandError, match="there is no such file"):
+        run("list")
+
+
 def test_a_revoked_token_is_gone(run):
     run("create", "a")
     run("revoke", "a")

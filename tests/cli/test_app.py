@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -24,6 +25,11 @@ def test_help_names_every_command_and_costs_little():
     assert all(f"  {command} " in done.stdout for command in COMMANDS)
     # Processor time: the clock on the wall tells more about the machine than about the command.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
+def test_the_version_is_told():
+    done = subprocess.run([JOBYARD, "--version"], capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout == f"jobyard {version('jobyard')}\n"
 
 
 def test_help_loads_neither_grpc_nor_the_server():

@@ -50,6 +50,7 @@ async def test_jobs_are_deleted_each_for_itself(jobyard, jobs):
     assert done.code == 1
     assert f"deleted {ended.number}" in done.err
     assert "JOB_NOT_FINISHED" in done.err
+    assert "--force" in done.err
     assert (await jobyard("delete", waits.number, "--force")).code == 0
     assert "JOB_NOT_FOUND" in (await jobyard("get", waits.number)).err
 

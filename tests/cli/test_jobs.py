@@ -106,6 +106,24 @@ async def test_a_job_is_shown_with_its_pieces(jobyard, jobs):
     assert done.out.count("○ PENDING") == 3
 
 
+async def test_a_long_result_does_not_push_the_other_columns_away(jobyard, jobs):
+    async with jobs.worker("bash", "-c", """printf '"%09000d"' 7 >$JOBYARD_RESULT_FILE"""):
+        job = await jobs.until(await jobs.submit())
+    done = await jobyard("get", job.number)
+    title, row = done.out.splitlines()[-2:]
+    assert title.split() == ["SUBJOB", "STATE", "ATTEMPTS", "QUEUE", "TOOK", "RESULT"]
+    assert "✓ SUCCEEDED" in row
+    assert jobs.queue in row
+    assert row.endswith("00…")
+
+
+async def test_jobs_that_are_there_are_shown_before_the_others_are_told(jobyard, jobs):
+    first, last = [await jobs.submit() for _ in range(2)]
+    done = await jobyard("get", first.number, "99999999", last.number, "-o", "name")
+    assert (done.code, done.out.split()) == (1, [str(first.number), str(last.number)])
+    assert "JOB_NOT_FOUND" in done.err
+
+
 async def test_pages_go_on_where_the_one_before_ended(jobyard, jobs):
     for _ in range(3):
         await jobs.submit()
@@ -139,7 +157,7 @@ async def test_errors_say_what_why_what_next_and_the_request(jobyard):
     assert "request: " in done.err
     wrong = await jobyard("list", "-f", "colour = red")
     assert wrong.code == 1
-    assert "colour" in wrong.err
+    assert wrong.err.count("colour") == 1
     assert "INVALID_FILTER" in wrong.err
     bad = await jobyard("submit", "-p", "{oops")
     assert (bad.code, bad.out) == (1, "")
@@ -165,6 +183,7 @@ async def test_errors_say_what_why_what_next_and_the_request(jobyard):
         (("worker", "-q", "q", "--exec", ""), "--exec", 2),
         (("worker", "-q", "q", "--exec", "true", "--memory", "lots"), "amount of memory", 2),
         (("worker", "-q", "q", "--exec", "true", "--env", "JOBYARD_TOKEN"), "worker's own", 2),
+        (("worker", "-q", "q", "--exec", "true", "--env", "A B"), "not the name of a variable", 2),
         (("serve", "--exec", "true"), "QUEUE=CMD", 2),
         (("serve", "--grpc", "nowhere"), "HOST:PORT", 1),
         (("serve", "--grpc", "0.0.0.0:0"), "open to others", 1),
@@ -184,6 +203,16 @@ async def test_without_a_server_every_command_ends_with_4_and_says_how_to_start_
         assert done.code == 4, (arguments, done)
         assert "jobyard serve --dev" in done.err or "cannot be reached" in done.err
         assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "words"), [("https://{}", "it speaks no TLS"), ("nobody.invalid:1", "Domain name not found\n")]
+)
+async def test_a_server_that_cannot_be_reached_is_told_in_our_words_alone(jobyard, form, words):
+    done = await jobyard("list", "--server", form.format(jobyard.server))
+    assert done.code == 4
+    assert done.err.startswith("error: the server at ")
+    assert words in done.err
 
 
 async def test_cancel_asks_jobs_to_end_each_for_itself(jobyard, jobs):

@@ -25,7 +25,6 @@ Commands that talk to a server find it by --server or JOBYARD_SERVER, and show t
 
 app = typer.Typer(
     name="jobyard",
-    help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -37,6 +36,28 @@ app.add_typer(token.app)
 app.add_typer(databases.app)
 
 Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="Number or uid of a job.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"jobyard {version('jobyard')}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def _options(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has seen to it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before the name of a subcommand."""
+    if context.invoked_subcommand not in {"serve", "worker"}:
+        # What gRPC would log beside, our errors say. It reads this when it is loaded.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def main() -> None:
@@ -203,7 +224,7 @@ def list_(
 
 @app.command()
 def get(*, job: Jobs, server: Server = DEFAULT_SERVER, output: Output = Form.TABLE) -> None:
-    """Show jobs and their pieces."""
+    """Show jobs. The table has their pieces, too; in JSON, `jobyard call ListSubjobs '{"job": "1"}'` tells of them."""
     from jobyard_server.cli import jobs
 
     with_session(server, lambda session: jobs.get_jobs(session, job, output))
@@ -294,7 +315,7 @@ def apply(
     """Load definitions, executors, queues and records.
 
     Each YAML document has one key, definition, executor, queue or record, over the fields of that message. All are
-    checked before the first one is sent.
+    held against the rules of their messages before the first one is sent; one that is there already is not sent.
     """
     from jobyard_server.cli import applying
 

@@ -12,7 +12,7 @@ from jobyard.jobs.v1 import job_access_pb2, job_bulk_pb2, job_control_pb2, job_p
 from jobyard_server.cli.errors import CommandError, UsageError
 from jobyard_server.cli.form import Form
 from jobyard_server.cli.printing import print_job, print_jobs, print_json, say
-from jobyard_server.cli.session import RefusedError, Session
+from jobyard_server.cli.session import RefusedError, Session, raise_all
 
 AT_ONCE: Final = 16
 SHOWN: Final = 1000
@@ -124,10 +124,7 @@ async def _each(
 
     outcomes = await asyncio.gather(*map(one, names))
     tell([changed for outcome in outcomes for changed in outcome])
-    for error in refused[1:]:
-        error.show()
-    if refused:
-        raise refused[0]
+    raise_all(refused)
 
 
 def _show(jobs: Sequence[job_pb2.Job], form: Form) -> None:

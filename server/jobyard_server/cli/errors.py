@@ -61,7 +61,7 @@ _NEXT = {
     "PERMISSION_MISSING": "ask the operator of the server for the permission, or use another token",
     "JOB_NOT_FOUND": "look for it with: jobyard list",
     "DEFINITION_REFERENCE_UNKNOWN": "load it first with: jobyard apply -f FILE",
-    "JOB_NOT_FINISHED": "end it first with: jobyard cancel JOB",
+    "JOB_NOT_FINISHED": "end it first with: jobyard cancel JOB; jobyard delete --force JOB removes it as it is",
     "EVENTS_COMPACTED": "start again without the token",
     "COUNT_MISMATCH": "look again with --dry-run",
     "OVERLOADED": "try again in a moment",
@@ -71,16 +71,22 @@ _NEXT = {
 }
 
 
+def _cause(message: str) -> str:
+    """What is wrong, out of the whole way there that gRPC tells."""
+    if "WRONG_VERSION_NUMBER" in message:
+        return "it speaks no TLS, so leave out https://"
+    return message.removesuffix("]").removesuffix(": OK").rpartition(": ")[2]
+
+
 def of_failure(failure: Failure, server: str) -> CommandError:
     """What to tell about an error of the server."""
     if failure.unreachable:
         return CommandError(
-            # gRPC tells the whole way there; the end of it says what is wrong.
-            f"the server at {server} cannot be reached: {failure.message.rpartition(': ')[2]}",
+            f"the server at {server} cannot be reached: {_cause(failure.message)}",
             "is it running? `jobyard serve --dev` starts one; --server or JOBYARD_SERVER says where it is",
             code=Exit.UNREACHABLE,
         )
-    notes = [f"{name}: {problem}" for name, problem in failure.fields]
+    notes = [note for name, problem in failure.fields if (note := f"{name}: {problem}") != failure.message]
     if failure.reason:
         notes.append(f"reason: {failure.reason}")
     if failure.reason in _NEXT:

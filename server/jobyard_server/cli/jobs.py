@@ -21,7 +21,7 @@ from jobyard_server.cli.printing import (
     subjob_state,
     took,
 )
-from jobyard_server.cli.session import Session
+from jobyard_server.cli.session import RefusedError, Session, raise_all
 from jobyard_server.cli.times import ago
 
 PAGE: Final = 1000
@@ -57,15 +57,25 @@ async def list_jobs(session: Session, request: job_access_pb2.ListJobsRequest, f
 
 
 async def get_jobs(session: Session, names: Sequence[str], form: Form) -> None:
-    """Print jobs, for people with their pieces."""
-    for place, name in enumerate(names):
-        answer = await session.call(session.jobs.GetJob, job_access_pb2.GetJobRequest(job=name))
+    """Print jobs, for people with their pieces; what the server refuses is told when all have been tried."""
+    refused: list[RefusedError] = []
+    shown = 0
+    for name in names:
+        try:
+            answer = await session.call(session.jobs.GetJob, job_access_pb2.GetJobRequest(job=name))
+        except RefusedError as error:
+            if error.failure.passing:
+                raise
+            refused.append(error)
+            continue
         if form is not Form.TABLE:
             print_job(answer.job, form)
             continue
-        if place:
+        if shown:
             print()
         await _describe(session, answer.job)
+        shown += 1
+    raise_all(refused)
 
 
 async def _describe(session: Session, job: job_pb2.Job) -> None:

@@ -35,6 +35,9 @@ STYLES: Final = {
 WIDE: Final = 4096
 """Columns of an output that is no terminal: nothing is cut or wrapped for a program that reads it."""
 
+GAP: Final = 2
+"""Columns between two columns of a table."""
+
 
 @cache
 def dialect() -> Dialect:
@@ -80,12 +83,17 @@ def say(words: str) -> None:
 
 def print_rows(titles: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print a table without lines, as wide as it needs to be."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(*(clean(cell) if isinstance(cell, str) else cell for cell in row))
     console = screen()
+    cells = [[Text(clean(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    left = console.width
+    for place, title in enumerate(titles[:-1]):
+        left -= GAP + max([len(title), *(row[place].cell_len for row in cells)])
+        table.add_column(title, overflow="ellipsis", no_wrap=True)
+    # It has what people and programs wrote, of any length: it does not push the others away.
+    table.add_column(titles[-1], overflow="ellipsis", no_wrap=True, max_width=max(len(titles[-1]), left))
+    for row in cells:
+        table.add_row(*row)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -95,6 +95,14 @@ class RefusedError(CommandError):
         told = of_failure(failure, server)
         super().__init__(told.message, *told.notes, code=told.code)
         self.failure = failure
+
+
+def raise_all(refused: Sequence[RefusedError]) -> None:
+    """Tell what was refused, if anything was."""
+    for error in refused[1:]:
+        error.show()
+    if refused:
+        raise refused[0]
 
 
 class Reconnecting:

@@ -96,6 +96,8 @@ def list_(*, file: File, output: Output = Form.TABLE) -> None:
     from jobyard_server.callers import token_file
     from jobyard_server.cli.printing import print_rows
 
+    if not file.exists():
+        raise CommandError(f"{file}: there is no such file")
     try:
         entries = token_file.read(file)
     except token_file.TokenFileError as problem:

@@ -32,6 +32,8 @@ def passed(environment: Mapping[str, str], more: Iterable[str] = ()) -> dict[str
         name, given, value = item.partition("=")
         if not name or name.startswith(OWN_PREFIX):
             raise VariableError(f"{item!r}: variables named {OWN_PREFIX}... are the worker's own")
+        if not name.isprintable() or any(map(str.isspace, name)):
+            raise VariableError(f"{item!r}: {name!r} is not the name of a variable")
         if given:
             found[name] = value
         elif name in environment:
