@@ -257,11 +257,14 @@ def test_depth_is_counted_as_protobuf_counts_it():
             assert refusal("Tree", source).endswith("is nested more than 100 levels deep")
 
 
-@pytest.mark.parametrize(("opening", "closing", "most"), [('{"a":', "}", 32), ("[", "]", 49)])
-def test_free_json_fits_what_protobuf_can_parse(opening, closing, most):
+@pytest.mark.parametrize(
+    ("opening", "inmost", "closing", "most"),
+    [('{"a":', "1", "}", 32), ('{"a":', "{}", "}", 32), ("[", "1", "]", 49), ("[", "", "]", 49), ("[", "{}", "]", 48)],
+)
+def test_free_json_fits_what_protobuf_can_parse(opening, inmost, closing, most):
     # A Value and what it holds are messages, and so is every entry of a Struct.
     for levels, fits in ((most, True), (most + 1, False)):
-        source = '{"value":' + opening * levels + "1" + closing * levels + "}"
+        source = '{"value":' + opening * levels + inmost + closing * levels + "}"
         if fits:
             found = read("WellKnown", source)
             assert message("WellKnown").FromString(found.SerializeToString()) == found

@@ -72,7 +72,7 @@ class Writer:
         """Write the content of a Struct, whose entries are messages too and hold a Value each."""
         if value.__class__ is not dict:
             raise CodecError(f"must be an object, not {kind_of(value)}")
-        if depth + 2 > self._limit and value:
+        if depth + 2 > self._limit and (value or depth > self._limit):
             raise free_json_too_deep(self._limit)
         out: list[bytes] = []
         for name, item in value.items():
@@ -93,7 +93,7 @@ class Writer:
         """Write the content of a ListValue."""
         if value.__class__ is not list:
             raise CodecError(f"must be a list, not {kind_of(value)}")
-        if depth + 1 > self._limit and value:
+        if depth + 1 > self._limit and (value or depth > self._limit):
             raise free_json_too_deep(self._limit)
         return b"".join([FIRST + framed(self.value(item, depth + 1)) for item in value])
 
