@@ -210,6 +210,8 @@ class _Process:
                 return parts.rpc.server.add_secure_port(self._settings.grpc, certificates.rpc())
             return parts.rpc.server.add_insecure_port(self._settings.grpc)
         except RuntimeError:
+            # gRPC logs why, and does not tell: the same is tried without it.
+            listening.bound("grpc", self._settings.grpc, shared=self._parent is not None).close()
             raise SettingsError(f"grpc: cannot listen on {self._settings.grpc}") from None
 
     def _own_worker(self, grpc_at: str) -> EmbeddedWorker | None:

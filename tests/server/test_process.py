@@ -95,8 +95,12 @@ def test_with_authentication_it_may_listen_anywhere(tmp_path):
 def test_a_port_in_use_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert f"rest: cannot listen on {address}" in refused(tmp_path, "--rest", address, "--grpc", "127.0.0.1:0")
-        assert f"grpc: cannot listen on {address}" in refused(tmp_path, "--grpc", address, "--rest", "127.0.0.1:0")
+        assert f"rest: cannot listen on {address}: Address already in use" in refused(
+            tmp_path, "--rest", address, "--grpc", "127.0.0.1:0"
+        )
+        assert f"grpc: cannot listen on {address}: Address already in use" in refused(
+            tmp_path, "--grpc", address, "--rest", "127.0.0.1:0"
+        )
 
 
 async def test_settings_that_cannot_work_are_named(tmp_path):
