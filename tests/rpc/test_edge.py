@@ -47,7 +47,8 @@ async def test_a_call_without_a_good_request_id_gets_one(door):
         ("Known", {}, "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
         ("Known", bearer("bare"), "OK", ""),
         ("Open", {}, "OK", ""),
-        ("Open", bearer("nobody"), "UNAUTHENTICATED", "CREDENTIALS_INVALID"),
+        ("Open", bearer("nobody"), "OK", ""),
+        ("Open", bearer("guesser"), "RESOURCE_EXHAUSTED", "TOO_MANY_REQUESTS"),
     ],
 )
 async def test_who_may_call_what(door, method, metadata, code, reason):

@@ -126,12 +126,12 @@ REACHED = "INVALID_ARGUMENT"
 
 def expected(method):
     """The end of a call by what its caller shows."""
-    needs = method.access is not Access.OPEN
+    unproved = REACHED if method.access is Access.OPEN else "UNAUTHENTICATED"
     lacks = method.access is Access.PERMISSION
     return {
-        "": "UNAUTHENTICATED" if needs else REACHED,
-        "Bearer wrong": "UNAUTHENTICATED",
-        "Digest may:*": "UNAUTHENTICATED",
+        "": unproved,
+        "Bearer wrong": unproved,
+        "Digest may:*": unproved,
         "Bearer may:something.else": "PERMISSION_DENIED" if lacks else REACHED,
         f"Bearer may:x,{method.permission}": REACHED,
         "Bearer may:*": REACHED,

@@ -171,6 +171,8 @@ class Words:
     """Knows users by a word instead of a token, or of a name and a password."""
 
     async def verify(self, credential: Credential) -> Principal | None:
+        if credential.value == "guesser":
+            raise refuse(Reason.TOO_MANY_REQUESTS, "There were too many guesses.")
         return USERS.get(credential.value) if credential.kind in {Kind.TOKEN, Kind.BASIC} else None
 
 

@@ -10,7 +10,7 @@ from jobyard_server.transcoding.backend import Call, Decode
 from jobyard_server.transcoding.binding import NO_CONTENT, Content
 from jobyard_server.transcoding.body import may_have_body, read
 from jobyard_server.transcoding.disconnects import Presence
-from jobyard_server.transcoding.media import Form, Offer
+from jobyard_server.transcoding.media import Form, Offer, bare
 from jobyard_server.transcoding.operation import Operation
 from jobyard_server.transcoding.printing import Exchange
 from jobyard_server.transcoding.refusals import refused
@@ -101,4 +101,4 @@ def unsupported(media_type: str, known: list[str]) -> Exception:
     named = f"the media type {media_type!r}" if media_type else "a body without a Content-Type"
     taken = ", ".join(known)
     message = f"{named} is not supported here; send {taken}"
-    return refused("MEDIA_TYPE_UNSUPPORTED", message, value=media_type, allowed=taken)
+    return refused("MEDIA_TYPE_UNSUPPORTED", message, value=bare(media_type), allowed=taken)

@@ -177,7 +177,8 @@ def test_a_webhook_is_answered_without_a_token(yard):
     yard.ok("POST", "/v1/aliases", {"name": "hooked", "function_id": function})
     moved = yard.ok("PUT", f"/v1/webhooks/{webhook['id']}", {"function_alias": "hooked"})
     assert (moved["function_alias"], moved["function_id"], moved["function_version"]) == ("hooked", None, None)
-    assert yard.ask("POST", f"/v1/webhooks/{webhook['id']}/invoke", {}, user=None).status == 202
+    for user in (None, "notused"):
+        assert yard.ask("POST", f"/v1/webhooks/{webhook['id']}/invoke", {}, user=user).status == 202
     unknown = yard.ask("POST", f"/v1/webhooks/{NOBODY}/invoke", {}, user=None)
     assert (unknown.status, unknown.json) == (404, {"faultstring": f"Webhook not found [id={NOBODY}]"})
     assert yard.ask("GET", f"/v1/webhooks/{webhook['id']}", user="bob").status == 404

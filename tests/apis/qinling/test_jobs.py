@@ -165,8 +165,11 @@ def test_paths_that_name_nothing(yard, function):
 
 def test_bodies_and_what_is_accepted(yard):
     assert yard.ask("POST", "/v1/jobs", b"").fault == 'Missing argument: "job"'
-    text = yard.ask("POST", "/v1/jobs", b"x", headers={"Content-Type": "text/plain"})
-    assert (text.status, text.fault) == (415, "Unknown mimetype: text/plain")
+    for kind in ("text/plain", "Text/Plain ;charset=UTF-8"):
+        text = yard.ask("POST", "/v1/jobs", b"x", headers={"Content-Type": kind})
+        assert (text.status, text.fault) == (415, "Unknown mimetype: text/plain")
+    wrapped = yard.ask("POST", "/v1/jobs", {"job": {"pattern": "* * * * *"}})
+    assert (wrapped.status, wrapped.fault) == (400, "Unknown attribute for argument job: job")
     broken = yard.ask("POST", "/v1/jobs", b'{"a":', headers={"Content-Type": "application/json"})
     assert (broken.status, broken.fault) == (400, "Request is not in valid JSON format")
     for accept, status in (("application/json", 200), ("*/*", 200), ("text/html", 406), ("image/png", 406)):
@@ -184,15 +187,16 @@ def test_nobody_comes_in_without_a_token(yard, token, words):
     assert refused.headers["www-authenticate"].startswith("Keystone uri=")
 
 
-def test_versions_are_told_to_everybody(yard):
-    (version,) = yard.ok("GET", "/", user=None)["versions"]
+@pytest.mark.parametrize("token", [None, "notused"])
+def test_versions_are_told_to_everybody(yard, token):
+    (version,) = yard.ok("GET", "/", user=token)["versions"]
     href = f"{yard.server.url}/v1"
     assert version == {
         "id": "v1.0",
         "status": "CURRENT",
         "links": [{"href": href, "target": "v1", "rel": "self"}],
     }
-    assert yard.ok("GET", "/v1/", user=None) == {"uri": href}
+    assert yard.ok("GET", "/v1/", user=token) == {"uri": href}
 
 
 def test_whoever_has_no_role_for_it_is_refused(yard):

@@ -33,7 +33,7 @@ class _CronSecondsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CronSecon
     """In the first of six fields; five fields say none."""
     CRON_SECONDS_LAST: _CronSeconds.ValueType  # 3
     """In the last of six fields, as croniter has it; five fields say none. As there, a day field with a step such as
-    `*/2` counts as restricted.
+    `*/2` counts as restricted, and steps through the days of the week end with Saturday: `1/2` is 1, 3 and 5.
     """
 
 class CronSeconds(_CronSeconds, metaclass=_CronSecondsEnumTypeWrapper):
@@ -47,7 +47,7 @@ CRON_SECONDS_FIRST: CronSeconds.ValueType  # 2
 """In the first of six fields; five fields say none."""
 CRON_SECONDS_LAST: CronSeconds.ValueType  # 3
 """In the last of six fields, as croniter has it; five fields say none. As there, a day field with a step such as
-`*/2` counts as restricted.
+`*/2` counts as restricted, and steps through the days of the week end with Saturday: `1/2` is 1, 3 and 5.
 """
 Global___CronSeconds: _TypeAlias = CronSeconds  # noqa: Y015
 

@@ -71,7 +71,7 @@ class CreateJobRequest(_message.Message):
     updated_at: _builtins.str
     """Refused."""
     job: _builtins.str
-    """Refused: what a path says the job is to be called."""
+    """Refused: what a path says the job is to be called. In a body it is not known."""
     def __init__(
         self,
         *,

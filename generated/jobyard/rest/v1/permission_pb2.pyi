@@ -32,7 +32,7 @@ class Permission(_message.Message):
     name: _builtins.str
     """Name of the permission, which roles grant: `"orders.write"`."""
     open: _builtins.bool
-    """Everybody may call it, with or without credentials. Credentials that are sent and wrong are still refused."""
+    """Everybody may call it, with or without credentials. Whoever sends wrong ones is nobody."""
     authenticated: _builtins.bool
     """Everybody with valid credentials may call it."""
     def __init__(

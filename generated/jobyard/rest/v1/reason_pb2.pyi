@@ -31,7 +31,9 @@ class _LayerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LayerReas
     LAYER_REASON_NOT_ACCEPTABLE: _LayerReason.ValueType  # 3
     """The client accepts nothing that the method can write."""
     LAYER_REASON_MEDIA_TYPE_UNSUPPORTED: _LayerReason.ValueType  # 4
-    """The body is of a media type that the method cannot read; `{value}` is that type, `{allowed}` lists those it can."""
+    """The body is of a media type that the method cannot read; `{value}` is that type without its
+    parameters, `{allowed}` lists those it can.
+    """
     LAYER_REASON_ENCODING_UNSUPPORTED: _LayerReason.ValueType  # 5
     """The body is encoded in a way that the server cannot undo; `{value}` names it."""
     LAYER_REASON_BODY_TOO_LARGE: _LayerReason.ValueType  # 6
@@ -91,7 +93,9 @@ LAYER_REASON_METHOD_NOT_ALLOWED: LayerReason.ValueType  # 2
 LAYER_REASON_NOT_ACCEPTABLE: LayerReason.ValueType  # 3
 """The client accepts nothing that the method can write."""
 LAYER_REASON_MEDIA_TYPE_UNSUPPORTED: LayerReason.ValueType  # 4
-"""The body is of a media type that the method cannot read; `{value}` is that type, `{allowed}` lists those it can."""
+"""The body is of a media type that the method cannot read; `{value}` is that type without its
+parameters, `{allowed}` lists those it can.
+"""
 LAYER_REASON_ENCODING_UNSUPPORTED: LayerReason.ValueType  # 5
 """The body is encoded in a way that the server cannot undo; `{value}` names it."""
 LAYER_REASON_BODY_TOO_LARGE: LayerReason.ValueType  # 6
