@@ -1,6 +1,8 @@
 """The documents and the page that shows them are there, whole, and ask nobody else for anything."""
 
+import gzip
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
@@ -23,9 +25,10 @@ def server(tmp_path_factory) -> Iterator[Server]:
         yield running
 
 
-def get(server: Server, path: str) -> tuple[bytes, dict[str, str]]:
-    with urllib.request.urlopen(server.url + path, timeout=60) as answer:
-        return answer.read(), dict(answer.headers)
+def get(server: Server, path: str, **headers: str) -> tuple[bytes, dict[str, str]]:
+    asked = urllib.request.Request(server.url + path, headers=headers)
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
 @pytest.mark.parametrize("name", sorted(contract.openapi_names()))
@@ -75,6 +78,25 @@ def test_the_page_offers_every_document_and_loads_only_our_own(server):
         assert get(server, asset)[0]
 
 
+@pytest.mark.parametrize("path", ["/openapi/all.json", "/docs/swagger-ui-bundle.js", "/docs/docs.js", "/docs/"])
+def test_what_lasts_is_sent_small_and_once(server, path):
+    plain, headers = get(server, path)
+    packed, told = get(server, path, **{"Accept-Encoding": "gzip"})
+    large = len(plain) > 1400
+    assert (gzip.decompress(packed) if large else packed) == plain
+    assert told.get("content-encoding") == ("gzip" if large else None)
+    assert headers.get("vary") == told.get("vary") == ("Accept-Encoding" if large else None)
+    assert headers["cache-control"] == "no-cache"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(server, path, **{"If-None-Match": headers["etag"]})
+    assert (caught.value.code, caught.value.headers["etag"], caught.value.read()) == (304, headers["etag"], b"")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi"])
+def test_a_slash_at_the_end_changes_nothing(server, path):
+    assert get(server, path)[0] == get(server, f"{path}/")[0]
+
+
 def test_no_two_paths_differ_in_the_names_of_parameters_alone():
     paths = list(orjson.loads(contract.openapi_document("all.json"))["paths"])
     shapes = [re.sub(r"{[^}]*}", "{}", path) for path in paths]
@@ -94,7 +116,7 @@ def test_every_page_says_what_browsers_may_do_with_it(server):
             "x-frame-options": "DENY",
             "referrer-policy": "no-referrer",
             "cross-origin-opener-policy": "same-origin",
-            "cache-control": "no-store",
+            "cache-control": "no-store" if path in {"/healthz", "/readyz", "/metrics"} else "no-cache",
         }.items() <= headers.items(), path
     page = get(server, "/docs")[0].decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", page)

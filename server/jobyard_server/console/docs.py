@@ -29,7 +29,7 @@ def pages() -> Mapping[str, Callable[[], Page]]:
     """The pages by path."""
     found = {f"/openapi/{name}": partial(_document, name) for name in contract.openapi_names()}
     found |= {f"/docs/{PurePath(asset).name}": partial(_asset, asset) for asset in _VIEWER}
-    return {**found, "/openapi": _index, "/docs": _page}
+    return {**found, "/openapi": _index, "/openapi/": _index, "/docs": _page, "/docs/": _page}
 
 
 # Read for whoever asks, who is rarely there: together they are as large as everything else that a server shows.
@@ -37,21 +37,21 @@ def pages() -> Mapping[str, Callable[[], Page]]:
 
 def _index() -> Page:
     documents = [{"title": title, "path": f"/openapi/{name}.json"} for name, title in _titles()]
-    return Page(orjson.dumps({"documents": documents}), JSON)
+    return Page(orjson.dumps({"documents": documents}), JSON, lasting=True)
 
 
 def _document(name: str) -> Page:
-    return Page(contract.openapi_document(name), JSON)
+    return Page(contract.openapi_document(name), JSON, lasting=True)
 
 
 def _asset(name: str) -> Page:
-    return Page(_ASSETS.joinpath(name).read_bytes(), _MEDIA[PurePath(name).suffix])
+    return Page(_ASSETS.joinpath(name).read_bytes(), _MEDIA[PurePath(name).suffix], lasting=True)
 
 
 def _page() -> Page:
     choices = "".join(f'<option value="{escape(name)}">{escape(title)}</option>' for name, title in _titles())
     page = _ASSETS.joinpath("docs.html").read_text(encoding="utf-8").replace("<!-- choices -->", choices)
-    return Page(page.encode(), HTML, policy=_POLICY)
+    return Page(page.encode(), HTML, policy=_POLICY, lasting=True)
 
 
 @cache

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 from jobyard_server.transcoding.backend import Metadata, ResponseMetadata
+from jobyard_server.transcoding.headers import Headers
 from jobyard_server.transcoding.media import bare
 from jobyard_server.transcoding.reply import Header, Reply, header
 from jobyard_server.transcoding.requests import Request
@@ -51,7 +52,7 @@ class Sender:
         headers = reply.headers
         if len(body) >= self._compress_from and self._compressible(reply):
             headers.append(_VARY_ENCODING)
-            if takes_gzip(request):
+            if takes_gzip(request.headers):
                 body = gzip(body, self._compress_level)
                 headers.append((b"content-encoding", b"gzip"))
         headers += self.common(request)
@@ -93,9 +94,9 @@ class Sender:
         return origin if origin.decode("latin-1") in cors.origins else b""
 
 
-def takes_gzip(request: Request) -> bool:
+def takes_gzip(headers: Headers) -> bool:
     """Tell whether the client takes gzip."""
-    for coding in request.headers.get(b"accept-encoding", b"").lower().split(b","):
+    for coding in headers.get(b"accept-encoding", b"").lower().split(b","):
         name, _, weight = (part.strip() for part in coding.partition(b";"))
         if name in {b"gzip", b"x-gzip"}:
             return weight.removeprefix(b"q").strip(b" \t=0.") != b"" or not weight
