@@ -129,35 +129,25 @@ class _FormReader:
     def __init__(
         self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners, *, inside: int = 0
     ) -> None:
-        self._table = QueryTable(message, dialect, manners.for_form(message), inside=inside)
+        manners = manners.for_form(message)
+        self._table = QueryTable(message, dialect, manners, inside=inside)
+        self._parts = QueryTable(message, dialect, manners, inside=inside, octets=True)
         self._limits = limits
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
         if form is Form.URLENCODED:
             self._table.bind(message, _ascii(data))
         else:
-            self._table.bind_pairs(message, self._fields(message, data, media_type))
+            self._parts.bind_pairs(message, self._fields(data, media_type))
 
-    def _fields(self, message: Message, data: bytes, media_type: str) -> Iterator[tuple[str, str, str]]:
+    def _fields(self, data: bytes, media_type: str) -> Iterator[tuple[str, str, str]]:
         for part in parts(data, media_type, self._limits.parts):
-            field = self._table.find(part.name)
-            if field is not None and field.way[-1].type == _F.TYPE_BYTES:
-                self._put_bytes(message, field.way, part.content)
-                continue
+            field = self._parts.find(part.name)
             try:
-                text = part.content.decode()
+                text = part.content.decode("latin-1" if field is not None and field.octets else "utf-8")
             except UnicodeDecodeError as error:
                 raise wrong("FIELD_INVALID", part.name, "must be text in UTF-8") from error
             yield part.name, text, text
-
-    def _put_bytes(self, message: Message, steps: tuple[FieldDescriptor, ...], content: bytes) -> None:
-        owner = message
-        for step in steps[:-1]:
-            owner = getattr(owner, step.name)
-        if steps[-1].is_repeated:
-            getattr(owner, steps[-1].name).append(content)
-        else:
-            setattr(owner, steps[-1].name, content)
 
 
 def _ascii(data: bytes) -> str:

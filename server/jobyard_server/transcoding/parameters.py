@@ -45,6 +45,8 @@ class Parameter:
     repeated: bool
     commas: bool = False
     plus_literal: bool = False
+    octets: bool = False
+    """It is given as bytes, a character each."""
     repeats: int = 0
     """A value of jobyard.rest.v1.Repeats."""
     choices: tuple[Choice, ...] = ()
@@ -79,6 +81,8 @@ class Rules:
     lenient: bool = False
     commas: bool = False
     plus_literal: bool = False
+    octets: bool = False
+    """Bytes are given as they are, a character each, and not as base64."""
     repeats: int = 0
     inside: int = 0
     """How many messages stand around the one where the way begins."""
@@ -90,7 +94,12 @@ def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter
     if is_map(field):
         return None
     repeated = field.is_repeated
-    write = (item_writer if repeated else writer)(field, dialect, lenient=rules.lenient, depth=rules.inside + len(way))
+    octets = rules.octets and field.type == _F.TYPE_BYTES and not is_raw(field)
+    if octets:
+        write: Write | None = _octets_writer(field)
+    else:
+        text_writer = item_writer if repeated else writer
+        write = text_writer(field, dialect, lenient=rules.lenient, depth=rules.inside + len(way))
     if write is None:
         return None
     return Parameter(
@@ -100,8 +109,9 @@ def parameter(way: Way, label: str, dialect: Dialect, rules: Rules) -> Parameter
         write=write,
         write_blank=_blank_writer(field, write, _default_writer(field), rules.blank),
         repeated=repeated,
-        commas=rules.commas and repeated,
+        commas=rules.commas and repeated and not octets,
         plus_literal=rules.plus_literal,
+        octets=octets,
         repeats=rules.repeats,
         choices=_choices(way),
     )
@@ -141,6 +151,13 @@ def map_entry(way: Way, key: str, label: str, dialect: Dialect, rules: Rules) ->
         repeats=rules.repeats,
         choices=_choices(way),
     )
+
+
+def _octets_writer(field: FieldDescriptor) -> Write:
+    name = field.name
+    if field.is_repeated:
+        return lambda owner, text: getattr(owner, name).append(text.encode("latin-1"))
+    return lambda owner, text: setattr(owner, name, text.encode("latin-1"))
 
 
 def _choices(way: Way) -> tuple[Choice, ...]:

@@ -65,15 +65,18 @@ class QueryTable:
         taken: Container[tuple[str, ...]] = (),
         only_declared: bool = False,
         inside: int = 0,
+        octets: bool = False,
     ) -> None:
         """Make a table without the `taken` fields, which are named by the ways to them.
 
         With `only_declared` it has those that say `query` themselves; `inside` counts the messages around this one.
+        With `octets` bytes are given as they are, a character each.
         """
         self._dialect = dialect
         self._manners = manners
         self._taken = taken
         self._inside = inside
+        self._octets = octets
         self._roots = {
             name: field
             for field in message.fields
@@ -159,6 +162,7 @@ class QueryTable:
             lenient=options.lenient,
             commas=options.commas,
             plus_literal=options.plus == binding_pb2.PLUS_LITERAL,
+            octets=self._octets,
             repeats=options.repeats,
             inside=self._inside,
         )
