@@ -41,6 +41,12 @@ def test_what_is_no_time_is_refused(text):
     assert refused.value.refusal.violations[0].field == "t"
 
 
+@pytest.mark.parametrize("zone", ["UTC+3", " GMT-3", "Z+03", " utc +3"])
+def test_an_offset_beside_a_name_is_refused(zone):
+    with pytest.raises(Refused, match="Write the offset alone"):
+        read_time(f"2026-01-15T12:00:00{zone}", "t", NOW)
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_time_or_refused(text):
     with contextlib.suppress(Refused):

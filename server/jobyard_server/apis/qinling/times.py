@@ -22,6 +22,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST: Final = 255
 _DIGITS: Final = re.compile(r"\d{20}")
 """More digits than any time has; some make the parser work for minutes."""
+_TWICE: Final = re.compile(r"(?:utc|gmt|z)\s*[+-]", re.IGNORECASE)
+"""UTC and an offset from it: people mean 3 hours ahead by ``UTC+3``, the parser 3 hours behind."""
 
 
 def read_time(text: str, field: str, now: Micros) -> Micros:
@@ -29,6 +31,8 @@ def read_time(text: str, field: str, now: Micros) -> Micros:
     today = (_EPOCH + timedelta(microseconds=now)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if len(text) > _LONGEST or _DIGITS.search(text):
         raise refusals.wrong(field, f"Unknown string format: {text[:_LONGEST]}")
+    if _TWICE.search(text):
+        raise refusals.wrong(field, f"Write the offset alone, without the name of a zone: {text}")
     try:
         found = parser.parse(text, default=today, tzinfos=_zone)
         shown = found.replace(tzinfo=UTC) if found.tzinfo is None else found
