@@ -232,6 +232,7 @@ def _options(settings: Settings) -> Options:
         checkpoint_seconds=settings.checkpoint_seconds,
         kept={(api.name, kind): kept for api in APIS for kind, kept in api.kept.items()},
         apis=frozenset(api.name for api in APIS),
+        completes={api.name: api.complete for api in APIS if api.complete is not None},
         makers=_makers(),
         profiles=dict.fromkeys(settings.profiles, "on"),
         delivery_wait_seconds=settings.delivery_wait_seconds,

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FileDescriptor
 from jobyard_server.domain.catalog import Record
 from jobyard_server.domain.delivery import Answer, HttpCall, OpenAnswer
 from jobyard_server.domain.fields import ApiFields
-from jobyard_server.domain.job import Attribute
+from jobyard_server.domain.job import Attribute, NewJob
 from jobyard_server.domain.state import State
 from jobyard_server.usecases.ports import Deliverer, DeliveryKind, JobEnded, MakeJobs, RoutingKey, Store, Tx
 from jobyard_server.usecases.ports.results import ObjectStore, Topics
@@ -24,6 +24,9 @@ with, else returns the attributes its lists filter by."""
 RecordKept: TypeAlias = Callable[[Tx, Record | None, Record | None], None]
 """Takes a record before and after it was put or removed, in the same transaction; what follows from it is done there.
 Raises ``Refused`` for one that does not fit the others."""
+
+Complete: TypeAlias = Callable[[NewJob], NewJob]
+"""Adds to a job that is moved over what every job of its API has."""
 
 NounKind: TypeAlias = tuple[str, str]
 """An API and a kind of its definitions, executors or records: ``("dataone", "contract")``."""
@@ -78,6 +81,8 @@ class Options:
     """The named variants in force, for use cases whose rules differ by them."""
     deliverer: Deliverer | None = None
     """Sends deliveries that a call has to wait for; without one they are sent in the background only."""
+    completes: Mapping[str, Complete] = field(default_factory=dict)
+    """What each API adds to its jobs that are moved over, for the one API through which all of them are."""
     makers: Mapping[str, MakeJobs] = field(default_factory=dict)
     """How each API makes the jobs of its schedules, for the one API through which all of them are controlled."""
     delivery_wait_seconds: float = 3.0
@@ -155,6 +160,8 @@ class Api:
     """How it words the routing keys of the events of its jobs; ``None`` for an API whose events have none."""
     make_jobs: MakeJobs | None = None
     """How it makes the jobs of its schedules; ``None`` for an API without schedules."""
+    complete: Complete | None = None
+    """What a job of its has that is moved over from another system, beside what the import says of it."""
 
     def all_words(self) -> Mapping[State | tuple[State, str], str]:
         """Its words for states, and for states with a reason."""

@@ -3,7 +3,7 @@
 import pytest
 
 from apis.dataone.yard import OPERATOR
-from jobyard.jobs.v1 import worker_lease_pb2, worker_service_pb2_grpc, worker_settle_pb2
+from jobyard.jobs.v1 import job_submit_pb2, state_pb2, worker_lease_pb2, worker_service_pb2_grpc, worker_settle_pb2
 
 SESSION = "session-of-the-tests"
 
@@ -107,6 +107,15 @@ def test_a_key_stays_used_whatever_becomes_of_its_job(yard, work, end):
     assert (again.status, again.json["id"], again.json["status"]) == (409, str(number), end)
 
 
+def test_a_key_still_finds_its_job_when_the_contract_is_closed(yard):
+    number = submitted(yard)
+    yard.set_contract("InvoicesIn", enabled=False)
+    again = yard.submit(extIPID="k")
+    assert (again.status, again.json["id"]) == (409, str(number))
+    assert yard.submit(extIPID="other").status == yard.submit().status == 400
+    assert yard.submit("bob", extIPID="k").status == 400, "the job is another user's"
+
+
 def test_a_key_is_free_again_when_its_job_is_gone(yard):
     number = submitted(yard)
     assert yard.delete(number)
@@ -119,6 +128,23 @@ def test_a_key_of_an_imported_job_is_used(yard):
     again = yard.submit(extIPID="k", actionVariables={"x": 1})
     assert (again.status, again.json["id"]) == (409, str(number))
     assert "idempotency-payload-mismatch" not in again.headers, "what was asked for then is not known any more"
+
+
+def test_an_error_that_is_moved_over_is_not_the_end_either(yard, work):
+    number = submitted(yard)
+    yard.set_job(number, "ERROR", "moved over")
+    assert not yard.job(number).terminal
+    yard.resume(number)
+    work.fail(work.acquire())
+    yard.cancel(number)
+    assert work.status(number) == "ABORTED"
+
+
+def test_a_job_that_is_moved_over_is_found_by_what_it_lacks(yard):
+    bare = job_submit_pb2.ImportedJob(api="dataone", number=7, state=state_pb2.STATE_SUCCEEDED)
+    yard.jobs.ImportJobs(job_submit_pb2.ImportJobsRequest(jobs=[bare]), **yard.operator)
+    for empty in ("actor=", "extIPID=", "dfiid=", "contract=", "workflowTemplateId=0"):
+        assert yard.ids(empty) == [7]
 
 
 def test_keys_and_pages_outlive_the_process(yard):

@@ -22,6 +22,7 @@ from jobyard.jobs.v1 import (
     definition_service_pb2,
     definition_service_pb2_grpc,
     job_access_pb2,
+    job_control_pb2,
     job_pb2,
     job_service_pb2_grpc,
     job_submit_pb2,
@@ -238,6 +239,9 @@ class Yard:
 
     def cancel(self, number: int) -> job_pb2.Job:
         return self.jobs.CancelJob(job_access_pb2.CancelJobRequest(job=str(number)), **self.operator).job
+
+    def resume(self, number: int) -> job_pb2.Job:
+        return self.jobs.ResumeJob(job_control_pb2.ResumeJobRequest(job=str(number)), **self.operator).job
 
     def set_job(self, number: int, status: str, message: str = "") -> None:
         """Take a job to a status by importing it again."""

@@ -30,4 +30,5 @@ API = Api(
         "Administrators": frozenset({"dataone.WORKFLOW", "dataone.SPENGCEMANJOBS"}),
         "Users": frozenset({"dataone.SPENGCEMANJOBS"}),
     },
+    complete=mapping.completed,
 )

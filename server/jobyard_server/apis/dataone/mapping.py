@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -11,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from jobyard.dataone.v1 import contract_pb2, job_pb2
 from jobyard_server.domain.fields import ApiFields, Kind
-from jobyard_server.domain.job import Attribute, Job, Micros
+from jobyard_server.domain.job import Attribute, Job, Micros, NewJob
 from jobyard_server.domain.state import State
 
 API_NAME: Final = "dataone"
@@ -93,6 +94,18 @@ def contract_spec(action: contract_pb2.ContractAction) -> str:
 def submit_attributes(ext_ipid: str) -> Mapping[str, Attribute]:
     """What a job has of its own. Every submit opens a dataflow, and a work session in which it is the first."""
     return {"dfiid": str(uuid.uuid4()), "lcid": f"{uuid.uuid4()}:1", "ext_ipid": ext_ipid}
+
+
+def completed(new: NewJob) -> NewJob:
+    """A job that is moved over, as a submit would have made it.
+
+    What it lacks is found by the empty values that it is shown with, and an ERROR may be resumed or aborted.
+    """
+    shown = {
+        name: _number(new.attributes, name) if kind is Kind.INT else _text(new.attributes, name)
+        for name, kind in FIELDS.attributes.items()
+    }
+    return replace(new, attributes={**new.attributes, **shown}, resumable=True)
 
 
 def job_message(job: Job) -> job_pb2.Job:

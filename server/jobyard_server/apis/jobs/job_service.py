@@ -75,7 +75,7 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     ) -> job_submit_pb2.ImportJobsResponse:
         call = current_call()
         jobs = [
-            mapping_submit.imported(job, call, self._options.apis, f"jobs[{place}]")
+            mapping_submit.imported(job, call, self._options, f"jobs[{place}]")
             for place, job in enumerate(request.jobs)
         ]
         found = await import_jobs(self._store, jobs)

@@ -18,6 +18,7 @@ from jobyard_server.apis.jobs.mapping import (
 )
 from jobyard_server.apis.jobs.mapping_schedule import instant_of, schedule_draft
 from jobyard_server.apis.jobs.template import template_text
+from jobyard_server.apis.registration import Options
 from jobyard_server.domain.job import IdempotencyKey, NewJob, NewSubjob
 from jobyard_server.domain.reason import Refused, invalid
 from jobyard_server.domain.state import Mode, State
@@ -93,9 +94,10 @@ def _placed(refused: Refused, place: str) -> Refused:
     return invalid(f"{place}.{violation.field}", violation.description)
 
 
-def imported(message: job_submit_pb2.ImportedJob, call: Call, apis: frozenset[str], field: str) -> ImportedJob:
+def imported(message: job_submit_pb2.ImportedJob, call: Call, options: Options, field: str) -> ImportedJob:
     """A job that ran elsewhere."""
-    api = known_api(message.api, apis, f"{field}.api")
+    api = known_api(message.api, options.apis, f"{field}.api")
+    complete = options.completes.get(api)
     key = message.idempotency_key
     new = NewJob(
         api=api,
@@ -113,7 +115,7 @@ def imported(message: job_submit_pb2.ImportedJob, call: Call, apis: frozenset[st
         request_id=call.request_id,
     )
     return ImportedJob(
-        new=new,
+        new=new if complete is None else complete(new),
         number=message.number or None,
         state=word(STATE, message.state, State.PENDING, f"{field}.state"),
         message=message.message,
