@@ -46,7 +46,7 @@ async def test_explain_prints_the_comments_of_the_contract(jobyard):
     method = await jobyard("explain", "WatchJobs")
     assert "WatchJobsRequest -> stream WatchJobsResponse" in method.out
     unknown = await jobyard("explain", "Nothing")
-    assert (unknown.code, unknown.out) == (1, "")
+    assert (unknown.code, unknown.out) == (2, "")
 
 
 async def test_call_reaches_methods_that_no_command_has(jobyard, jobs):
@@ -73,5 +73,5 @@ async def test_call_reaches_methods_that_no_command_has(jobyard, jobs):
 )
 async def test_call_tells_what_is_wrong(jobyard, arguments, words):
     done = await jobyard("call", *arguments)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert words in done.err

@@ -10,7 +10,7 @@ from functools import cache
 from google.protobuf import descriptor_pb2
 
 from jobyard_server import contract
-from jobyard_server.cli.errors import CommandError
+from jobyard_server.cli.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def find(name: str, *kinds: type) -> Named:
     if not found:
         ends = {".".join(item.name.split(".")[-2 if "." in wanted else -1 :]).lower(): item.name for item in candidates}
         near = [ends[end] for end in get_close_matches(wanted.lower(), ends, n=5)]
-        raise CommandError(f"the contract has no {name!r}", *(f"perhaps: {item}" for item in near))
+        raise UsageError(f"the contract has no {name!r}", *(f"perhaps: {item}" for item in near))
     if len(found) > 1:
-        raise CommandError(f"{name!r} means several things", *(item.name for item in found[:20]))
+        raise UsageError(f"{name!r} means several things", *(item.name for item in found[:20]))
     return found[0]
 
 
