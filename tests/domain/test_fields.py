@@ -34,6 +34,14 @@ def bound(text):
         ("create_time >= 1970-01-01T00:00:01Z", Comparison("created_at", Op.GE, 1_000_000)),
         ("end_time:*", Not(Comparison("finished_at", Op.IS_NULL, None))),
         ("labels.team:*", Not(Comparison("labels.team", Op.IS_NULL, None))),
+        ("parent = 0", Comparison("parent", Op.IS_NULL, None)),
+        ("parent != 0", Not(Comparison("parent", Op.IS_NULL, None))),
+        ("parent > 0", Comparison("parent", Op.GT, 0)),
+        ('external_id = ""', Comparison("external_id", Op.IS_NULL, None)),
+        ("end_time = 1970-01-01T00:00:00Z", Comparison("finished_at", Op.EQ, 0)),
+        ('definition = ""', Comparison("definition", Op.EQ, "")),
+        ("state = STATE_FAILED", Comparison("state", Op.EQ, "FAILED")),
+        ("mode != MODE_ONCE", Comparison("mode", Op.NE, "ONCE")),
         ("labels.team:blue", Comparison("labels.team", Op.HAS, "blue")),
         ('display_name:"x y"', Comparison("display_name", Op.HAS, "x y")),
         (
@@ -63,6 +71,7 @@ def test_values_get_the_type_of_their_field(text, tree):
         ('number = "\u0661"', "number is an integer of 64 bits"),
         ("state = DONE", "state is one of CANCELLED, CANCELLING"),
         ("state = failed", "state is one of"),
+        ("state = MODE_ONCE", "state is one of"),
         ("state < FAILED", "state cannot be compared with '<'"),
         ("state:FAIL", "state cannot be searched with ':'"),
         ("number:1", "number cannot be searched with ':'"),
@@ -77,6 +86,7 @@ def test_refuses_naming_the_field(text, problem):
         bound(text)
     assert caught.value.refusal.reason is Reason.INVALID_FILTER
     assert problem in caught.value.refusal.message
+    assert caught.value.refusal.metadata == {"field": problem.split(maxsplit=1)[0]}
 
 
 def test_every_field_is_something_a_job_has():

@@ -32,6 +32,10 @@ READ = {
     "a<5 a>4": All((Comparison("a", Op.LT, "5"), Comparison("a", Op.GT, "4"))),
     "a:*": Comparison("a", Op.HAS, "*"),
     "labels.team-1.b = x": eq("labels.team-1.b", "x"),
+    'labels."a b/ä.\\"c" = x': eq('labels.a b/ä."c', "x"),
+    "NOT labels.'AND' : x": Not(Comparison("labels.AND", Op.HAS, "x")),
+    "a=1 and b=2 And not c=3": All((A, B, Not(C))),
+    "a=1 or b=2": Any((A, B)),
     "a='it is'": eq("a", "it is"),
     'a="(b OR \\"c\\") \\\\"': eq("a", '(b OR "c") \\'),
     'a="AND"': eq("a", "AND"),
@@ -59,6 +63,9 @@ REFUSED = {
     "a=<b": "expected a value at column 3",
     "a='b": "cannot be read at column 3",
     "a!b": "cannot be read at column 2",
+    'b."a"=1': "expected a field at column 1",
+    'labels."a"': "ends where an operator is expected",
+    "and=1": "expected a field at column 1",
     "1a=1": "expected a field at column 1",
     "a..b=1": "expected a field at column 1",
     "'a'=1": "expected a field at column 1",
@@ -85,6 +92,8 @@ def test_refuses_and_says_where(text, problem):
     assert refusal.reason is Reason.INVALID_FILTER
     assert problem in refusal.message
     assert [violation.field for violation in refusal.violations] == ["filter"]
+    column = problem.partition(" at column ")[2]
+    assert refusal.metadata == ({"column": column} if column else {})
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,14 @@ async def test_a_cancelled_job_is_retried_as_if_nobody_had_cancelled(store, ann)
     assert (retried.state, retried.control.cancel_requested) == (State.PENDING, False)
 
 
+async def test_a_schedule_that_was_cancelled_is_not_retried(store, ann):
+    job = await submitted(store, mode=Mode.SCHEDULED, subjobs=())
+    await cancel_job(store, ann, job.number)
+    refused = await refusal(retry_job(store, ann, job.number))
+    assert refused.reason is Reason.STATE_CONFLICT
+    assert "is a schedule, which is not retried" in refused.message
+
+
 async def test_what_has_not_ended_cannot_be_retried(store, ann):
     job = await submitted(store)
     assert (await refusal(retry_job(store, ann, job.number))).reason is Reason.JOB_NOT_FINISHED

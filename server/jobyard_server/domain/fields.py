@@ -189,7 +189,12 @@ def _bind_comparison(name: str, op: Op, text: str, fields: Mapping[str, Field]) 
             _fail(name, "cannot be searched with ':'; compare it with '='")
     if field.kind is Kind.WORD and op in _ORDERED:
         _fail(name, f"cannot be compared with {op.value!r}")
-    return Comparison(field.column, op, _typed(name, field, text))
+    value = _typed(name, field, text)
+    if field.column in NULLABLE and field.kind is not Kind.INSTANT and not value and op in (Op.EQ, Op.NE):
+        # Without a value a job shows the zero of the field.
+        absent = Comparison(field.column, Op.IS_NULL, None)
+        return absent if op is Op.EQ else Not(absent)
+    return Comparison(field.column, op, value)
 
 
 def _typed(name: str, field: Field, text: str) -> Scalar:
@@ -197,9 +202,11 @@ def _typed(name: str, field: Field, text: str) -> Scalar:
         case Kind.TEXT:
             return text
         case Kind.WORD:
-            if text not in field.words:
+            # The proto has the same words behind the name of their enum.
+            bare = text.removeprefix(f"{name.upper()}_")
+            if bare not in field.words:
                 _fail(name, f"is one of {', '.join(sorted(field.words))}, not {text!r}")
-            return text
+            return bare
         case Kind.INT:
             if not re.fullmatch(r"-?[0-9]{1,19}", text) or not INT64_MIN <= int(text) <= INT64_MAX:
                 _fail(name, f"is an integer of 64 bits, not {text!r}")
@@ -226,4 +233,6 @@ def instant(text: str) -> int:
 
 
 def _fail(name: str, problem: str) -> NoReturn:
-    raise refuse(Reason.INVALID_FILTER, f"filter: {name} {problem}", Violation("filter", f"{name} {problem}"))
+    raise refuse(
+        Reason.INVALID_FILTER, f"filter: {name} {problem}", Violation("filter", f"{name} {problem}"), field=name
+    )

@@ -7,11 +7,12 @@ The language is a subset of AIP-160::
     and        = unary { [ "AND" ] unary }
     unary      = [ "NOT" | "-" ] ( "(" or ")" | comparison )
     comparison = field ( "=" | "!=" | "<" | "<=" | ">" | ">=" | ":" ) value
-    field      = name { "." name }
+    field      = name { "." name } | "labels." '"' text '"'
     value      = word | time | '"' text '"' | "'" text "'"
 
 In AIP-160 ``OR`` binds closer than ``AND``; in most languages it is the other way round. A filter that mixes both
 without parentheses is refused, so nobody can read it either way. ``field:*`` asks whether the field has a value.
+AND, OR and NOT may be written in any case.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NoReturn, TypeAlias
 
+from jobyard_server.domain.job import LABELS_PREFIX
 from jobyard_server.domain.reason import Reason, Violation, refuse
 
 MAX_LENGTH: Final = 4096
@@ -105,8 +107,9 @@ def parse(text: str) -> Expression | None:
     return _Parser(text).whole()
 
 
-def _fail(problem: str) -> NoReturn:
-    raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem))
+def _fail(problem: str, column: int | None = None) -> NoReturn:
+    where = {} if column is None else {"column": str(column)}
+    raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem), **where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class _Parser:
     def whole(self) -> Expression:
         found = self._or()
         if (token := self._peek()) is not None:
-            _fail(f"unexpected {token.text!r} at column {token.column}")
+            _fail(f"unexpected {token.text!r} at column {token.column}", token.column)
         return found
 
     def _peek(self) -> _Token | None:
@@ -143,7 +146,7 @@ class _Parser:
 
     def _keyword(self, word: str) -> bool:
         token = self._peek()
-        if token is not None and token.kind == "word" and token.text == word:
+        if token is not None and token.kind == "word" and token.text.upper() == word:
             self._at += 1
             return True
         return False
@@ -165,7 +168,7 @@ class _Parser:
         """The conjunction, and whether it is one without parentheses around it."""
         first = self._unary()
         parts = [first]
-        while (token := self._peek()) is not None and token.text not in ("OR", ")"):
+        while (token := self._peek()) is not None and token.text.upper() not in ("OR", ")"):
             self._keyword("AND")
             parts.append(self._unary())
         return (All(tuple(parts)), True) if len(parts) > 1 else (first, False)
@@ -181,7 +184,7 @@ class _Parser:
             found = self._or()
             closing = self._take("')'")
             if closing.text != ")":
-                _fail(f"expected ')' at column {closing.column}, found {closing.text!r}")
+                _fail(f"expected ')' at column {closing.column}, found {closing.text!r}", closing.column)
         else:
             found = self._comparison()
         self._depth -= 1
@@ -199,17 +202,30 @@ class _Parser:
         self._terms += 1
         if self._terms > MAX_TERMS:
             _fail(f"has more than {MAX_TERMS} conditions")
-        name = self._take("a field")
-        if name.kind != "word" or name.text in _RESERVED or not _FIELD.match(name.text):
-            _fail(f"expected a field at column {name.column}, found {name.text!r}")
+        name = self._name()
         operator = self._take("an operator")
         if operator.kind != "op":
-            _fail(f"expected an operator at column {operator.column}, found {operator.text!r}")
+            _fail(f"expected an operator at column {operator.column}, found {operator.text!r}", operator.column)
         value = self._take("a value")
         if value.kind in ("op", "bracket"):
-            _fail(f"expected a value at column {value.column}, found {value.text!r}")
-        text = re.sub(r"\\(.)", r"\1", value.text[1:-1]) if value.kind == "text" else value.text
-        return Comparison(name.text, Op(operator.text), text)
+            _fail(f"expected a value at column {value.column}, found {value.text!r}", value.column)
+        text = _unquoted(value.text) if value.kind == "text" else value.text
+        return Comparison(name, Op(operator.text), text)
+
+    def _name(self) -> str:
+        """The field of a comparison."""
+        name = self._take("a field")
+        following = self._peek()
+        if name.kind == "word" and name.text == LABELS_PREFIX and following is not None and following.kind == "text":
+            self._at += 1
+            return name.text + _unquoted(following.text)
+        if name.kind != "word" or name.text.upper() in _RESERVED or not _FIELD.match(name.text):
+            _fail(f"expected a field at column {name.column}, found {name.text!r}", name.column)
+        return name.text
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
 def _tokenise(text: str) -> list[_Token]:
@@ -221,7 +237,7 @@ def _tokenise(text: str) -> list[_Token]:
         at = found.end() if (found := _SPACE.match(stripped, at)) else at
         match = _TOKEN.match(stripped, at)
         if match is None or match.lastgroup is None:
-            _fail(f"cannot be read at column {at + 1}")
+            _fail(f"cannot be read at column {at + 1}", at + 1)
         tokens.append(_Token(match.lastgroup, match.group(), at + 1))
         at = match.end()
     return tokens

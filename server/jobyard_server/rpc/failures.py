@@ -63,7 +63,10 @@ def internal(request_id: str) -> Failure:
 
 
 def _details(refusal: Refusal, request_id: str) -> Iterator[Message]:
-    metadata = {key: _cut(value, MOST_DESCRIPTION) for key, value in refusal.metadata.items()}
+    facts = dict(refusal.metadata)
+    if refusal.reason is Reason.INVALID_FIELD and refusal.violations:
+        facts.setdefault("field", refusal.violations[0].field)
+    metadata = {key: _cut(value, MOST_DESCRIPTION) for key, value in facts.items()}
     yield error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata)
     if refusal.violations:
         yield _bad_request(refusal.violations)

@@ -28,7 +28,7 @@ def check(message: Message) -> None:
         else:
             _validate_first(message)
     except protovalidate.ValidationError as problem:
-        raise _refusal(problem) from None
+        raise _refusal(problem, message.DESCRIPTOR) from None
 
 
 def _validate_first(message: Message) -> None:
@@ -40,17 +40,36 @@ def _validate_first(message: Message) -> None:
             _COMPILED.add(message.DESCRIPTOR.full_name)
 
 
-def _refusal(problem: protovalidate.ValidationError) -> Refused:
+def _refusal(problem: protovalidate.ValidationError, whole: Any) -> Refused:
     violations = tuple(
-        Violation(
-            "".join(_path(violation.proto.field)), violation.proto.message or violation.proto.rule_id or "is wrong"
-        )
-        for violation in problem.violations
+        Violation("".join(_path(violation.proto.field)), _words(violation, whole)) for violation in problem.violations
     )
     first = violations[0]
     words = f"{first.field}: {first.description}" if first.field else first.description
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return refuse(Reason.INVALID_FIELD, words + more, *violations, field=first.field)
+    return refuse(Reason.INVALID_FIELD, words + more, *violations)
+
+
+def _words(violation: protovalidate.Violation, whole: Any) -> str:
+    """What is wrong; values of enums are known by their names."""
+    rule, said = violation.proto.rule_id, violation.proto.message
+    enum = _enum(violation.proto.field, whole) if rule in {"enum.in", "enum.not_in"} else None
+    if enum is None:
+        return said or rule or "is wrong"
+    names = [enum.values_by_number[number].name for number in violation.rule_value]
+    allowed = ", ".join(names) if len(names) == 1 else f"one of {', '.join(names)}"
+    return f"must be {allowed}" if rule == "enum.in" else f"must not be {allowed}"
+
+
+def _enum(path: Any, whole: Any) -> Any:
+    """The enum at the end of a path; ``None`` where it leads through a map."""
+    found = None
+    for element in path.elements:
+        if whole is None or whole.GetOptions().map_entry:
+            return None
+        found = whole.fields_by_name[element.field_name]
+        whole = found.message_type
+    return None if found is None else found.enum_type
 
 
 def _path(field: Any) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Conditions:
                 found = self.term(name, self.attributes, self.dialect)
                 if found is None:
                     problem = f"{name} is not a field of these jobs"
-                    raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem))
+                    raise refuse(Reason.INVALID_FILTER, f"filter: {problem}", Violation("filter", problem), field=name)
                 return self._compare(found, op, value)
 
     def _label(self, key: str, op: Op, value: Any) -> str:

@@ -148,7 +148,7 @@ class JobQueries:
             found = way.term(key.field, attributes, self._dialect)
             if found is None:
                 problem = f"{key.field} is not a field of these jobs"
-                raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem))
+                raise refuse(Reason.INVALID_ORDER, f"order: {problem}", Violation("order_by", problem), field=key.field)
             keys.append((key, found))
         return keys
 

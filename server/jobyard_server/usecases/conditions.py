@@ -32,14 +32,14 @@ def parse_order(text: str, fields: Mapping[str, Field]) -> tuple[Order, ...]:
         field = fields.get(name)
         if field is None or not field.sortable:
             known = ", ".join(sorted(key for key, value in fields.items() if value.sortable))
-            raise _order_refused(f"{name!r} is not a field to sort by; there are {known}")
+            raise _order_refused(f"{name!r} is not a field to sort by; there are {known}", name)
         if direction not in ([], ["asc"], ["desc"]):
-            raise _order_refused(f"expected asc or desc after {name!r}")
+            raise _order_refused(f"expected asc or desc after {name!r}", name)
         if field.column in {key.field for key in keys}:
-            raise _order_refused(f"{name!r} is named twice")
+            raise _order_refused(f"{name!r} is named twice", name)
         keys.append(Order(field.column, descending=direction == ["desc"]))
     return tuple(keys)
 
 
-def _order_refused(problem: str) -> Refused:
-    return refuse(Reason.INVALID_ORDER, f"order_by: {problem}", Violation("order_by", problem))
+def _order_refused(problem: str, name: str) -> Refused:
+    return refuse(Reason.INVALID_ORDER, f"order_by: {problem}", Violation("order_by", problem), field=name)

@@ -79,6 +79,7 @@ def check_revision(job: Job, revision: int | None) -> None:
             f"Job {job.number} has changed since it was read.",
             Violation("etag", "is not the current one"),
             job=str(job.number),
+            etag=str(revision),
         )
 
 

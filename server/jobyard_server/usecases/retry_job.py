@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobyard_server.domain.event import EventType
 from jobyard_server.domain.reason import Reason, Violation, refuse
-from jobyard_server.domain.state import Actor, State
+from jobyard_server.domain.state import Actor, Mode, State
 from jobyard_server.usecases.finding import check_revision, lock_job
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def retry_locked(tx: Tx, call: Call, job: Job, *, ordinals: Collection[int] = ()
             job=str(job.number),
             state=job.state,
         )
+    if job.mode is Mode.SCHEDULED:
+        problem = f"Job {job.number} is a schedule, which is not retried; submit another one."
+        raise refuse(Reason.STATE_CONFLICT, problem, job=str(job.number), state=job.state)
     todo = _chosen(job, tx.subjobs(job.number), ordinals)
     job = tx.change_job(
         job,

@@ -36,6 +36,7 @@ async def test_a_job_says_everything_about_itself(jobs):
         ({"payload": "1", "subjobs": [{"payload": "2"}]}, ["payload"]),
         ({"subjobs": [{"payload": "1"}, {"payload": "x"}]}, ["subjobs[1].payload"]),
         ({"priority": 10}, ["priority"]),
+        ({"definition_version": 2}, ["definition_version"]),
         ({"labels": {"": "x"}}, ['labels[""]']),
         ({"retry": {"max_attempts": 1001}}, ["retry.max_attempts"]),
         ({"retry": {"multiplier": float("nan")}}, ["retry.multiplier"]),

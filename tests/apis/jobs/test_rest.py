@@ -86,3 +86,44 @@ async def test_an_event_source_that_connects_again_misses_nothing(server, jobs):
         assert '"field":"Last-Event-ID"' in await damaged.text()
         # An EventSource that has seen no event yet may say so.
         assert (await heard(client, url, 1, **{"Last-Event-ID": ""}))[0][1] == numbers[0]
+
+
+async def test_a_schedule_is_run_once_under_the_key_of_a_header(server, jobs):
+    body = {"queue": jobs.queue, "schedule": {"cron": "0 0 1 1 *"}}
+    async with aiohttp.ClientSession() as client:
+        made = await (await client.post(f"{server.url}/jobyard/v1/jobs", json=body)).json()
+        url, key = f"{server.url}/jobyard/v1/jobs/{made['uid']}/schedule:run", {"Idempotency-Key": jobs.queue}
+        runs = [await (await client.post(url, json={}, headers=key)).json() for _ in range(2)]
+        assert (runs[0]["parent"], runs[0]["uid"]) == (made["number"], runs[1]["uid"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "asked", "reason", "facts", "words"),
+    [
+        ("GET", "", {"filter": "a ="}, "INVALID_FILTER", {}, "ends where a value is expected"),
+        ("GET", "", {"filter": "a = ("}, "INVALID_FILTER", {"column": "5"}, "expected a value"),
+        ("GET", "", {"filter": "payload = 1"}, "INVALID_FILTER", {"field": "payload"}, "is not a field"),
+        ("GET", "", {"order_by": "payload"}, "INVALID_ORDER", {"field": "payload"}, "is not a field to sort by"),
+        ("POST", "", {"payload": 1, "subjobs": [{}]}, "INVALID_FIELD", {"field": "payload"}, "beside subjobs"),
+        ("POST", "", {"queue": "x" * 129}, "INVALID_FIELD", {"field": "queue"}, "128"),
+        (
+            *("POST", "/1:finish", {}, "INVALID_FIELD", {"field": "state"}),
+            "must be one of STATE_SUCCEEDED, STATE_FAILED, STATE_CANCELLED",
+        ),
+        (
+            *("POST", "/1:finish", {"state": "STATE_FAILED", "reason": "Disk full"}, "INVALID_FIELD"),
+            *({"field": "reason"}, "match"),
+        ),
+        (
+            *("POST", ":import", {"jobs": [{"state": "STATE_CANCELLING"}]}, "INVALID_FIELD"),
+            *({"field": "jobs[0].state"}, "must not be one of STATE_UNSPECIFIED, STATE_CANCELLING"),
+        ),
+    ],
+)
+async def test_errors_say_their_facts(server, verb, path, asked, reason, facts, words):
+    async with aiohttp.ClientSession() as client:
+        said = {"params": asked} if verb == "GET" else {"json": asked}
+        error = (await (await client.request(verb, f"{server.url}/jobyard/v1/jobs{path}", **said)).json())["error"]
+    info = error["details"][0]
+    assert (error["reason"], info["reason"], info["metadata"]) == (reason, reason, facts)
+    assert words in error["message"]

@@ -29,11 +29,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: `{"field": "queue"}`.
     """
     ERROR_REASON_INVALID_FILTER: _ErrorReason.ValueType  # 2
-    """The filter cannot be read, or names a field that cannot be filtered by.
-    Metadata: `{"column": "12"}`.
+    """The filter cannot be read, or names a field that cannot be filtered by, or not so.
+    Metadata: `{"column": "12"}` of what cannot be read there; `{"field": "payload"}` of what cannot be filtered so.
     """
     ERROR_REASON_INVALID_ORDER: _ErrorReason.ValueType  # 3
-    """The order names a field that cannot be sorted by.
+    """The order cannot be read, or names a field that cannot be sorted by.
     Metadata: `{"field": "payload"}`.
     """
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 4
@@ -95,8 +95,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: `{"job": "42"}`.
     """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 20
-    """Somebody else changed it: the etag is not the current one.
-    Metadata: `{"etag": "7"}`.
+    """Somebody else changed it: the etag that was sent is not the current one.
+    Metadata: `{"etag": "7"}`, the one that was sent.
     """
     ERROR_REASON_JOB_FINISHED: _ErrorReason.ValueType  # 21
     """The job has ended and can no longer be changed.
@@ -223,11 +223,11 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 Metadata: `{"field": "queue"}`.
 """
 ERROR_REASON_INVALID_FILTER: ErrorReason.ValueType  # 2
-"""The filter cannot be read, or names a field that cannot be filtered by.
-Metadata: `{"column": "12"}`.
+"""The filter cannot be read, or names a field that cannot be filtered by, or not so.
+Metadata: `{"column": "12"}` of what cannot be read there; `{"field": "payload"}` of what cannot be filtered so.
 """
 ERROR_REASON_INVALID_ORDER: ErrorReason.ValueType  # 3
-"""The order names a field that cannot be sorted by.
+"""The order cannot be read, or names a field that cannot be sorted by.
 Metadata: `{"field": "payload"}`.
 """
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 4
@@ -289,8 +289,8 @@ ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 19
 Metadata: `{"job": "42"}`.
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 20
-"""Somebody else changed it: the etag is not the current one.
-Metadata: `{"etag": "7"}`.
+"""Somebody else changed it: the etag that was sent is not the current one.
+Metadata: `{"etag": "7"}`, the one that was sent.
 """
 ERROR_REASON_JOB_FINISHED: ErrorReason.ValueType  # 21
 """The job has ended and can no longer be changed.

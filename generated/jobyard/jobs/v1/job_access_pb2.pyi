@@ -79,14 +79,16 @@ class ListJobsRequest(_message.Message):
     filter: _builtins.str
     """Condition, such as `state = FAILED AND queue = "invoices"`; empty for all jobs.
 
-    Fields are `api`, `state`, `mode`, `queue`, `definition`, `display_name`, `created_by`, `reason`, `number`,
-    `priority`, `external_id`, `create_time`, `update_time`, `end_time`, `parent`, `due_time` and `labels.NAME`.
-    Operators are `=`, `!=`, `<`, `<=`, `>`, `>=` and `:` (contains). Parts are joined by `AND`, `OR`, `NOT` and
-    parentheses.
+    Fields are `number`, `uid`, `api`, `tenant`, `external_id`, `display_name`, `mode`, `state`, `reason`, `definition`,
+    `definition_version`, `queue`, `priority`, `fair_key`, `created_by`, `create_time`, `update_time`, `start_time`,
+    `end_time`, `expire_time`, `parent`, `due_time` and `labels.KEY`, or `labels."any key"`. Operators are `=`, `!=`,
+    `<`, `<=`, `>`, `>=` and `:` (contains); `:*` asks whether there is a value. Parts are joined by `AND`, `OR`, `NOT`
+    and parentheses; `AND` and `OR` are not mixed without these. At most 64 conditions, nested at most 16 levels deep.
     """
     order_by: _builtins.str
-    """Order: fields with an optional ` desc`, separated by commas. Fields are `number`, `create_time`, `update_time`,
-    `end_time`, `state`, `queue` and `created_by`. Empty means `number desc`.
+    """Order: fields with an optional ` desc`, separated by commas. Fields are `number`, `display_name`, `state`,
+    `definition`, `queue`, `priority`, `created_by`, `create_time`, `update_time` and `end_time`. Empty means
+    `number desc`.
     """
     page_size: _builtins.int
     """Most jobs on one page, at most 1,000; 0 means 100."""

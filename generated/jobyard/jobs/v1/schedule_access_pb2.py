@@ -30,7 +30,7 @@ from jobyard.jobs.v1 import schedule_pb2 as jobyard_dot_jobs_dot_v1_dot_schedule
 from jobyard.rest.v1 import annotations_pb2 as jobyard_dot_rest_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%jobyard/jobs/v1/schedule_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a!jobyard/rest/v1/annotations.proto\"\xbc\x01\n\x15UpdateScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x08schedule\x18\x02 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12%\n\x04\x65tag\x18\x04 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\";\n\x16UpdateScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"I\n\x14PauseScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\":\n\x15PauseScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"/\n\x15ResumeScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\";\n\x16ResumeScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"M\n\x10RunJobNowRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"6\n\x11RunJobNowResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x9a\x01\n\x12\x42\x61\x63kfillJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"@\n\x13\x42\x61\x63kfillJobResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x14ListFireTimesRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"B\n\x15ListFireTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16PreviewScheduleRequest\x12\x33\n\x08schedule\x18\x01 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"D\n\x17PreviewScheduleResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x10ListFiresRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"R\n\x11ListFiresResponse\x12$\n\x05\x66ires\x18\x01 \x03(\x0b\x32\x15.jobyard.jobs.v1.Fire\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%jobyard/jobs/v1/schedule_access.proto\x12\x0fjobyard.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19jobyard/jobs/v1/job.proto\x1a\x1ejobyard/jobs/v1/schedule.proto\x1a!jobyard/rest/v1/annotations.proto\"\xbc\x01\n\x15UpdateScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x33\n\x08schedule\x18\x02 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12%\n\x04\x65tag\x18\x04 \x01(\tB\x17\xbaH\x04r\x02\x18@\xda\xf6\x18\x0c\n\x08If-Match(\x01\";\n\x16UpdateScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"I\n\x14PauseScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x07message\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\":\n\x15PauseScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"/\n\x15ResumeScheduleRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\";\n\x16ResumeScheduleResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"d\n\x10RunJobNowRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x38\n\x0fidempotency_key\x18\x02 \x01(\tB\x1f\xbaH\x05r\x03\x18\x80\x01\xda\xf6\x18\x13\n\x0fIdempotency-Key0\x01\"6\n\x11RunJobNowResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.jobyard.jobs.v1.Job\"\x9a\x01\n\x12\x42\x61\x63kfillJobRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"@\n\x13\x42\x61\x63kfillJobResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x14ListFireTimesRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"B\n\x15ListFireTimesResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x16PreviewScheduleRequest\x12\x33\n\x08schedule\x18\x01 \x01(\x0b\x32\x19.jobyard.jobs.v1.ScheduleB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x05\x63ount\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"D\n\x17PreviewScheduleResponse\x12)\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x10ListFiresRequest\x12\x16\n\x03job\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"R\n\x11ListFiresResponse\x12$\n\x05\x66ires\x18\x01 \x03(\x0b\x32\x15.jobyard.jobs.v1.Fire\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,7 +52,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNJOBNOWREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_RUNJOBNOWREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_RUNJOBNOWREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
-  _globals['_RUNJOBNOWREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_RUNJOBNOWREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001\332\366\030\023\n\017Idempotency-Key0\001'
   _globals['_BACKFILLJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_BACKFILLJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_BACKFILLJOBREQUEST'].fields_by_name['start_time']._loaded_options = None
@@ -86,23 +86,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMESCHEDULERESPONSE']._serialized_start=684
   _globals['_RESUMESCHEDULERESPONSE']._serialized_end=743
   _globals['_RUNJOBNOWREQUEST']._serialized_start=745
-  _globals['_RUNJOBNOWREQUEST']._serialized_end=822
-  _globals['_RUNJOBNOWRESPONSE']._serialized_start=824
-  _globals['_RUNJOBNOWRESPONSE']._serialized_end=878
-  _globals['_BACKFILLJOBREQUEST']._serialized_start=881
-  _globals['_BACKFILLJOBREQUEST']._serialized_end=1035
-  _globals['_BACKFILLJOBRESPONSE']._serialized_start=1037
-  _globals['_BACKFILLJOBRESPONSE']._serialized_end=1101
-  _globals['_LISTFIRETIMESREQUEST']._serialized_start=1103
-  _globals['_LISTFIRETIMESREQUEST']._serialized_end=1176
-  _globals['_LISTFIRETIMESRESPONSE']._serialized_start=1178
-  _globals['_LISTFIRETIMESRESPONSE']._serialized_end=1244
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1246
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=1350
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=1352
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=1420
-  _globals['_LISTFIRESREQUEST']._serialized_start=1422
-  _globals['_LISTFIRESREQUEST']._serialized_end=1525
-  _globals['_LISTFIRESRESPONSE']._serialized_start=1527
-  _globals['_LISTFIRESRESPONSE']._serialized_end=1609
+  _globals['_RUNJOBNOWREQUEST']._serialized_end=845
+  _globals['_RUNJOBNOWRESPONSE']._serialized_start=847
+  _globals['_RUNJOBNOWRESPONSE']._serialized_end=901
+  _globals['_BACKFILLJOBREQUEST']._serialized_start=904
+  _globals['_BACKFILLJOBREQUEST']._serialized_end=1058
+  _globals['_BACKFILLJOBRESPONSE']._serialized_start=1060
+  _globals['_BACKFILLJOBRESPONSE']._serialized_end=1124
+  _globals['_LISTFIRETIMESREQUEST']._serialized_start=1126
+  _globals['_LISTFIRETIMESREQUEST']._serialized_end=1199
+  _globals['_LISTFIRETIMESRESPONSE']._serialized_start=1201
+  _globals['_LISTFIRETIMESRESPONSE']._serialized_end=1267
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1269
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=1373
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=1375
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=1443
+  _globals['_LISTFIRESREQUEST']._serialized_start=1445
+  _globals['_LISTFIRESREQUEST']._serialized_end=1548
+  _globals['_LISTFIRESRESPONSE']._serialized_start=1550
+  _globals['_LISTFIRESRESPONSE']._serialized_end=1632
 # @@protoc_insertion_point(module_scope)

@@ -194,7 +194,7 @@ class RunJobNowRequest(_message.Message):
     """Required. `uid` of the scheduled job, or its `number`."""
     idempotency_key: _builtins.str
     """The identity of this request, chosen by the caller, remembered for 24 hours: sent again, the first job is
-    returned. Empty for none.
+    returned. Empty for none. Over REST it may be the header instead of a field of the body.
     """
     def __init__(
         self,

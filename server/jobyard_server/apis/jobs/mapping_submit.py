@@ -32,6 +32,8 @@ def draft(message: job_submit_pb2.SubmitJobRequest) -> JobDraft:
     """What a submit asks for."""
     if message.payload and message.subjobs:
         raise invalid("payload", "cannot stand beside subjobs; give each subjob its own payload")
+    if message.definition_version and not message.definition:
+        raise invalid("definition_version", "needs a definition")
     pieces = tuple(_subjob(f"subjobs[{place}]", piece) for place, piece in enumerate(message.subjobs))
     said = JobDraft(
         definition=message.definition,
