@@ -1,11 +1,14 @@
 """submit, list, get, cancel: what they print, where, and with which exit code."""
 
+import io
 import json
+import sys
 import urllib.request
 
 import pytest
 
 from jobyard.jobs.v1 import job_access_pb2, state_pb2
+from jobyard_server.cli.app import main
 
 
 def rest(server, path):
@@ -179,18 +182,34 @@ async def test_errors_say_what_why_what_next_and_the_request(jobyard):
         (("wait", "1", "--server", "no port"), "not the address", 64),
         (("logs", "1/x"), "JOB/SUBJOB", 2),
         (("list", "--server", "no port"), "not the address", 2),
-        (("call", "GetJob", "{oops"), "not a GetJobRequest", 2),
         (("worker", "-q", "q", "--exec", ""), "--exec", 2),
         (("worker", "-q", "q", "--exec", "true", "--memory", "lots"), "amount of memory", 2),
         (("worker", "-q", "q", "--exec", "true", "--env", "JOBYARD_TOKEN"), "worker's own", 2),
         (("worker", "-q", "q", "--exec", "true", "--env", "A B"), "not the name of a variable", 2),
+    ],
+)
+def test_wrong_arguments_are_told_and_by_which_code(server, monkeypatch, capsys, arguments, words, code):
+    # In this process: each start of the command costs more than all that is looked at here.
+    monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    monkeypatch.setenv("JOBYARD_SERVER", server.grpc)
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
         (("serve", "--exec", "true"), "QUEUE=CMD", 2),
         (("serve", "--grpc", "nowhere"), "HOST:PORT", 1),
         (("serve", "--grpc", "0.0.0.0:0"), "open to others", 1),
         (("serve", "--config", "no/such/file"), "No such file", 1),
     ],
 )
-async def test_wrong_arguments_are_told_without_a_traceback(jobyard, arguments, words, code):
+async def test_a_server_that_cannot_start_says_so_without_a_traceback(jobyard, arguments, words, code):
     done = await jobyard(*arguments)
     assert done.code == code
     assert words in done.err
