@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 MOST_MESSAGE: Final = 1000
 MOST_DESCRIPTION: Final = 300
 MOST_VIOLATIONS_BYTES: Final = 3000
+MOST_METADATA_BYTES: Final = 2500
 
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -66,7 +67,8 @@ def _details(refusal: Refusal, request_id: str) -> Iterator[Message]:
     facts = dict(refusal.metadata)
     if refusal.reason is Reason.INVALID_FIELD and refusal.violations:
         facts.setdefault("field", refusal.violations[0].field)
-    metadata = {key: _cut(value, MOST_DESCRIPTION) for key, value in facts.items()}
+    # Where fields are named there is no room for more than the beginning of each fact.
+    metadata = _metadata(facts, 0 if refusal.violations else MOST_METADATA_BYTES)
     yield error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata)
     if refusal.violations:
         yield _bad_request(refusal.violations)
@@ -75,6 +77,16 @@ def _details(refusal: Refusal, request_id: str) -> Iterator[Message]:
         retry.retry_delay.FromNanoseconds(int(refusal.retry_after * 1e9))
         yield retry
     yield error_details_pb2.RequestInfo(request_id=request_id)
+
+
+def _metadata(values: Mapping[str, str], left: int) -> dict[str, str]:
+    """Values whole while so many bytes are left for them; of each at least its beginning."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        room = left if value.isascii() else left // 4
+        found[key] = _cut(value, max(MOST_DESCRIPTION, room))
+        left -= len(found[key].encode(errors="replace"))
+    return found
 
 
 def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:

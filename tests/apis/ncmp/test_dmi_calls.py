@@ -116,6 +116,7 @@ def test_when_a_part_is_handed_over_again(answer, verdict):
     [
         (b'{"subJobId":"1","dmiServiceName":"x"}', "1"),
         (b'{"dataProducerJobId":7}', "7"),
+        (b'{"subJobId":{"a": true}}', '{"a":true}'),
         (b'{"subJobId":null}', None),
         (b"{}", None),
         (b"[]", None),
@@ -136,6 +137,8 @@ def test_statuses(body, word):
 @pytest.mark.parametrize(
     ("url", "pattern", "taken"),
     [
+        ("http://dmi/?a=1", "", False),
+        ("http://dmi#x", "", False),
         ("http://my-dmi-service:8080", "", True),
         ("https://my-dmi-service.svc.cluster.local", "", True),
         ("http://127.0.0.1:8080", "", True),

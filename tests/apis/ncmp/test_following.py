@@ -37,6 +37,25 @@ def test_a_job_follows_its_parts(yard, two):
     eventually(lambda: len(one.heard("GET")) == asked)
 
 
+def test_a_part_that_is_being_cancelled_says_so_and_its_job_too(yard, two):
+    one, other = two
+    one.status, other.status = says("CANCELLING"), says("FINISHED")
+    assert yard.until("j", "CANCELLING")["subJobs"][0]["status"] == "CANCELLING"
+    one.status = says("CANCELLED")
+    yard.until("j", "CANCELLED")
+
+
+def test_a_long_status_is_passed_on_whole_or_refused(yard, two):
+    one, _ = two
+    long = b'{"status":"RUNNING","why":"%b"}' % (b"x" * 200_000)
+    one.status = lambda _: (200, long)
+    assert yard.part("j", "1", "status", dataProducerId="a").body == long
+    yard.until("j", "RUNNING")
+    one.status = lambda _: (200, b" " * (1024 * 1024 + 1))
+    refused = yard.part("j", "1", "status", dataProducerId="a")
+    assert (refused.status, "longer than" in refused.json["dmi-response"]["body"]) == (502, True)
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [

@@ -37,13 +37,20 @@ def test_what_cannot_be_registered_does_not_disturb_the_rest(yard, dmi):
         target("ch-2", "/b", " p "),
         target("ch-3", "/b"),
         target("ch-4", "ch-1"),
+        target("/b", "/c"),
         target("not an id"),
         updatedCmHandles=[target("ch-2", "/b"), target("ch-2", "/other"), target("ch-8")],
         removedCmHandles=["ch-9"],
         upgradedCmHandles={"cmHandles": ["ch-2", "ch-7"], "moduleSetTag": "new"},
     )
     assert failed(answer) == {
-        "failedCreatedCmHandles": [("ch-1", "109"), ("ch-3", "109"), ("ch-4", "109"), ("not an id", "110")],
+        "failedCreatedCmHandles": [
+            ("ch-1", "109"),
+            ("ch-3", "109"),
+            ("ch-4", "109"),
+            ("/b", "109"),
+            ("not an id", "110"),
+        ],
         "failedUpdatedCmHandles": [("ch-2", "109"), ("ch-8", "100")],
         "failedRemovedCmHandles": [("ch-9", "100")],
         "failedUpgradeCmHandles": [("ch-7", "100")],

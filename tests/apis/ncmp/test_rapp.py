@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apis.ncmp.yard import operation, target
+from apis.ncmp.yard import eventually, operation, target
 
 JOBS = "/ranoam/cm/v1/dataJob"
 
@@ -33,9 +33,13 @@ def test_a_job_is_named_by_the_server_and_found_where_it_says(yard, dmi):
     )
 
 
-def test_without_a_destination_results_are_found_under_the_job(yard):
-    made = yard.ask("POST", JOBS, {"data": []}).json
+def test_without_a_destination_results_are_found_under_the_job(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "/a", "p"))
+    made = yard.ask("POST", JOBS, {"data": [operation("/a")]}).json
     assert made["resultsuri"].endswith(f"/s3-bucket/{made['jobId']}")
+    (heard,) = eventually(lambda: dmi.heard("POST"))
+    assert heard.query == {"destination": [made["jobId"]]}
+    assert heard.json["destination"] == made["jobId"]
 
 
 def test_reading_goes_to_those_who_read(yard, dmi, other_dmi):

@@ -184,6 +184,26 @@ def test_a_request_that_is_sent_again_meanwhile_is_answered_as_the_first_is(yard
     assert len(dmi.heard("POST")) == 1
 
 
+def test_a_long_answer_names_its_part_and_a_long_refusal_is_told(yard, dmi):
+    yard.register(dmi.url, target("ch-1", "p1"))
+    dmi.created = lambda _: (200, b'{"why":"%b","subJobId":"1"}' % (b"x" * 100_000))
+    assert yard.write("j", operation("p1")).json[0]["subJobId"] == "1"
+    dmi.created = lambda _: (400, b"x" * 2000)
+    assert yard.write("k", operation("p1")).json["dmi-response"]["body"] == "x" * 2000
+
+
+@pytest.mark.parametrize("answered", [b"{}", b"[]", b"null", b'{"subJobId":""}'])
+def test_a_part_that_was_taken_without_a_name_cannot_be_followed_and_says_so(yard, dmi, answered):
+    yard.register(dmi.url, target("ch-1", "p1"))
+    dmi.created = lambda _: (200, answered)
+    answer = yard.write("j", operation("p1"))
+    assert (answer.status, "cannot be asked" in answer.json[0]["problem"]) == (200, True)
+    (part,) = yard.job("j")["subJobs"]
+    assert (part["status"], part["stale"]) == ("NOT_STARTED", True)
+    assert yard.write("j", operation("p1")).json == answer.json
+    assert len(dmi.heard("POST")) == 1, "it was taken"
+
+
 def test_a_service_that_refuses_every_job_is_heard_at_once_each_time(yard, dmi):
     yard.register(dmi.url, target("ch-1", "p1"), target("ch-2", "p2", "good"))
     dmi.created = lambda heard: dmi.number(heard) if heard.json["dataProducerId"] else (501, b"")

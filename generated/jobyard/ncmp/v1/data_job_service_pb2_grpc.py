@@ -86,7 +86,7 @@ class DataJobServiceServicer:
 
     def GetDataJobStatus(self, request, context):
         """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
-        name the newest is meant that has such a part. The path is ours.
+        name the newest is meant that has such a part. A status of more than 1 MiB is refused. The path is ours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,7 @@ class DataJobServiceStub:
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _grpc.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]
     """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
-    name the newest is meant that has such a part. The path is ours.
+    name the newest is meant that has such a part. A status of more than 1 MiB is refused. The path is ours.
     """
     GetDataJobResult: _grpc.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]
     """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
@@ -78,7 +78,7 @@ class DataJobServiceAsyncStub(DataJobServiceStub):
     """Says for the selectors of a read job which of them concern whom. Nothing is sent to a DMI service."""
     GetDataJobStatus: _aio.UnaryUnaryMultiCallable[_data_job_service_pb2.GetDataJobStatusRequest, _data_job_service_pb2.GetDataJobStatusResponse]  # type: ignore[assignment]
     """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
-    name the newest is meant that has such a part. The path is ours.
+    name the newest is meant that has such a part. A status of more than 1 MiB is refused. The path is ours.
     """
     GetDataJobResult: _aio.UnaryStreamMultiCallable[_data_job_service_pb2.GetDataJobResultRequest, _data_job_service_pb2.GetDataJobResultResponse]  # type: ignore[assignment]
     """Asks the DMI service for the result of one part, and returns what it answers byte for byte, while it comes. A result
@@ -122,7 +122,7 @@ class DataJobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_job_service_pb2.GetDataJobStatusResponse, _abc.Awaitable[_data_job_service_pb2.GetDataJobStatusResponse]]:
         """Asks the DMI service for the status of one part, and returns what it answers byte for byte. Of several jobs of the
-        name the newest is meant that has such a part. The path is ours.
+        name the newest is meant that has such a part. A status of more than 1 MiB is refused. The path is ours.
         """
 
     @_abc_1.abstractmethod

@@ -36,7 +36,9 @@ class RappDataJob(_message.Message):
     job_id: _builtins.str
     """Output only. Name of the job."""
     status: _data_job_pb2.DataJobStatus.ValueType
-    """Output only. How it stands."""
+    """Output only. How it stands. While a part is being cancelled by its DMI service a single job is CANCELLING; in a list
+    it still runs.
+    """
     status_uri: _builtins.str
     """Output only. Where it is found."""
     results_uri: _builtins.str

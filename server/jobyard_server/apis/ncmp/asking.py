@@ -6,7 +6,14 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from jobyard_server.apis.ncmp.dmi_calls import SubjobName, authorization, failure_of, result_url, status_url
+from jobyard_server.apis.ncmp.dmi_calls import (
+    MOST_ANSWER,
+    SubjobName,
+    authorization,
+    failure_of,
+    result_url,
+    status_url,
+)
 from jobyard_server.apis.ncmp.jobs import pieces_of
 from jobyard_server.apis.ncmp.parts import name_of
 from jobyard_server.apis.ncmp.refusals import dmi_silent
@@ -18,7 +25,6 @@ from jobyard_server.usecases.ports import Store
 
 SECONDS: Final = 60.0
 MOST_RESULT: Final = 64 * 1024 * 1024
-MOST_STATUS: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +76,17 @@ class Asking:
 
     async def status(self, name: SubjobName, incoming: str) -> Passed:
         """How a part stands."""
-        assert self._options.ask is not None
-        answer = await self._options.ask(self._call(status_url(name), incoming, MOST_STATUS), SECONDS)
-        if not answer.well:
-            raise dmi_silent(failure_of(answer))
-        return Passed(answer.headers.get("content-type", ""), answer.body)
+        pieces = [piece async for piece in self._passed(status_url(name), incoming, MOST_ANSWER)]
+        return Passed(pieces[0].type, b"".join(piece.body for piece in pieces))
 
-    async def result(self, name: SubjobName, destination: str | None, incoming: str) -> AsyncGenerator[Passed]:
+    def result(self, name: SubjobName, destination: str | None, incoming: str) -> AsyncGenerator[Passed]:
         """What came of a part, in at least one piece."""
+        return self._passed(result_url(name, destination), incoming, MOST_RESULT)
+
+    async def _passed(self, url: str, incoming: str, most: int) -> AsyncGenerator[Passed]:
+        """What a DMI service answers, in at least one piece; refuses what is longer."""
         assert self._options.fetch is not None
-        call = self._call(result_url(name, destination), incoming, MOST_RESULT)
+        call = self._call(url, incoming, most)
         async with self._options.fetch(call, SECONDS) as opened:
             if opened.pieces is None:
                 raise dmi_silent(failure_of(opened.answer))

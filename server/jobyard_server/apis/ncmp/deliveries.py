@@ -12,12 +12,13 @@ import orjson
 
 from jobyard_server.apis.ncmp.dmi_calls import (
     FINISHED_WORDS,
+    MOST_ANSWER,
     authorization,
     failure_of,
     status_word,
     sub_job_id,
 )
-from jobyard_server.apis.ncmp.nouns import API, NOT_STARTED
+from jobyard_server.apis.ncmp.nouns import API, CANCELLING, NOT_STARTED
 from jobyard_server.apis.ncmp.owing import CANCEL, CREATE, STATUS, not_handed_over, owe_cancel, owe_status
 from jobyard_server.apis.ncmp.parts import PartNews, facts_of, news_of, unheard
 from jobyard_server.apis.registration import DmiRules, Options
@@ -27,6 +28,7 @@ from jobyard_server.domain.state import Actor, State
 from jobyard_server.usecases.ports import DeliveryKind, Reader, Rendering, Tx
 
 DMI_FAILED: Final = "DMI_FAILED"
+UNNAMED: Final = "the DMI service took it and did not say what it is called, so that its status cannot be asked"
 _AGAIN: Final = frozenset({429, 503})
 _ENDS: Final[Mapping[str, State]] = {
     **dict.fromkeys(FINISHED_WORDS, State.SUCCEEDED),
@@ -34,7 +36,7 @@ _ENDS: Final[Mapping[str, State]] = {
     "PARTIALLY_FAILED": State.PARTIALLY_FAILED,
     "CANCELLED": State.CANCELLED,
 }
-_RUNS: Final = frozenset({"RUNNING", "CANCELLING"})
+_RUNS: Final = frozenset({"RUNNING", CANCELLING})
 _WAITS: Final = frozenset({NOT_STARTED, "NOT_RUNNING"})
 
 
@@ -94,6 +96,7 @@ class _Calls:
             pieces=partial(_pieces, context.read, name),
             size=size,
             asks_for_json=True,
+            answer_bytes=MOST_ANSWER,
         )
 
     def created(self, tx: Tx, delivery: Delivery, answer: Answer) -> None:
@@ -103,7 +106,10 @@ class _Calls:
             return
         subjob = tx.subjobs(job.number)[_ordinal(delivery)]
         if delivery.state is DeliveryState.DELIVERED:
-            subjob = tx.note_subjob(subjob, result=PartNews(sub_job_id(answer), NOT_STARTED).result)
+            id_ = sub_job_id(answer)
+            # What is not named cannot be asked about, and was taken all the same: nothing more will be known of it.
+            news = PartNews(id_, NOT_STARTED, stale=not id_)
+            subjob = tx.note_subjob(subjob, result=news.result, message="" if id_ else UNNAMED)
             if subjob.state.terminal:
                 owe_cancel(tx, job, subjob, delivery.credential)
             else:
@@ -130,7 +136,8 @@ class _Calls:
         found = await _part(delivery, context)
         if found is None or found[1].state.terminal:
             return None
-        return HttpCall("GET", delivery.address, headers=self._shown(delivery, context), asks_for_json=True)
+        headers = self._shown(delivery, context)
+        return HttpCall("GET", delivery.address, headers=headers, asks_for_json=True, answer_bytes=MOST_ANSWER)
 
     def asked(self, tx: Tx, delivery: Delivery, answer: Answer) -> None:
         """Take the status over, and ask again unless it was the last one."""

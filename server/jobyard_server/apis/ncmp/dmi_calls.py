@@ -20,6 +20,11 @@ FIRST: Final = 1
 """The generation of 2024 whose paths name the job."""
 SECOND: Final = 2
 
+MOST_ANSWER: Final = 1024 * 1024
+"""Bytes of what a DMI service says of a part; results may be longer."""
+MOST_REFUSAL: Final = 64 * 1024
+"""Bytes that are kept of what one says that refuses a part."""
+
 FINISHED_WORDS: Final = ("FINISHED", "FINSHED")
 """The word, and how it is misspelt in the standard."""
 
@@ -111,7 +116,7 @@ def sub_job_id(answer: Answer) -> str | None:
     if not isinstance(found, dict):
         return None
     id_ = found.get("subJobId", found.get("dataProducerJobId"))
-    return None if id_ is None else str(id_)
+    return id_ if id_ is None or isinstance(id_, str) else orjson.dumps(id_).decode()
 
 
 def status_word(body: bytes) -> str:
@@ -149,7 +154,7 @@ def failure_of(answer: Answer) -> Failure:
         return Failure(503, NOT_RESPONDING, answer.message)
     if answer.problem is not None or answer.status < 400:
         return Failure(500, UNKNOWN, answer.message)
-    body = answer.body.decode(errors="replace")
+    body = answer.body[:MOST_REFUSAL].decode(errors="replace")
     return Failure(answer.status, NOT_RESPONDING if answer.status == 408 else UNABLE, body)
 
 
@@ -161,6 +166,8 @@ def check_dmi_url(url: str, field: str, pattern: str = "") -> str:
         destination_of(url)
     except ValueError as problem:
         raise invalid(field, str(problem)) from None
+    if "?" in url or "#" in url:
+        raise invalid(field, "has a query or a fragment, behind which no path can be put")
     if pattern and re.fullmatch(pattern, url) is None:
         raise invalid(field, "is no URL of a DMI service that this server may call")
     return url

@@ -108,7 +108,7 @@ def _remove(tx: Tx, call: Call, id_: str) -> int:
 def _create(tx: Tx, call: Call, new: Target) -> int:
     if not new.id or len(new.id) > MOST_ID or not new.id.isprintable() or " " in new.id:
         return INVALID_ID
-    if targets.find(tx, call.tenant, new.id) is not None:
+    if targets.find(tx, call.tenant, new.id) is not None or targets.taken(tx, call.tenant, new.id, new.id):
         return EXISTS
     if new.alternate_id and targets.taken(tx, call.tenant, new.alternate_id, new.id):
         return EXISTS

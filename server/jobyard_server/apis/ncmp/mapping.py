@@ -7,6 +7,7 @@ from typing import Final
 
 from jobyard.ncmp.v1 import data_job_pb2, data_job_service_pb2, inventory_service_pb2, rapp_service_pb2
 from jobyard_server.apis.ncmp.inventory import Failed, Outcome
+from jobyard_server.apis.ncmp.nouns import CANCELLING
 from jobyard_server.apis.ncmp.parts import facts_of, job_facts, news_of
 from jobyard_server.apis.ncmp.selectors import Classified
 from jobyard_server.domain.job import Job, Subjob
@@ -34,7 +35,7 @@ def sub_job(piece: Subjob) -> data_job_service_pb2.SubJob:
     """A part, as NCMP answers it."""
     facts, news = facts_of(piece), news_of(piece)
     problem = None
-    if news.id is None:
+    if not news.id:
         problem = piece.message or (NOT_YET if piece.result == "null" and not piece.state.terminal else None)
     return data_job_service_pb2.SubJob(
         sub_job_id=news.id, dmi_service_name=facts.dmi, data_producer_id=facts.producer, problem=problem
@@ -44,12 +45,18 @@ def sub_job(piece: Subjob) -> data_job_service_pb2.SubJob:
 def rapp_job(job: Job, pieces: Sequence[Subjob] = ()) -> rapp_service_pb2.RappDataJob:
     """A job, as an rApp sees it."""
     name = job.display_name
+    cancelling = not job.state.terminal and any(map(_cancelling, pieces))
     return rapp_service_pb2.RappDataJob(
         job_id=name,
-        status=status(job.state),
+        status=data_job_pb2.DATA_JOB_STATUS_CANCELLING if cancelling else status(job.state),
         sub_jobs=map(rapp_sub_job, pieces),
         bucket_id=job_facts(job).metadata.destination or name,
     )
+
+
+def _cancelling(piece: Subjob) -> bool:
+    """Whether the DMI service of a part says that it is about to end it, which to us is running."""
+    return piece.state is State.RUNNING and news_of(piece).status == CANCELLING
 
 
 def rapp_sub_job(piece: Subjob) -> rapp_service_pb2.RappSubJob:
@@ -59,7 +66,7 @@ def rapp_sub_job(piece: Subjob) -> rapp_service_pb2.RappSubJob:
         sub_job_id=news.id,
         dmi_service_name=facts.dmi,
         data_producer_id=facts.producer,
-        status=status(piece.state),
+        status=data_job_pb2.DATA_JOB_STATUS_CANCELLING if _cancelling(piece) else status(piece.state),
         stale=news.stale,
         problem=piece.message,
     )

@@ -18,6 +18,7 @@ QUEUE: Final = "ncmp"
 
 FINISHED: Final = "FINISHED"
 NOT_STARTED: Final = "NOT_STARTED"
+CANCELLING: Final = "CANCELLING"
 WORDS: Final[Mapping[State, str]] = {
     State.PENDING: NOT_STARTED,
     State.SUSPENDED: NOT_STARTED,

@@ -57,10 +57,12 @@ class RappDataJobService(rapp_service_pb2_grpc.RappDataJobServiceServicer):
 
 def _wanted(request: pb.CreateDataJobRequest) -> Wanted:
     operations = operations_of(request.data, "data")
+    name = str(uuid4())
     return Wanted(
-        name=str(uuid4()),
+        name=name,
+        # Results that are to go nowhere else are found under the name of the job.
         metadata=Metadata(
-            request.destination or None, request.data_accept_type or None, request.data_content_type or None
+            request.destination or name, request.data_accept_type or None, request.data_content_type or None
         ),
         steps=all_at_once(operations),
         digest=blake2b(request.data, digest_size=16).hexdigest(),

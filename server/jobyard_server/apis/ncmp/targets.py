@@ -98,7 +98,7 @@ def find(tx: Tx, tenant: str, id_: str) -> Target | None:
 
 
 def taken(tx: Tx, tenant: str, alternate_id: str, by: str) -> bool:
-    """Whether an alternate id is that of another target, or the identifier of one."""
+    """Whether an alternate id or an identifier is the alternate id of another target, or the identifier of one."""
     reference = tx.record(API, tenant, REFERENCE, alternate_id)
     if reference is not None and reference.attributes.get("target") != by:
         return True
