@@ -198,6 +198,14 @@ def test_strangers_are_told_in_the_form_of_each_api(server, path, told):
     assert (status, "no authentication" in told(json.loads(body))) == (403, True)
 
 
+def test_strangers_are_told_the_reason(server):
+    _, _, body = get(server, "/jobyard/v1/jobs", Host="rebound.example.com")
+    error = json.loads(body)["error"]
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "CLIENT_NOT_SERVED"}
+    assert error["reason"] == "CLIENT_NOT_SERVED"
+    assert error["details"][0] | info == error["details"][0]
+
+
 # --- callers -----------------------------------------------------------------------------------------------------
 
 

@@ -388,7 +388,8 @@ async def test_bugs_are_not_told(rules: Client, backend: Recording, caplog) -> N
 
     backend.handlers["One"] = bug
     answer = await rules("GET", "/v1/one/x")
-    assert (answer.status, answer.json) == (500, {"code": 13, "message": "internal error"})
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "INTERNAL", "domain": "jobyard.rest.v1"}
+    assert (answer.status, answer.json) == (500, {"code": 13, "message": "internal error", "details": [info]})
     assert "secret" in caplog.text
 
 

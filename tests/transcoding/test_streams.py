@@ -119,7 +119,9 @@ async def test_a_late_failure_is_the_last_record(feed: Client, backend: Recordin
 async def test_a_late_bug_is_told_without_its_text(feed: Client, backend: Recording, caplog) -> None:
     watching(backend, 1, then=ValueError("secret"))
     answer = await feed("GET", "/feed/a")
-    assert json.loads(answer.text.splitlines()[-1]) == {"error": {"status": 500, "message": "internal error"}}
+    error = json.loads(answer.text.splitlines()[-1])["error"]
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "INTERNAL", "domain": "jobyard.rest.v1"}
+    assert error == {"status": 500, "message": "internal error", "details": [info]}
     assert "secret" not in answer.text
     assert "secret" in caplog.text
 

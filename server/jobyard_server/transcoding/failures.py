@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from jobyard_server.transcoding.backend import Metadata, RequestRefused, RpcFailure, Violation
 from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE, Meaning
@@ -106,22 +106,9 @@ def of_status(status: status_pb2.Status, meanings: Mapping[str, Meaning]) -> Fai
     return of_rpc(RpcFailure(status.code, status.message, tuple(details)), meanings)
 
 
-INTERNAL = Failure(
-    code=code_pb2.INTERNAL,
-    status=500,
-    reason="",
-    title="Internal Server Error",
-    message="internal error",
-    layer=False,
-)
-"""What a client learns of a bug."""
-
-
 def forbidden(message: str) -> Failure:
     """Refuse a client before it is known what it asks for."""
-    return Failure(
-        code=code_pb2.PERMISSION_DENIED, status=403, reason="", title=phrase(403), message=message, layer=True
-    )
+    return of_refusal(RequestRefused("CLIENT_NOT_SERVED", message))
 
 
 def phrase(status: int) -> str:
@@ -170,3 +157,7 @@ def _layer_details(refusal: RequestRefused) -> tuple[Message, ...]:
         for each in refusal.violations
     ]
     return info, error_details_pb2.BadRequest(field_violations=violations)
+
+
+INTERNAL = replace(of_refusal(RequestRefused("INTERNAL", "internal error")), layer=False)
+"""What a client learns of a bug."""

@@ -209,7 +209,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. It stands, without its prefix, in the `reason` of the
-    google.rpc.ErrorInfo among the details of every error, with the domain `jobyard`.
+    google.rpc.ErrorInfo among the details of every error, with the domain `jobyard`. What the REST layer refuses itself
+    has a reason of `jobyard.rest.v1.LayerReason` there, with the domain `jobyard.rest.v1`.
 
     Example of an ErrorInfo:
 

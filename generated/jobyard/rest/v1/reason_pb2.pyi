@@ -78,6 +78,10 @@ class _LayerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LayerReas
     """A field breaks a rule that its message declares; the violations say which."""
     LAYER_REASON_FIELD_MISSING: _LayerReason.ValueType  # 25
     """The body lacks a member that the message requires; `{field}` names it."""
+    LAYER_REASON_INTERNAL: _LayerReason.ValueType  # 26
+    """The server made a mistake; its log says which."""
+    LAYER_REASON_CLIENT_NOT_SERVED: _LayerReason.ValueType  # 27
+    """The server does not serve clients from where this one is, whatever they ask."""
 
 class LayerReason(_LayerReason, metaclass=_LayerReasonEnumTypeWrapper):
     """LayerReason names what the transcoder itself refuses, before any handler is asked. Faces speak of these in their rows
@@ -140,4 +144,8 @@ LAYER_REASON_RULE_VIOLATED: LayerReason.ValueType  # 24
 """A field breaks a rule that its message declares; the violations say which."""
 LAYER_REASON_FIELD_MISSING: LayerReason.ValueType  # 25
 """The body lacks a member that the message requires; `{field}` names it."""
+LAYER_REASON_INTERNAL: LayerReason.ValueType  # 26
+"""The server made a mistake; its log says which."""
+LAYER_REASON_CLIENT_NOT_SERVED: LayerReason.ValueType  # 27
+"""The server does not serve clients from where this one is, whatever they ask."""
 Global___LayerReason: _TypeAlias = LayerReason  # noqa: Y015
