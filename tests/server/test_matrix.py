@@ -65,8 +65,9 @@ def cases(callers, method):
     lacking = 403 if method.access is Access.PERMISSION else None
     return {
         "none": (None, nobody),
-        "bad": (callers.bad, 401),
-        "expired": (callers.expired, 401),
+        # Who shows what nobody knows is nobody.
+        "bad": (callers.bad, nobody),
+        "expired": (callers.expired, nobody),
         "nothing": (callers.nothing, lacking),
         "missing": (callers.all_but.get(method.permission, callers.nothing), lacking),
         "right": (callers.only.get(method.permission, callers.nothing), None),
