@@ -146,7 +146,7 @@ async def test_a_program_never_sees_the_token_of_its_worker(guarded, tmp_path):
 )
 def test_a_command_that_cannot_run_is_refused_before_any_work_is_taken(server, command, words):
     worker = Worker(server, "q", command, name=f"bad-{len(command)}").start()
-    assert worker.process.wait(60) == 1
+    assert worker.process.wait(60) == 2
     assert words in worker.text()
 
 
