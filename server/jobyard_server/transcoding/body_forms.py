@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -129,10 +130,18 @@ class _FormReader:
     def __init__(
         self, message: Descriptor, dialect: Dialect, limits: Limits, manners: Manners, *, inside: int = 0
     ) -> None:
-        manners = manners.for_form(message)
-        self._table = QueryTable(message, dialect, manners, inside=inside)
-        self._parts = QueryTable(message, dialect, manners, inside=inside, octets=True)
+        self._make = partial(QueryTable, message, dialect, manners.for_form(message), inside=inside)
         self._limits = limits
+
+    # Most methods never get a form.
+
+    @cached_property
+    def _table(self) -> QueryTable:
+        return self._make()
+
+    @cached_property
+    def _parts(self) -> QueryTable:
+        return self._make(octets=True)
 
     def read(self, message: Message, data: bytes, form: Form, media_type: str) -> None:
         if form is Form.URLENCODED:

@@ -8,25 +8,19 @@ from typing import Final
 
 from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import answer_pb2
-from jobyard_server.transcoding.answers import answers_of
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.printing import Part, parts
 from jobyard_server.transcoding.query import spellings
-from jobyard_server.transcoding.surface import DeclarationError, MethodSpec, RouteSpec
+from jobyard_server.transcoding.surface import DeclarationError, MethodSpec
 
 _STATUSES: Final = range(200, 600)
 _MOST_CONDITIONS: Final = 10
 """Different conditions of one method, up to which it is worked out whether its answers leave something out."""
 
 
-def refuse_contradictions(spec: MethodSpec, route: RouteSpec, dialect: Dialect) -> None:
-    """Raise a DeclarationError for what the options of a method cannot mean."""
-    problem = (
-        _of_streams(spec)
-        or _of_answers(spec.answers)
-        or _of_choices(answers_of(spec, route, dialect.profiles))
-        or _of_parameters(spec, dialect)
-    )
+def refuse_contradictions(spec: MethodSpec, answers: Sequence[answer_pb2.Answer], dialect: Dialect) -> None:
+    """Raise a DeclarationError for what the options of a method, with the answers that count, cannot mean."""
+    problem = _of_streams(spec) or _of_answers(spec.answers) or _of_choices(answers) or _of_parameters(spec, dialect)
     if problem:
         raise DeclarationError(f"{spec.name}: {problem}")
 

@@ -148,7 +148,7 @@ class Operation:
         writers = Writers(scope, plan.links, spec.page_links, self.binder.query)
         self.stream = self._stream(scope, writers) if self.streams_out else None
         self.answers = AnswerTable(answers, scope, writers, plan.mount, absolute_location=settings.absolute_locations)
-        refuse_contradictions(spec, route, plan.dialect)
+        refuse_contradictions(spec, answers, plan.dialect)
 
     def call(self, request: Request) -> Call:
         """Say what a gRPC client would have sent beside the message."""
