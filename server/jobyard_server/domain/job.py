@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Micros: TypeAlias = int
 """An instant: microseconds since the epoch, UTC."""
 
+LATEST: Final[Micros] = 253_402_300_799_999_999
+"""The last moment of the year 9999: no calendar of a client goes on behind it."""
+
 LABELS_PREFIX: Final = "labels."
 """How a filter names a label: ``labels.KEY``."""
 

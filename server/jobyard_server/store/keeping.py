@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from jobyard_server.domain.job import LATEST
 
 if TYPE_CHECKING:
     from jobyard_server.domain.job import Micros
-
-_LAST: Final = 253_402_300_799_999_999
-"""The last moment of the year 9999: no calendar of a client goes on behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +23,4 @@ class Keep:
     def until(self, api: str, ended_at: Micros, own: Micros | None) -> Micros | None:
         """When a job is deleted; ``own`` is how long it wants to be kept."""
         keep = self.by_api.get(api, self.usual) if own is None else own
-        return None if keep is None else min(ended_at + keep, _LAST)
+        return None if keep is None else min(ended_at + keep, LATEST)

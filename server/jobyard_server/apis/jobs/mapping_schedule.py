@@ -12,7 +12,7 @@ from jobyard.jobs.v1 import schedule_access_pb2, schedule_pb2
 from jobyard_server.apis.jobs.mapping import Fields, duration, job_fields, micros, numbers, seconds, timestamp, word
 from jobyard_server.domain.cron import SecondsField
 from jobyard_server.domain.firing import Fate
-from jobyard_server.domain.job import Job, Micros
+from jobyard_server.domain.job import LATEST, Job, Micros
 from jobyard_server.domain.reason import invalid
 from jobyard_server.domain.schedule import CatchUp, Overlap, Schedule
 from jobyard_server.domain.state import Mode
@@ -30,8 +30,6 @@ CHANGEABLE: Final = (
     *("catch_up_window", "jitter", "remaining", "next_due_time"),
 )
 _INSTEAD: Final = {"cron": "run_time", "run_time": "cron"}
-_LATEST: Final = 253_402_300_799
-"""The last second of the year 9999."""
 
 
 # --- what comes in -------------------------------------------------------------------------------------------------
@@ -61,9 +59,10 @@ def schedule_draft(message: schedule_pb2.Schedule, field: str = "schedule") -> S
 
 def instant(message: Timestamp, field: str) -> Micros:
     """The instant of a timestamp that calendars know."""
-    if not 0 <= message.seconds <= _LATEST:
+    at = micros(message)
+    if not 0 <= at <= LATEST:
         raise invalid(field, "is not between the years 1970 and 9999")
-    return micros(message)
+    return at
 
 
 def instant_of(message: Message, name: str, field: str) -> Micros | None:
