@@ -20,7 +20,7 @@ from jobyard_server.transcoding.surface import DeclarationError, MethodSpec, Rou
 _NO_BODY_STATUSES = frozenset({204, 205, 304})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Answer:
     """One declared answer, compiled."""
 

@@ -31,7 +31,7 @@ from jobyard_server.transcoding.values import ValueRefusedError
 Kind = Callable[[], Message]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """A body as it arrived."""
 
@@ -44,7 +44,7 @@ class Content:
 NO_CONTENT: Final = Content(b"", Form.JSON, "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """One message of a stream of requests, as it arrived."""
 
@@ -127,8 +127,8 @@ class Binder:
                 return
         try:
             values = self._extract(segments)
-        except MalformedEncodingError as error:
-            raise refused("PATH_MALFORMED", f"the path: {error}") from error
+        except MalformedEncodingError as malformed:
+            raise refused("PATH_MALFORMED", f"the path: {malformed}") from malformed
         for into, value in zip(self._path, values, strict=True):
             try:
                 into.write(into.owner(message), value)

@@ -31,7 +31,7 @@ class Watch:
         self._calls: dict[asyncio.Task[Any], Presence] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
+        self._thread_id = 0
 
     def over(self, receive: Receive) -> Presence:
         """Watch over the current task while the returned context is open."""
@@ -40,9 +40,9 @@ class Watch:
     def enter(self, presence: Presence) -> asyncio.Task[Any]:
         """Note a call that has begun, and say which task it is."""
         # Asking for the running loop is a system call; of the one that ran here last nothing else has to be asked.
-        task = None if self._loop is None or self._thread != get_ident() else asyncio.current_task(self._loop)
+        task = None if self._loop is None or self._thread_id != get_ident() else asyncio.current_task(self._loop)
         if task is None:
-            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+            self._loop, self._thread_id = asyncio.get_running_loop(), get_ident()
             task = asyncio.current_task(self._loop)
             assert task is not None
         self._calls[task] = presence

@@ -29,7 +29,7 @@ Headers = Mapping[bytes, bytes]
 _TAG = re.compile(r'\s*(?:W/)?(?:"([^"]*)"|([^",\s]+))\s*(?:,|$)')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Binding:
     """One field filled from a header."""
 

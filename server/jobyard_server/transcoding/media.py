@@ -39,7 +39,7 @@ _DECLARED: dict[int, Form] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """A media type that a method can write."""
 

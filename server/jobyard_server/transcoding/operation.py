@@ -89,7 +89,7 @@ class FacePlan:
         return self.errors.item(status, self.meanings)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Intake:
     """Which bodies a route takes."""
 

@@ -43,7 +43,7 @@ class Asked(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass
 class Exchange:
     """What an answer may depend on beside the response."""
 
@@ -82,7 +82,7 @@ def field_text(steps: Way, dialect: Dialect) -> Callable[[Message], str]:
     return lambda message: text(read(message))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """The messages that templates and conditions may speak of."""
 
@@ -175,7 +175,7 @@ class Scope:
             raise DeclarationError(f"{self.where}: {field.full_name} is never {wanted!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """One part of a condition."""
 

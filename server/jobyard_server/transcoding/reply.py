@@ -8,7 +8,7 @@ from typing import Final
 Header = tuple[bytes, bytes]
 
 
-@dataclass(slots=True)
+@dataclass
 class Reply:
     """What goes back to the client when it is not a stream."""
 

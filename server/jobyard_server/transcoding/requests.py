@@ -81,7 +81,7 @@ class Request:
     @property
     def certificate(self) -> str:
         """The certificate of the client as PEM, where it had to show one; as ASGI's extension for TLS has it."""
-        chain: list[str] = self._scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
+        chain = self._scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", ())
         return chain[0] if chain else ""
 
     @property

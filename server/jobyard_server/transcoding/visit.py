@@ -20,7 +20,7 @@ from jobyard_server.transcoding.router import NO_BODY, Found
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
-@dataclass(slots=True)
+@dataclass
 class Visit:
     """A request and the operation that serves it."""
 

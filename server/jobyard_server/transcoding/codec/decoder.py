@@ -18,20 +18,35 @@ from jobyard_server.transcoding.codec.dialect import PROTO3, Dialect
 from jobyard_server.transcoding.codec.errors import CodecError
 from jobyard_server.transcoding.codec.raw import Slicer, target_of
 from jobyard_server.transcoding.codec.source import load
+from jobyard_server.transcoding.codec.wire import COMPILED
+from jobyard_server.transcoding.codec.wire.decode_plan import ObjectWriters
+from jobyard_server.transcoding.codec.wire.decode_values import ObjectWriter
+
+Wire = Callable[[Any, int], bytes | None]
+"""The short way: a tree at a depth into wire bytes; None where the long way has to be taken."""
 
 
 class Decoder:
     """Reads JSON into messages of one type."""
 
     def __init__(
-        self, plan: Callable[[], Read], slicer: Slicer, into: Descriptor | None, *, member: str = "", field: str = ""
+        self,
+        plan: Callable[[], Read],
+        writer: Callable[[], ObjectWriter | None],
+        slicer: Slicer,
+        into: Descriptor | None,
+        *,
+        member: str = "",
+        field: str = "",
     ) -> None:
         """Read into messages of the type `into`, or into a field of them; that field may be a message itself.
 
-        The plan is asked for when there is something to read.
+        The plan, and the writer of the short way, are asked for when there is something to read.
         """
         self._plan = plan
         self._read: Read = self._first
+        self._writer = writer
+        self._wire: Wire = self._first_wire if COMPILED else no_wire
         self._slicer = slicer
         self._member = member
         self._field = field
@@ -43,6 +58,12 @@ class Decoder:
             self._read = self._plan()
         return self._read(tree, depth)
 
+    def _first_wire(self, tree: Any, depth: int) -> bytes | None:
+        with COMPILING:
+            writer = self._writer()
+            self._wire = no_wire if writer is None else writer.wire
+        return self._wire(tree, depth)
+
     def __call__(self, source: bytes, message: Message) -> None:
         """Parse a JSON document and merge what it says into the message."""
         tree = load(source)
@@ -53,6 +74,10 @@ class Decoder:
             tree = around[self._member]
         else:
             sliced = self._slicer.graft(source, tree)
+        wire = self._wire(tree, 1 if self._member else 0) if sliced else None
+        if wire is not None:
+            self._into(message).MergeFromString(wire)
+            return
         self._merge(tree, message)
         if not sliced:
             raise CodecError("cannot be read")
@@ -67,9 +92,7 @@ class Decoder:
 
     def _merge(self, tree: Any, message: Message) -> None:
         parts = self._read(tree, 0)
-        if self._field:
-            message = getattr(message, self._field)
-            message.SetInParent()
+        message = self._into(message)
         if isinstance(parts, Message):
             message.MergeFrom(parts)
             return
@@ -82,6 +105,18 @@ class Decoder:
             into = getattr(message, name)
             for key, value in held.items():
                 into[key] = value
+
+    def _into(self, message: Message) -> Message:
+        """Give the message that is read into: the one that was given, or that in its field."""
+        if not self._field:
+            return message
+        inner: Message = getattr(message, self._field)
+        inner.SetInParent()
+        return inner
+
+
+def no_wire(_tree: Any, _depth: int) -> None:
+    """Take the long way with everything."""
 
 
 @cache
@@ -96,12 +131,19 @@ def is_plain_map(field: FieldDescriptor) -> bool:
 
 
 @cache
+def writers_of(dialect: Dialect) -> ObjectWriters:
+    """Give the writers of a dialect's short way, the same ones every time."""
+    return ObjectWriters(plans_of(dialect))
+
+
+@cache
 def compile_decoder(message: Descriptor, dialect: Dialect = PROTO3) -> Decoder:
     """Compile the decoder of a message type."""
     plans = plans_of(dialect)
     with COMPILING:
         plans.check(message)
-        return Decoder(lambda: plans.of(message).read, Slicer(message, dialect), message)
+        slicer = Slicer(message, dialect)
+    return Decoder(lambda: plans.of(message).read, lambda: writers_of(dialect).of(message), slicer, message)
 
 
 @cache
@@ -129,4 +171,7 @@ def compile_field_decoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> 
 
         return read
 
-    return Decoder(plan, slicer, whole, member=member.name, field=field.name if whole is not None else "")
+    def writer() -> ObjectWriter | None:
+        return None if whole is None else writers_of(dialect).of(whole)
+
+    return Decoder(plan, writer, slicer, whole, member=member.name, field=field.name if whole is not None else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from jobyard_server.transcoding.codec.declared import (
@@ -31,6 +31,9 @@ from jobyard_server.transcoding.codec.encode_scalars import Show
 from jobyard_server.transcoding.codec.encode_wellknown import well_known
 from jobyard_server.transcoding.codec.errors import CodecError, too_deep
 from jobyard_server.transcoding.codec.known import ANY, OWN_FORM
+from jobyard_server.transcoding.codec.wire import COMPILED
+from jobyard_server.transcoding.codec.wire.encode_plan import ObjectPrinters
+from jobyard_server.transcoding.codec.wire.encode_values import ObjectPrinter
 
 
 class MessagePlan:
@@ -121,10 +124,12 @@ def any_show(plans: Plans, any_: Descriptor) -> Show:
 class Encoder:
     """Prints messages of one type as JSON."""
 
-    def __init__(self, plan: Callable[[], Show]) -> None:
-        """Print by what the plan gives; it is asked for when there is something to print."""
+    def __init__(self, plan: Callable[[], Show], printer: Callable[[], ObjectPrinter | None]) -> None:
+        """Print by what the plan gives, or the printer of the short way; they are asked for when there is something to print."""
         self._plan = plan
         self._show: Show = self._first
+        self._printer = printer
+        self._tree: Callable[[bytes], Any] | None = self._first_tree if COMPILED else None
 
     def _first(self, message: Any, depth: int) -> object:
         # A server knows hundreds of messages, and most of its runs print a dozen of them.
@@ -132,16 +137,29 @@ class Encoder:
             self._show = self._plan()
         return self._show(message, depth)
 
+    def _first_tree(self, data: bytes) -> Any:
+        with COMPILING:
+            printer = self._printer()
+            self._tree = None if printer is None else printer.tree
+        return None if self._tree is None else self._tree(data)
+
     def __call__(self, message: Message) -> bytes:
         """Print a message as a JSON document."""
-        return print_tree(self._show(message, 0))
+        return print_tree(self.tree(message))
 
     def tree(self, message: Message) -> Any:
         """Give the tree that would be printed, to be added to. It is the caller's own.
 
         Raw members stand in it as orjson.Fragment, so that only `print_tree` can print it.
         """
-        return self._show(message, 0)
+        tree = None
+        if self._tree is not None:
+            try:
+                tree = self._tree(message.SerializePartialToString())
+            except EncodeError:
+                # It is nested deeper than protobuf goes; the long way says where.
+                tree = None
+        return self._show(message, 0) if tree is None else tree
 
 
 def print_tree(tree: object) -> bytes:
@@ -156,9 +174,15 @@ def plans_of(dialect: Dialect) -> EncodePlans:
 
 
 @cache
+def printers_of(dialect: Dialect) -> ObjectPrinters:
+    """Give the printers of a dialect's short way, the same ones every time."""
+    return ObjectPrinters(plans_of(dialect))
+
+
+@cache
 def compile_encoder(message: Descriptor, dialect: Dialect = PROTO3) -> Encoder:
     """Compile the encoder of a message type."""
-    return Encoder(lambda: plans_of(dialect).of(message).show)
+    return Encoder(lambda: plans_of(dialect).of(message).show, lambda: printers_of(dialect).of(message))
 
 
 @cache
@@ -172,4 +196,4 @@ def compile_field_encoder(field: FieldDescriptor, dialect: Dialect = PROTO3) -> 
             return lambda message, _depth: getattr(message, attribute)
         return lambda message, depth: show(getattr(message, attribute), depth)
 
-    return Encoder(plan)
+    return Encoder(plan, lambda: None)

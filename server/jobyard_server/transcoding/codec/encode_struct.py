@@ -132,7 +132,7 @@ class Reader:
         return out
 
 
-def number_of(number: float) -> float:
+def number_of(number: float) -> int | float:
     """Print a number, without a fraction when it has none."""
     if number.is_integer() and -EXPONENT < number < EXPONENT:
         return int(number) or zero(number)

@@ -125,14 +125,14 @@ def parse_time(text: str) -> tuple[int, int]:
     zone = ZONE.fullmatch(text, 19)
     if zone is None:
         raise CodecError(NOT_A_TIME)
-    digits, sign, hours, minutes = zone.groups()
+    part, sign, hours, minutes = zone.groups()
     seconds = hour + clock
     if sign:
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += offset if sign == "-" else -offset
         if not FIRST_SECOND <= seconds <= LAST_SECOND:
             raise CodecError(NOT_IN_RANGE)
-    return seconds, int(digits.ljust(9, "0")) if digits else 0
+    return seconds, int(part.ljust(9, "0")) if part else 0
 
 
 def parse_hour(text: str) -> int:

@@ -1,0 +1,12 @@
+"""The codec's short way: JSON trees into wire bytes and wire bytes into JSON trees, without Python's message in between.
+
+What is usual takes this way, where it is compiled to machine code: as Python it would be no faster. For everything else
+it raises Unusual, and the codec around it does all of the work again: it alone knows every form, and what may be wrong.
+"""
+
+from typing import Final
+
+from jobyard_server.transcoding.codec.wire import varints
+
+COMPILED: Final = not varints.__file__.endswith(".py")
+"""It was compiled, and is taken."""
