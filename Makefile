@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TESTS ?= tests
+INTERPRETED := $(CURDIR)/.cache/interpreted
 # Tests at once where several run.
 WORKERS ?= auto
 ON_POSTGRESQL ?= tests/store tests/engine tests/faults tests/apis tests/e2e
@@ -20,7 +21,8 @@ help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: setup
-setup: $(STAMP) ## Make .venv with everything, from Python 3.11+ and PyPI alone
+setup: $(STAMP) ## Make .venv with everything, from Python 3.11+ and PyPI alone; compile what changed
+	$(BIN)/python scripts/compile.py
 
 $(STAMP): pyproject.toml constraints.txt scripts/find_python.sh
 	$$(scripts/find_python.sh) -m venv $(VENV)
@@ -54,6 +56,13 @@ demo: setup ## Run one real job through REST, gRPC and the command line
 .PHONY: test
 test: setup ## Run the tests; TESTS=tests/domain runs one folder
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(TESTS)
+
+.PHONY: test-interpreted
+test-interpreted: setup ## Run the transcoder's tests on Python alone, as where there is no C compiler
+	rm -rf $(INTERPRETED) && mkdir -p $(INTERPRETED)
+	cp -r server $(INTERPRETED) && find $(INTERPRETED) -name '*.so' -delete && ln -s $(CURDIR)/generated $(INTERPRETED)
+	PYTHONPATH=$(INTERPRETED)/server JOBYARD_COMPILED=no $(BIN)/python -m pytest --numprocesses=$(WORKERS) \
+		--dist=loadfile tests/transcoding
 
 .PHONY: test-postgresql
 test-postgresql: setup ## Run store, APIs and whole servers on Debian's PostgreSQL, which it installs; `make test` uses PyPI's

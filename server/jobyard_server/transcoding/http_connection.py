@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from jobyard_server.transcoding.http_exchange import Application, Exchange
 
-HEAD_SECONDS: Final = 20.0
+HEAD_SECONDS = 20.0
 """A head that was begun and is not whole after so long closes its connection."""
 HEAD_BYTES: Final = 128 * 1024
 """So does one that grows beyond this: twice what any request may have, whose refusal is worded elsewhere."""
@@ -29,7 +29,7 @@ PIPELINED: Final = 64
 LINGER_SECONDS: Final = 5.0
 """How long a client that was refused may still send, for nothing: most read no answer before they have sent their body,
 and one that is cut off never sees why."""
-LINGER_BYTES: Final = 64 * 1024 * 1024
+LINGER_BYTES = 64 * 1024 * 1024
 
 _LOG = logging.getLogger(__name__)
 _METHODS: Final = {

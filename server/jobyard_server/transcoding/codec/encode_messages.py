@@ -125,7 +125,10 @@ class Encoder:
     """Prints messages of one type as JSON."""
 
     def __init__(self, plan: Callable[[], Show], printer: Callable[[], ObjectPrinter | None]) -> None:
-        """Print by what the plan gives, or the printer of the short way; they are asked for when there is something to print."""
+        """Print by what the plan gives, or by the printer of the short way.
+
+        Both are asked for when there is something to print.
+        """
         self._plan = plan
         self._show: Show = self._first
         self._printer = printer
@@ -152,14 +155,17 @@ class Encoder:
 
         Raw members stand in it as orjson.Fragment, so that only `print_tree` can print it.
         """
-        tree = None
-        if self._tree is not None:
-            try:
-                tree = self._tree(message.SerializePartialToString())
-            except EncodeError:
-                # It is nested deeper than protobuf goes; the long way says where.
-                tree = None
+        tree = self._short(message)
         return self._show(message, 0) if tree is None else tree
+
+    def _short(self, message: Message) -> Any:
+        if self._tree is None:
+            return None
+        try:
+            return self._tree(message.SerializePartialToString())
+        except EncodeError:
+            # It is nested deeper than protobuf goes; the long way says where.
+            return None
 
 
 def print_tree(tree: object) -> bytes:

@@ -1,6 +1,6 @@
-"""The codec's short way: JSON trees into wire bytes and wire bytes into JSON trees, without Python's message in between.
+"""The codec's short way: trees of JSON into wire bytes and back, without Python's messages in between.
 
-What is usual takes this way, where it is compiled to machine code: as Python it would be no faster. For everything else
+What is usual takes it, where it is compiled to machine code: as Python it would be the slower one. For everything else
 it raises Unusual, and the codec around it does all of the work again: it alone knows every form, and what may be wrong.
 """
 

@@ -80,7 +80,8 @@ class ObjectWriters:
         names = {member.name for member in members}
         elsewhere = {spelling for member in bodily for spelling in member.spellings} - names
         # Known before its fields are looked at: they may hold the same message again.
-        found = self._known[message] = ObjectWriter(self._limit, required, elsewhere, shape.ignores_unknown)
+        found = ObjectWriter(self._limit, required, elsewhere, ignores_unknown=shape.ignores_unknown)
+        self._known[message] = found
         for member in members:
             found.fields[member.name] = self._field(member)
 
@@ -112,7 +113,7 @@ class ObjectWriters:
         if field.message_type is not None:
             return self._message(field.message_type, number) if field.type == _F.TYPE_MESSAGE else None
         if member.options.raw:
-            return RawWriter(number, FRAMED, member.options.raw == json_pb2.RAW_OBJECT)
+            return RawWriter(number, FRAMED, only_objects=member.options.raw == json_pb2.RAW_OBJECT)
         if field.enum_type is None:
             return self._scalar(field, number)
         if field.enum_type.is_closed or takes_null(member) or self._plans.dialect.unknown_words is Stray.IGNORE:

@@ -59,7 +59,7 @@ class OctetsWriter(FieldWriter):
 class RawWriter(FieldWriter):
     """JSON as it was written: the slice of the source that stands in the tree."""
 
-    def __init__(self, number: int, wire_type: int, only_objects: bool) -> None:  # noqa: FBT001 - mypyc's are positional
+    def __init__(self, number: int, wire_type: int, *, only_objects: bool) -> None:
         super().__init__(number, wire_type)
         self.only_objects = only_objects
 
@@ -294,7 +294,7 @@ class MapWriter(FieldWriter):
 class ObjectWriter:
     """Writes the objects of one message type."""
 
-    def __init__(self, limit: int, required: list[str], elsewhere: set[str], ignores_unknown: bool) -> None:  # noqa: FBT001 - mypyc's are positional
+    def __init__(self, limit: int, required: list[str], elsewhere: set[str], *, ignores_unknown: bool) -> None:
         self.fields: dict[str, FieldWriter] = {}
         """By the name of the member."""
         self.limit: i64 = limit

@@ -64,7 +64,7 @@ def varint(data: bytes, at: i64) -> tuple[i64, i64]:
 
 
 def next_field(data: bytes, at: i64) -> tuple[i64, i64, i64, i64]:
-    """Read the field that begins here: its tag, its value where that is a varint, and where its value begins and ends."""
+    """Read the field that begins here: its tag, its value if that is a varint, and where the value begins and ends."""
     tag, start = varint(data, at)
     wire_type = tag & 7
     if wire_type == VARINT:
