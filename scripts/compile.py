@@ -29,7 +29,7 @@ ROOM = Path("jobyard_server/transcoding")
 MODULES = tuple(
     ROOM / f"{name}.py"
     for name in (
-        *("answers", "app", "backend", "binding", "bodies", "budget", "disconnects", "headers", "http_connection"),
+        *("answers", "app", "binding", "bodies", "budget", "disconnects", "headers", "http_connection"),
         *("http_exchange", "media", "operation", "percent", "printing", "reply", "requests", "sending", "visit"),
         *("codec/decode_struct", "codec/encode_struct", "codec/times"),
         *("codec/wire/decode_values", "codec/wire/encode_values", "codec/wire/varints"),

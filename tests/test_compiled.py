@@ -71,3 +71,23 @@ def test_errors_of_one_function_have_names_of_their_own():
         for name in {each for each in names if names.count(each) > 1}
     ]
     assert shared == []
+
+
+# A class that is compiled cannot be inherited from by one that is not, unless it says so.
+def test_only_classes_that_say_so_are_inherited_from():
+    closed = {
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and "allow_interpreted_subclasses" not in ast.unparse(node)
+    }
+    heirs = [
+        f"{path.name}: {node.name}({base.id})"
+        for path in compiling.SERVER.rglob("*.py")
+        if path not in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name) and base.id in closed
+    ]
+    assert heirs == []

@@ -30,7 +30,7 @@ class Call(NamedTuple):
     """The certificate that the client's connection was made with, as PEM."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ResponseMetadata:
     """What a handler said beside its message."""
 
@@ -60,7 +60,7 @@ class RpcFailure(Exception):  # noqa: N818 - a failure is what gRPC calls it
         self.metadata = metadata
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Violation:
     """What is wrong with one field, spelled as the client wrote it."""
 

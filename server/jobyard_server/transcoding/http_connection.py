@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import httptools
 import uvicorn
+from mypy_extensions import mypyc_attr
 from typing_extensions import override
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
@@ -42,6 +43,7 @@ _TOO_MANY: Final = cast("Application", service_unavailable)
 _BAD_ADDRESS: Final = (UnicodeDecodeError, httptools.HttpParserInvalidURLError)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection(asyncio.Protocol):
     """One connection; give the class to uvicorn.Config as `http`."""
 
