@@ -55,43 +55,43 @@ class Writer:
 
     def value(self, value: Any, depth: int) -> bytes:
         """Write the content of a Value."""
-        kind = value.__class__
-        if kind is str:
+        if isinstance(value, str):
             content: bytes = value.encode()
             length = len(content)
             return TEXTS[length] + content if length < 128 else TEXT + framed(content)
-        if kind is float or kind is int:
-            return _number(NUMBER, value)
-        if kind is dict:
+        if isinstance(value, dict):
             return OBJECT + framed(self.struct(value, depth + 1))
-        if kind is list:
+        if isinstance(value, list):
             return ITEMS + framed(self.items(value, depth + 1))
-        return CONSTANTS[value]
+        return CONSTANTS[value] if value is None or isinstance(value, bool) else _number(NUMBER, value)
 
     def struct(self, value: Any, depth: int) -> bytes:
         """Write the content of a Struct, whose entries are messages too and hold a Value each."""
-        if value.__class__ is not dict:
+        if not isinstance(value, dict):
             raise CodecError(f"must be an object, not {kind_of(value)}")
         if depth + 2 > self._limit and (value or depth > self._limit):
             raise free_json_too_deep(self._limit)
         out: list[bytes] = []
         for name, item in value.items():
-            key = name.encode()
+            key: bytes = name.encode()
             # Most values are text, and most are short.
-            content = item.encode() if item.__class__ is str else self.value(item, depth + 2)
+            text = isinstance(item, str)
+            content: bytes = item.encode() if text else self.value(item, depth + 2)
             size, length = len(key), len(content)
             if size + length > 115:
-                whole = content if item.__class__ is not str else TEXT + framed(content)
+                whole = TEXT + framed(content) if text else content
                 out.append(FIRST + framed(FIRST + framed(key) + SECOND + framed(whole)))
-            elif item.__class__ is str:
-                out += (KEYS[size + length + 6], KEYS[size], key, TEXT_VALUES[length], content)
-            else:
-                out += (KEYS[size + length + 4], KEYS[size], key, VALUES[length], content)
+                continue
+            out.append(KEYS[size + length + (6 if text else 4)])
+            out.append(KEYS[size])
+            out.append(key)
+            out.append(TEXT_VALUES[length] if text else VALUES[length])
+            out.append(content)
         return b"".join(out)
 
     def items(self, value: Any, depth: int) -> bytes:
         """Write the content of a ListValue."""
-        if value.__class__ is not list:
+        if not isinstance(value, list):
             raise CodecError(f"must be a list, not {kind_of(value)}")
         if depth + 1 > self._limit and (value or depth > self._limit):
             raise free_json_too_deep(self._limit)

@@ -25,33 +25,35 @@ class FieldPrinter:
     def __init__(self, wire_type: int) -> None:
         self.wire_type: i64 = wire_type
         """Of one value; several may be packed into one that is framed."""
-        self.index = 0
+        self.index: i64 = 0
         """Place of the member in its object."""
         self.repeated = False
 
     def add(self, slots: list[object], data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> None:
         """Put what was found into the place of the member."""
-        tag, _, start, end = found
-        if tag & 7 == self.wire_type:
-            self.put(slots, self.value(data, found, depth))
-        elif self.repeated and tag & 7 == FRAMED:
-            while start < end:
-                found = unpacked(data, start, self.wire_type)
-                start = found[3]
-                self.put(slots, self.value(data, found, depth))
+        wire_type = found[0] & 7
+        if wire_type == self.wire_type:
+            value = self.value(data, found, depth)
+            if self.repeated:
+                self.listed(slots).append(value)
+            else:
+                slots[self.index] = value
+        elif self.repeated and wire_type == FRAMED:
+            values, at = self.listed(slots), found[2]
+            while at < found[3]:
+                each = unpacked(data, at, self.wire_type)
+                at = each[3]
+                values.append(self.value(data, each, depth))
         else:
             raise Unusual
 
-    def put(self, slots: list[object], value: object) -> None:
-        """Put a value into the place of the member, or behind those in its list."""
-        if not self.repeated:
-            slots[self.index] = value
-            return
+    def listed(self, slots: list[object]) -> list[object]:
+        """Give the list in the place of a repeated member."""
         held = slots[self.index]
-        if isinstance(held, list):
-            held.append(value)
-        else:
-            slots[self.index] = [value]
+        if not isinstance(held, list):
+            held = []
+            slots[self.index] = held
+        return held
 
     def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
         """Print one value in a message of this depth; raises Unusual, or ValueError of what is wrong."""
@@ -274,12 +276,13 @@ class ObjectPrinter:
                 field.add(slots, data, found, depth + 1)
         out: dict[str, object] = {}
         for index, name in enumerate(self.names):
-            if slots[index] is not _UNSET:
-                out[name] = slots[index]
-                continue
-            unset = self.unset[index]
-            if unset is not None:
-                out[name] = unset()
+            value = slots[index]
+            if value is not _UNSET:
+                out[name] = value
+            else:
+                unset = self.unset[index]
+                if unset is not None:
+                    out[name] = unset()
         return out
 
 
