@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from typing_extensions import override
 
 from jobyard_server.transcoding.codec.encode_struct import UnknownFieldError
-from jobyard_server.transcoding.codec.wire.varints import FIXED64, FRAMED, VARINT, Unusual, next_field, varint
+from jobyard_server.transcoding.codec.wire.varints import FIXED64, FRAMED, VARINT, Found, Unusual, next_field, varint
 
 _UNSET: Final = object()
 """Stands for a member that is not on the wire."""
@@ -29,7 +29,7 @@ class FieldPrinter:
         """Place of the member in its object."""
         self.repeated = False
 
-    def add(self, slots: list[object], data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> None:
+    def add(self, slots: list[object], data: bytes, found: Found, depth: i64) -> None:
         """Put what was found into the place of the member."""
         wire_type = found[0] & 7
         if wire_type == self.wire_type:
@@ -55,7 +55,7 @@ class FieldPrinter:
             slots[self.index] = held
         return held
 
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         """Print one value in a message of this depth; raises Unusual, or ValueError of what is wrong."""
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ class TextPrinter(FieldPrinter):
     """Strings."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return data[found[2] : found[3]].decode()
 
 
@@ -72,7 +72,7 @@ class OctetsPrinter(FieldPrinter):
     """Bytes, as base64."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return b2a_base64(data[found[2] : found[3]], newline=False).decode()
 
 
@@ -80,7 +80,7 @@ class TruthPrinter(FieldPrinter):
     """True or false."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return found[1] != 0
 
 
@@ -93,7 +93,7 @@ class WholePrinter(FieldPrinter):
         self.as_text = as_text
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.shown(found[1])
 
     def shown(self, number: i64) -> object:
@@ -108,7 +108,7 @@ class ZigzagPrinter(WholePrinter):
     """Whole numbers whose sign is their lowest bit."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.shown(((found[1] >> 1) & 0x7FFF_FFFF_FFFF_FFFF) ^ -(found[1] & 1))
 
 
@@ -116,7 +116,7 @@ class FixedPrinter(WholePrinter):
     """Whole numbers of four or eight bytes."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         if self.wire_type == FIXED64:
             return self.shown(read_i64_le(data, found[2]))
         number = i64(read_i32_le(data, found[2]))
@@ -132,7 +132,7 @@ class WordPrinter(FieldPrinter):
         self.declared = declared
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         number: int = found[1]
         word = self.words.get(number)
         if word is None and self.declared:
@@ -149,7 +149,7 @@ class DoublePrinter(FieldPrinter):
         """Prints those that are whole, large, or no numbers at all."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         number = read_f64_le(data, found[2])
         if -_SIMPLE < number < _SIMPLE and number != float(int(number)):
             return number
@@ -160,7 +160,7 @@ class SinglePrinter(DoublePrinter):
     """Numbers of 32 bits."""
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.special(read_f32_le(data, found[2]), 0)
 
 
@@ -172,7 +172,7 @@ class TimePrinter(FieldPrinter):
         self.shown = shown
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         seconds: i64 = 0
         nanos: i64 = 0
         at = found[2]
@@ -196,7 +196,7 @@ class FreePrinter(FieldPrinter):
         self.shown = shown
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.shown(data, found[2], found[3], depth + 1)
 
 
@@ -208,7 +208,7 @@ class OtherPrinter(FieldPrinter):
         self.shown = shown
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.shown(data[found[2] : found[3]], depth)
 
 
@@ -221,7 +221,7 @@ class MapPrinter(FieldPrinter):
         self.of_value = value
 
     @override
-    def add(self, slots: list[object], data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> None:
+    def add(self, slots: list[object], data: bytes, found: Found, depth: i64) -> None:
         key = next_field(data, found[2])
         value = next_field(data, key[3])
         usual = key[0] == 8 | self.key.wire_type and value[0] == 16 | self.of_value.wire_type and value[3] == found[3]
@@ -294,12 +294,12 @@ class MessagePrinter(FieldPrinter):
         self.members = members
 
     @override
-    def value(self, data: bytes, found: tuple[i64, i64, i64, i64], depth: i64) -> object:
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.members.object(data, found[2], found[3], depth)
 
 
-def unpacked(data: bytes, at: i64, wire_type: i64) -> tuple[i64, i64, i64, i64]:
-    """Find one of several values that are packed, in the form of next_field."""
+def unpacked(data: bytes, at: i64, wire_type: i64) -> Found:
+    """Find one of several values that are packed; it has no tag."""
     if wire_type == VARINT:
         value, end = varint(data, at)
         return 0, value, at, end

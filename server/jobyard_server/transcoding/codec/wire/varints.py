@@ -16,6 +16,9 @@ FIXED32: Final = 5
 DEEPEST: Final = 90
 """Protobuf's own parser stops at a hundred messages in each other; what comes near is for it to judge."""
 
+Found = tuple[i64, i64, i64, i64]
+"""A field as it was found: its tag, its value if that is a varint, and where the value begins and ends."""
+
 _BELOW_SIGN: Final = 0x01FF_FFFF_FFFF_FFFF
 
 
@@ -53,18 +56,22 @@ def varint(data: bytes, at: i64) -> tuple[i64, i64]:
         return byte, at
     number = byte & 127
     shift: i64 = 7
-    while shift < 64:
+    while shift < 63:
         byte = data[at]
         at += 1
         number |= (byte & 127) << shift
         if byte < 128:
             return number, at
         shift += 7
-    raise Unusual
+    # Of the tenth byte one bit is left, which is the sign.
+    byte = data[at]
+    if byte > 1:
+        raise Unusual
+    return number | -byte << 63, at + 1
 
 
-def next_field(data: bytes, at: i64) -> tuple[i64, i64, i64, i64]:
-    """Read the field that begins here: its tag, its value if that is a varint, and where the value begins and ends."""
+def next_field(data: bytes, at: i64) -> Found:
+    """Find the field that begins here."""
     tag, start = varint(data, at)
     wire_type = tag & 7
     if wire_type == VARINT:
