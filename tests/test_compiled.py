@@ -45,8 +45,15 @@ def test_old_code_is_not_taken_for_new(monkeypatch, tmp_path):
     assert compiling.is_fresh(tmp_path)
     monkeypatch.setattr(sys, "version", "another Python")
     assert not compiling.is_fresh(tmp_path)
+
+
+def test_a_stamp_without_what_it_stands_for_is_not_believed(tmp_path):
+    (tmp_path / compiling.STAMP).parent.mkdir(parents=True)
+    (tmp_path / compiling.STAMP).write_text(compiling.digest())
+    assert not compiling.is_fresh(tmp_path)
+    (tmp_path / compiling.ROOM / "app.so").touch()
     compiling.clear(tmp_path)
-    assert compiling.compiled(tmp_path) == []
+    assert list((tmp_path / compiling.ROOM).iterdir()) == []
 
 
 # mypyc's classes have slots by themselves, and cannot take others.
@@ -61,16 +68,21 @@ def test_no_dataclass_asks_for_slots():
 
 
 # mypyc gives a name one type in all of a function, although Python forgets it behind each `except`.
-def test_errors_of_one_function_have_names_of_their_own():
+def test_one_name_stands_for_errors_of_one_type():
     shared = [
         f"{path.name}:{function.lineno} {name}"
         for path in MODULES
         for function in ast.walk(ast.parse(path.read_text()))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for names in [[node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name]]
-        for name in {each for each in names if names.count(each) > 1}
+        for caught in [{(node.name, ast.unparse(node.type)) for node in handlers(function) if node.name}]
+        for name in {name for name, _ in caught}
+        if sum(name == each for each, _ in caught) > 1
     ]
     assert shared == []
+
+
+def handlers(function: ast.AST) -> list[ast.ExceptHandler]:
+    return [node for node in ast.walk(function) if isinstance(node, ast.ExceptHandler)]
 
 
 # A class that is compiled cannot be inherited from by one that is not, unless it says so.

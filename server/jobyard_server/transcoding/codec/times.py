@@ -43,7 +43,8 @@ UNDERSCORED = re.compile(r"_([a-z])")
 
 def time_text(seconds: int, nanos: int) -> str:
     """Print a timestamp with 0, 3, 6 or 9 digits of the fraction."""
-    hour, rest = divmod(seconds, 3600)
+    hour = seconds // 3600
+    rest = seconds - hour * 3600
     text = _hour_texts.get(hour) or hour_text(hour)
     if not nanos:
         return f"{text}{CLOCK_TEXT[rest]}Z"

@@ -26,6 +26,7 @@ from jobyard_server.transcoding.codec.wire.encode_values import (
     ObjectPrinter,
     OctetsPrinter,
     OtherPrinter,
+    PairPrinter,
     SinglePrinter,
     TextPrinter,
     TimePrinter,
@@ -110,9 +111,10 @@ class ObjectPrinters:
     def _message(self, member: Member, message: Descriptor) -> FieldPrinter:
         name = message.full_name
         if name == TIMESTAMP:
-            return TimePrinter(FRAMED, TIME_FORMS[member.options.time])
+            form = member.options.time
+            return PairPrinter(FRAMED, TIME_FORMS[form]) if form else TimePrinter(FRAMED)
         if name == DURATION:
-            return TimePrinter(FRAMED, duration_text)
+            return PairPrinter(FRAMED, duration_text)
         free = Reader(self._plans.dialect.depth)
         contents: dict[str, Callable[[bytes, int, int, int], Any]] = {STRUCT: free.struct, LIST: free.items}
         if name in contents:

@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from typing_extensions import override
 
 from jobyard_server.transcoding.codec.encode_struct import UnknownFieldError
+from jobyard_server.transcoding.codec.times import time_text
 from jobyard_server.transcoding.codec.wire.varints import FIXED64, FRAMED, VARINT, Found, Unusual, next_field, varint
 
 _UNSET: Final = object()
@@ -165,7 +166,16 @@ class SinglePrinter(DoublePrinter):
 
 
 class TimePrinter(FieldPrinter):
-    """Timestamps and durations: messages of seconds and nanoseconds."""
+    """Timestamps, which are messages of seconds and nanoseconds."""
+
+    @override
+    def value(self, data: bytes, found: Found, depth: i64) -> object:
+        seconds, nanos = pair(data, found)
+        return time_text(seconds, nanos)
+
+
+class PairPrinter(FieldPrinter):
+    """Durations, which are such messages too, and timestamps in other forms."""
 
     def __init__(self, wire_type: int, shown: Callable[[int, int], object]) -> None:
         super().__init__(wire_type)
@@ -173,18 +183,7 @@ class TimePrinter(FieldPrinter):
 
     @override
     def value(self, data: bytes, found: Found, depth: i64) -> object:
-        seconds: i64 = 0
-        nanos: i64 = 0
-        at = found[2]
-        while at < found[3]:
-            part = next_field(data, at)
-            at = part[3]
-            if part[0] == 0x08:
-                seconds = part[1]
-            elif part[0] == 0x10:
-                nanos = part[1]
-            else:
-                raise Unusual
+        seconds, nanos = pair(data, found)
         return self.shown(seconds, nanos)
 
 
@@ -296,6 +295,23 @@ class MessagePrinter(FieldPrinter):
     @override
     def value(self, data: bytes, found: Found, depth: i64) -> object:
         return self.members.object(data, found[2], found[3], depth)
+
+
+def pair(data: bytes, found: Found) -> tuple[i64, i64]:
+    """Read the seconds and the nanoseconds of a Timestamp or a Duration."""
+    seconds: i64 = 0
+    nanos: i64 = 0
+    at = found[2]
+    while at < found[3]:
+        part = next_field(data, at)
+        at = part[3]
+        if part[0] == 0x08:
+            seconds = part[1]
+        elif part[0] == 0x10:
+            nanos = part[1]
+        else:
+            raise Unusual
+    return seconds, nanos
 
 
 def unpacked(data: bytes, at: i64, wire_type: i64) -> Found:
