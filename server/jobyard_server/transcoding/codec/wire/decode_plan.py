@@ -101,7 +101,7 @@ class ObjectWriters:
         if is_map(field):
             key, value = self._scalar(map_fields(field)[0], 1), self._one(value_member(member), 2)
             # True and false are text as keys.
-            if key is None or value is None or isinstance(key, TruthWriter):
+            if value is None or isinstance(key, TruthWriter):
                 return None
             return MapWriter(field.number, FRAMED, key, value, self._limit)
         one = self._one(member, field.number)
@@ -120,7 +120,7 @@ class ObjectWriters:
             return None
         return WordWriter(number, VARINT, self._plans.words(field.enum_type).read)
 
-    def _scalar(self, field: FieldDescriptor, number: int) -> FieldWriter | None:
+    def _scalar(self, field: FieldDescriptor, number: int) -> FieldWriter:
         if field.type in _WHOLE:
             make, wire_type = _WHOLE[field.type]
             return make(number, wire_type, *WHOLE_NUMBERS[field.type])
