@@ -111,9 +111,10 @@ lint-deploy: setup ## Check deploy/: image, compose file, manifests, Prometheus'
 	$$(scripts/find_promtool.sh) check config deploy/prometheus/prometheus.yaml
 
 .PHONY: fuzz
-fuzz: setup ## Send ten minutes of nonsense to routes, bindings, JSON and connections; `make test` sends half a minute
+fuzz: setup ## Send a quarter of an hour of nonsense to routes, bindings, JSON and connections; `make test` sends half a minute
 	JOBYARD_FUZZ_SECONDS=300 JOBYARD_FUZZ_EXAMPLES=50000 $(BIN)/python -m pytest --timeout=3600 \
-	    tests/transcoding/test_fuzz.py tests/transcoding/codec/test_fuzz.py tests/transcoding/test_connection_fuzz.py
+	    tests/transcoding/test_fuzz.py tests/transcoding/codec/test_fuzz.py tests/transcoding/codec/test_wire.py \
+	    tests/transcoding/test_connection_fuzz.py
 
 .PHONY: breaking
 breaking: setup ## Check that no client of a release breaks
