@@ -1,4 +1,4 @@
-"""Compiles the way of a request to machine code, by mypyc; `make setup` calls it, and hatchling when it builds a wheel.
+"""Compiles the way of a request to machine code, by mypyc; `make setup` calls it, and hatchling for every install.
 
 What is compiled is Python that runs as it is too, only slower: so it does where there is no C compiler, and with
 `JOBYARD_COMPILED=no`. With `yes` it is an error when nothing can be compiled.
@@ -121,23 +121,6 @@ def compile_into(folder: Path) -> None:
     (folder / STAMP).write_text(digest())
 
 
-class CompileHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling wants its configuration named, mypy has none
-    """Adds what is compiled to wheels; checkouts are compiled in place by `make setup`."""
-
-    @override
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, unless the checkout has what would come out."""
-        if version == "editable" or not is_wanted():
-            return
-        folder = SERVER
-        if not is_fresh():
-            self._scratch = tempfile.TemporaryDirectory()
-            folder = Path(self._scratch.name)
-            compile_into(folder)
-        build_data["force_include"] |= {str(folder / path): str(path) for path in compiled(folder)}
-        build_data |= {"pure_python": False, "infer_tag": True}
-
-
 def is_wanted() -> bool:
     """Ask the environment, and the machine."""
     wanted = os.environ.get("JOBYARD_COMPILED", "")
@@ -151,8 +134,31 @@ def is_wanted() -> bool:
     return False
 
 
-if __name__ == "__main__":
+def keep_up() -> None:
+    """Bring what is compiled in the checkout up to date."""
     if not is_wanted():
         clear(SERVER)
     elif not is_fresh():
         compile_into(SERVER)
+
+
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling wants its configuration named, mypy has none
+    """Compiles a checkout that is installed to be edited, and adds to wheels what is compiled."""
+
+    @override
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, unless the checkout has what would come out."""
+        if version == "editable":
+            keep_up()
+        elif is_wanted():
+            folder = SERVER
+            if not is_fresh():
+                self._scratch = tempfile.TemporaryDirectory()
+                folder = Path(self._scratch.name)
+                compile_into(folder)
+            build_data["force_include"] |= {str(folder / path): str(path) for path in compiled(folder)}
+            build_data |= {"pure_python": False, "infer_tag": True}
+
+
+if __name__ == "__main__":
+    keep_up()
