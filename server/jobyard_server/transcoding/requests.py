@@ -6,19 +6,19 @@ import random
 import re
 import time
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from jobyard_server.transcoding.failures import Scene
 from jobyard_server.transcoding.headers import Headers, joined
 from jobyard_server.transcoding.limits import Limits
 from jobyard_server.transcoding.refusals import refused
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
-_SECONDS = re.compile(r"[0-9]{1,8}(\.[0-9]{1,9})?")
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
-_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])")
+_SECONDS: Final = re.compile(r"[0-9]{1,8}(\.[0-9]{1,9})?")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
+_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Request:
@@ -30,10 +30,11 @@ class Request:
         self._scope = scope
         self._public_url = public_url
         self.verb: str = scope["method"]
-        raw = scope.get("raw_path")
+        raw: bytes | None = scope.get("raw_path")
+        query: bytes = scope["query_string"]
         # Servers that keep no raw path have decoded it already; its percent signs are then data.
         self.path: str = raw.decode("latin-1") if raw else scope["path"].replace("%", "%25")
-        self.query: str = scope["query_string"].decode("latin-1")
+        self.query: str = query.decode("latin-1")
         self.lines: list[tuple[bytes, bytes]] = scope["headers"]
         self.headers: Headers = joined(self.lines)
         given = self.headers.get(b"x-request-id", b"")

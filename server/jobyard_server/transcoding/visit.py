@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from google.protobuf.message import Message
 
@@ -17,7 +18,7 @@ from jobyard_server.transcoding.refusals import refused
 from jobyard_server.transcoding.requests import Request
 from jobyard_server.transcoding.router import NO_BODY, Found
 
-_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 @dataclass

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
-from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import EncodeError
+from librt.strings import read_f64_le
+from mypy_extensions import i64
 
 from jobyard_server.transcoding.codec.encode_scalars import EXPONENT, zero
 from jobyard_server.transcoding.codec.errors import CodecError, free_json_too_deep
 from jobyard_server.transcoding.codec.known import LIST, STRUCT, VALUE
+from jobyard_server.transcoding.codec.wire.varints import varint
 
 # What stands before a field: its number and whether bytes of a length or of a fixed size follow.
-NUMBER = 0x11
-TEXT = 0x1A
-OBJECT = 0x2A
-WITH_LENGTH = (OBJECT, 0x32)
-FIRST = 0x0A
-CONSTANTS = {b"\x08\x00": None, b"\x20\x00": False, b"\x20\x01": True}
-
-_number = Struct("<d").unpack_from
+NUMBER: Final = 0x11
+TEXT: Final = 0x1A
+OBJECT: Final = 0x2A
+ITEMS: Final = 0x32
+FIRST: Final = 0x0A
+CONSTANTS: Final = {b"\x08\x00": None, b"\x20\x00": False, b"\x20\x01": True}
 
 
 class UnknownFieldError(Exception):
@@ -65,50 +65,42 @@ class Reader:
     __slots__ = ("_limit",)
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit: i64 = limit
 
-    def value(self, source: bytes, at: int, end: int, depth: int) -> Any:
+    def value(self, source: bytes, at: i64, end: i64, depth: i64) -> Any:
         """Read a Value."""
         if at == end:
             return None
-        kind = source[at]
-        if kind == TEXT:
-            length, start = source[at + 1], at + 2
-            if length > 127:
-                length, start = length_at(source, at + 1)
+        kind: i64 = source[at]
+        if kind == NUMBER:
+            if at + 9 == end:
+                return number_of(read_f64_le(source, at + 1))
+        elif kind in (TEXT, OBJECT, ITEMS):
+            length, start = varint(source, at + 1)
             if start + length == end:
-                return source[start:end].decode()
-        elif kind == NUMBER and at + 9 == end:
-            return number_of(_number(source, at + 1)[0])
-        elif kind in WITH_LENGTH:
-            length, start = length_at(source, at + 1)
-            if start + length == end:
-                read = self.struct if kind == OBJECT else self.items
-                return read(source, start, end, depth + 1)
+                if kind == TEXT:
+                    return source[start:end].decode()
+                if kind == OBJECT:
+                    return self.struct(source, start, end, depth + 1)
+                return self.items(source, start, end, depth + 1)
         elif source[at:end] in CONSTANTS:
             return CONSTANTS[source[at:end]]
         raise UnknownFieldError
 
-    def struct(self, source: bytes, at: int, end: int, depth: int) -> dict[str, Any]:
+    def struct(self, source: bytes, at: i64, end: i64, depth: i64) -> dict[str, Any]:
         """Read a Struct: entries, which are messages too, of a key and a value."""
         if depth > self._limit:
             raise free_json_too_deep(self._limit)
-        out = {}
+        out: dict[str, Any] = {}
         while at < end:
             if source[at] != FIRST:
                 raise UnknownFieldError
-            length, start = source[at + 1], at + 2
-            if length > 127:
-                length, start = length_at(source, at + 1)
+            length, start = varint(source, at + 1)
             at = start + length
-            length, start = source[start + 1], start + 2
-            if length > 127:
-                length, start = length_at(source, start - 1)
+            length, start = varint(source, start + 1)
             behind = start + length
             name = source[start:behind].decode()
-            length, start = source[behind + 1], behind + 2
-            if length > 127:
-                length, start = length_at(source, behind + 1)
+            length, start = varint(source, behind + 1)
             if start + length != at:
                 raise UnknownFieldError
             # Most values are text, and most are short.
@@ -118,15 +110,15 @@ class Reader:
                 out[name] = self.value(source, start, at, depth + 2)
         return out
 
-    def items(self, source: bytes, at: int, end: int, depth: int) -> list[Any]:
+    def items(self, source: bytes, at: i64, end: i64, depth: i64) -> list[Any]:
         """Read a ListValue."""
         if depth > self._limit:
             raise free_json_too_deep(self._limit)
-        out = []
+        out: list[Any] = []
         while at < end:
             if source[at] != FIRST:
                 raise UnknownFieldError
-            length, start = length_at(source, at + 1)
+            length, start = varint(source, at + 1)
             at = start + length
             out.append(self.value(source, start, at, depth + 1))
         return out
@@ -139,20 +131,3 @@ def number_of(number: float) -> int | float:
     if isfinite(number):
         return number
     raise CodecError("holds a number that JSON has no digits for")
-
-
-def length_at(source: bytes, at: int) -> tuple[int, int]:
-    """Read a length, and say where it ends."""
-    length = source[at]
-    at += 1
-    if length < 128:
-        return length, at
-    length &= 127
-    shift = 7
-    while True:
-        byte = source[at]
-        at += 1
-        length |= (byte & 127) << shift
-        if byte < 128:
-            return length, at
-        shift += 7

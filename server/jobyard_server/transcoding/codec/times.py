@@ -5,43 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from mypy_extensions import i64
 
 from jobyard.rest.v1 import json_pb2
 from jobyard_server.transcoding.codec.errors import CodecError
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EPOCH_DAY = EPOCH.toordinal()
-FIRST_SECOND = -62_135_596_800
-LAST_SECOND = 253_402_300_799
-LONGEST_DURATION = 315_576_000_000
-NANOS = 1_000_000_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY: Final = EPOCH.toordinal()
+FIRST_SECOND: Final = -62_135_596_800
+LAST_SECOND: Final = 253_402_300_799
+LONGEST_DURATION: Final = 315_576_000_000
+NANOS: Final = 1_000_000_000
 
-NOT_A_TIME = "must be a time as in RFC 3339, for example 2026-01-15T11:00:30Z"
-NOT_VALID = "must be a valid time"
-NOT_IN_RANGE = "must be a time from the year 1 to the year 9999"
-NOT_A_DURATION = 'must be a duration in seconds, for example "3.5s"'
-DURATION_RANGE = f"must be a duration of at most {LONGEST_DURATION} seconds"
+NOT_A_TIME: Final = "must be a time as in RFC 3339, for example 2026-01-15T11:00:30Z"
+NOT_VALID: Final = "must be a valid time"
+NOT_IN_RANGE: Final = "must be a time from the year 1 to the year 9999"
+NOT_A_DURATION: Final = 'must be a duration in seconds, for example "3.5s"'
+DURATION_RANGE: Final = f"must be a duration of at most {LONGEST_DURATION} seconds"
 
 # A clock shows 3,600 minutes and seconds; hours are remembered as they come, within bounds.
-CLOCK_TEXT = tuple(f":{second // 60:02}:{second % 60:02}" for second in range(3600))
-MILLIS_TEXT = tuple(f"{millis:03}" for millis in range(1000))
-CLOCK_SECONDS = {text: second for second, text in enumerate(CLOCK_TEXT)}
+CLOCK_TEXT: Final = tuple(f":{second // 60:02}:{second % 60:02}" for second in range(3600))
+MILLIS_TEXT: Final = tuple(f"{millis:03}" for millis in range(1000))
+CLOCK_SECONDS: Final = {text: second for second, text in enumerate(CLOCK_TEXT)}
 # Nearly all times end with their second or their millisecond.
-USUAL_ENDS = {"Z": 0} | {f".{text}Z": millis * 1_000_000 for millis, text in enumerate(MILLIS_TEXT)}
-MOST_HOURS = 4096
-_hour_texts: dict[int, str] = {}
-_hour_seconds: dict[str, int] = {}
+USUAL_ENDS: Final = {"Z": 0} | {f".{text}Z": millis * 1_000_000 for millis, text in enumerate(MILLIS_TEXT)}
+MOST_HOURS: Final = 4096
+_hour_texts: Final[dict[int, str]] = {}
+_hour_seconds: Final[dict[str, int]] = {}
 
-TO_NANOS = {digits: 10 ** (9 - digits) for digits in range(1, 10)}
+TO_NANOS: Final = {digits: 10 ** (9 - digits) for digits in range(1, 10)}
 
-HOUR = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])", re.ASCII)
-ZONE = re.compile(r"(?:\.(\d{1,9}))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
-DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
-CAPITAL = re.compile(r"[A-Z]")
-UNDERSCORED = re.compile(r"_([a-z])")
+HOUR: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])", re.ASCII)
+ZONE: Final = re.compile(r"(?:\.(\d{1,9}))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+DURATION: Final = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
+CAPITAL: Final = re.compile(r"[A-Z]")
+UNDERSCORED: Final = re.compile(r"_([a-z])")
 
 
-def time_text(seconds: int, nanos: int) -> str:
+def time_text(seconds: i64, nanos: i64) -> str:
     """Print a timestamp with 0, 3, 6 or 9 digits of the fraction."""
     hour = seconds // 3600
     rest = seconds - hour * 3600
@@ -92,7 +95,7 @@ def ticks_since_1970(ticks: int) -> Callable[[int, int], int]:
     return lambda seconds, nanos: seconds * ticks + nanos * ticks // NANOS
 
 
-TIME_FORMS: dict[int, Callable[[int, int], str | int]] = {
+TIME_FORMS: Final[dict[int, Callable[[int, int], str | int]]] = {
     json_pb2.TIME_FORM_UNSPECIFIED: time_text,
     json_pb2.TIME_FORM_SECONDS: fixed(0),
     json_pb2.TIME_FORM_MILLIS: fixed(3),
@@ -103,10 +106,10 @@ TIME_FORMS: dict[int, Callable[[int, int], str | int]] = {
 }
 
 # Ticks per second of the forms that are numbers.
-UNIX_TICKS = {json_pb2.TIME_FORM_UNIX_SECONDS: 1, json_pb2.TIME_FORM_UNIX_MILLIS: 1000}
+UNIX_TICKS: Final = {json_pb2.TIME_FORM_UNIX_SECONDS: 1, json_pb2.TIME_FORM_UNIX_MILLIS: 1000}
 
 
-def parse_time(text: str) -> tuple[int, int]:
+def parse_time(text: str) -> tuple[i64, i64]:
     """Read a time of RFC 3339 into seconds and nanoseconds since 1970."""
     head = text[:13]
     hour = _hour_seconds.get(head)
@@ -174,7 +177,7 @@ def duration_text(seconds: int, nanos: int) -> str:
     return f"{sign}{abs(seconds)}.{digits}s"
 
 
-def parse_duration(text: str) -> tuple[int, int]:
+def parse_duration(text: str) -> tuple[i64, i64]:
     """Read a duration into seconds and nanoseconds."""
     found = DURATION.fullmatch(text)
     if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -29,9 +29,18 @@ class Unusual(Exception):  # noqa: N818 - nothing is wrong, it is only not for t
 def write_varint(out: BytesWriter, number: i64) -> None:
     """Write a number of 64 bits; negative ones are two's complement and take ten bytes."""
     while number < 0 or number > 127:
-        out.append((number & 127) | 128)
+        out.append(u8((number & 127) | 128))
         number = (number >> 7) & _BELOW_SIGN
-    out.append(number)
+    out.append(u8(number))
+
+
+def width(number: i64) -> i64:
+    """Count the bytes of a length."""
+    bytes_: i64 = 1
+    while number > 127:
+        number >>= 7
+        bytes_ += 1
+    return bytes_
 
 
 def write_framed(out: BytesWriter, tag: bytes, content: bytes) -> None:
