@@ -68,8 +68,8 @@ class _Node(Generic[T]):
     any: _Node[T] | None = None
     # What follows a `**`: the number of segments after it and their own tree, longest first.
     rests: list[tuple[int, _Node[T]]] = field(default_factory=list)
-    # Custom verb ("" without one) to HTTP verb to routes.
-    ends: dict[str, dict[str, tuple[Route[T], ...]]] = field(default_factory=dict)
+    # By custom verb ("" without one) and HTTP verb.
+    ends: dict[tuple[str, str], tuple[Route[T], ...]] = field(default_factory=dict)
 
 
 class Router(Generic[T]):
@@ -122,11 +122,11 @@ class Router(Generic[T]):
                 node = node.literals.setdefault(segment.text, _Node())
         if route.template.verb:
             self._verbs.add(route.template.verb)
-        ends = node.ends.setdefault(route.template.verb, {})
-        present = ends.get(route.verb, ())
+        end = (route.template.verb, route.verb)
+        present = node.ends.get(end, ())
         for other in present:
             _refuse_conflict(route, other)
-        ends[route.verb] = (*present, route)
+        node.ends[end] = (*present, route)
 
 
 def extractor(template: Template, multi: MultiSegment) -> Callable[[list[str]], list[str]]:
@@ -173,13 +173,9 @@ def _find(
 
 
 def _end(node: _Node[T], wanted: tuple[str, str], allowed: set[str]) -> tuple[Route[T], ...] | None:
-    custom, verb = wanted
-    ends = node.ends.get(custom)
-    if ends is None:
-        return None
-    routes = ends.get(verb) or ends.get(EVERY_VERB)
+    routes = node.ends.get(wanted) or node.ends.get((wanted[0], EVERY_VERB))
     if routes is None:
-        allowed.update(ends)
+        allowed.update(verb for custom, verb in node.ends if custom == wanted[0])
     return routes
 
 
