@@ -170,7 +170,7 @@ def test_what_is_added_to_a_tree_is_printed_with_it():
         "",
         "{",
         "{} {}",
-        "[" * 5000 + "]" * 5000,
+        "[" * 100_000 + "]" * 100_000,
         '{"a":1}, "admin":true',
         "nul",
         "01",
