@@ -99,8 +99,16 @@ def database_trouble() -> tuple[type[Exception], ...]:
 def build(settings: Settings) -> Parts:
     """Put the server together; raises SettingsError for settings it cannot serve with. Has to run in an event loop."""
     _check_addresses(settings)
-    registry = CollectorRegistry()
     store = _store(settings)
+    try:
+        return _put_together(settings, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _put_together(settings: Settings, store: Store) -> Parts:
+    registry = CollectorRegistry()
     callers = _callers(settings, store)
     edge = Edge(callers.authentication, CallMetrics(registry), _limits(settings), _call_log(settings))
     peers = _peers(settings)

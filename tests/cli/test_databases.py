@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -70,10 +71,10 @@ def test_a_database_of_something_else_is_said_to_be_none_of_ours(target):
 
 def test_damage_is_told(source, tmp_path):
     file = tmp_path / "damaged.db"
-    with sqlite3.connect(source.removeprefix("sqlite:///")) as whole, sqlite3.connect(file) as copy:
+    with closing(sqlite3.connect(source.removeprefix("sqlite:///"))) as whole, closing(sqlite3.connect(file)) as copy:
         whole.backup(copy)
         copy.execute("DELETE FROM events WHERE position = 77")
-    copy.close()
+        copy.commit()
     code, _, words = db("check", "--database", f"sqlite:///{file}")
     assert code == 1
     assert words == "error: rows do not fit together\n  events: some of job 1 are missing between others\n"

@@ -25,6 +25,7 @@ from jobyard_server.callers.token_file import Entry, create
 from jobyard_server.main import build
 from jobyard_server.settings import SettingsError, load
 from support.command import JOBYARD, environment
+from support.databases import held_open
 from support.running import Server
 
 
@@ -115,6 +116,7 @@ async def test_settings_that_cannot_work_are_named(tmp_path):
     ):
         with pytest.raises(SettingsError, match=said):
             build(load(**({"database": f"sqlite:///{tmp_path / 'jobyard.db'}"} | given)))
+        assert held_open(tmp_path) == []
 
 
 def test_a_database_that_cannot_be_used_is_named(tmp_path):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from jobyard_server.domain.state import State
 from jobyard_server.store import tables, tables_catalog, tables_deliveries, tables_engine
@@ -14,6 +15,7 @@ from jobyard_server.store.columns import METADATA
 from jobyard_server.store.database import open_database
 from jobyard_server.store.migrating import SchemaError
 from jobyard_server.store.schema import newest_revision
+from support.databases import held_open
 from support.storing import Hand, new_job
 
 DECLARED = (tables, tables_catalog, tables_deliveries, tables_engine)
@@ -121,6 +123,17 @@ async def test_a_schema_that_needs_a_newer_program_is_left_alone(open_store, url
     expand(url, oldest="9998")
     with pytest.raises(SchemaError, match="at revision 9999, for programs that know 9998; this one knows 0"):
         await open_store().start()
+
+
+@pytest.mark.only("sqlite")
+async def test_a_store_that_cannot_start_holds_no_file_open(open_store, url):
+    file = Path(url.removeprefix("sqlite:///"))
+    store = open_store()
+    assert str(file) in held_open(file.parent)
+    file.write_text("this is no database, but a text that is long enough to look at")
+    with pytest.raises(DatabaseError):
+        await store.start()
+    assert held_open(file.parent) == []
 
 
 @pytest.mark.only("sqlite")

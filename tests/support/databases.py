@@ -41,3 +41,9 @@ def rows_of(url: str, sql: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def held_open(folder: Path) -> list[str]:
+    """The files in a folder that this process has open."""
+    files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [str(file) for file in files if file.is_relative_to(folder)]

@@ -114,8 +114,12 @@ class Store:
         """How deliveries were doing when somebody looked last."""
 
     async def start(self) -> None:
-        """Bring the schema up to date and begin to write."""
-        self._signer = await asyncio.to_thread(prepare, self._database, self._fields)
+        """Bring the schema up to date and begin to write; a store that cannot is closed."""
+        try:
+            self._signer = await asyncio.to_thread(prepare, self._database, self._fields)
+        except BaseException:
+            self.close()
+            raise
         self._writer.start()
         self._loop = asyncio.get_running_loop()
         self._database.listen(self._hear)
@@ -124,6 +128,10 @@ class Store:
         """Commit what waits, wake whoever waits, and close the database."""
         await self._writer.stop()
         self._wakeups.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the database of a store that does not run."""
         self._reader.close()
         self._database.close()
 

@@ -16,8 +16,9 @@ from google.rpc import code_pb2, status_pb2
 from jobyard.rest.v1 import annotations_pb2 as rest
 from jobyard.rest.v1 import error_pb2
 from jobyard_server.transcoding.backend import Violation
-from jobyard_server.transcoding.failures import Failure, Scene, phrase
+from jobyard_server.transcoding.failures import Failure, Scene
 from jobyard_server.transcoding.fields import message_of
+from jobyard_server.transcoding.phrases import phrase
 from jobyard_server.transcoding.surface import DeclarationError
 from jobyard_server.transcoding.wording import Wording, wording
 

@@ -14,8 +14,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from jobyard.rest.v1 import error_pb2, face_pb2
 from jobyard_server.transcoding.error_bodies import Fill, Told, filler
-from jobyard_server.transcoding.failures import NOWHERE, Failure, Scene, of_status, phrase
+from jobyard_server.transcoding.failures import NOWHERE, Failure, Scene, of_status
 from jobyard_server.transcoding.media import JSON, TEXT
+from jobyard_server.transcoding.phrases import phrase
 from jobyard_server.transcoding.reasons import Meaning
 from jobyard_server.transcoding.reply import Header, Reply, content_type, header
 from jobyard_server.transcoding.surface import DeclarationError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from jobyard_server.transcoding.backend import Metadata, RequestRefused, RpcFailure, Violation
+from jobyard_server.transcoding.phrases import phrase
 from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE, Meaning
 
 LAYER_DOMAIN = "jobyard.rest.v1"
@@ -109,14 +109,6 @@ def of_status(status: status_pb2.Status, meanings: Mapping[str, Meaning]) -> Fai
 def forbidden(message: str) -> Failure:
     """Refuse a client before it is known what it asks for."""
     return of_refusal(RequestRefused("CLIENT_NOT_SERVED", message))
-
-
-def phrase(status: int) -> str:
-    """Give the phrase of a status: Not Found."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Client Closed Request" if status == 499 else "Error"
 
 
 def _first(details: tuple[Message, ...], kind: type[error_details_pb2.ErrorInfo]) -> error_details_pb2.ErrorInfo | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http import HTTPStatus
 from typing import Any, Final, Protocol
+
+from jobyard_server.transcoding.phrases import PHRASES
 
 Event = MutableMapping[str, Any]
 Application = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[None]]
@@ -15,9 +16,8 @@ DRAINED: Final = 64 * 1024
 """A body that nobody read is read past up to so many bytes; beyond, closing the connection is cheaper for both."""
 
 _LOG = logging.getLogger(__name__)
-_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES: Final = {
-    status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)
+    status: f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)
 }
 _BODILESS: Final = frozenset({204, 304})
 _BROKEN: Final[Event] = {

@@ -13,12 +13,12 @@ from jobyard.rest.v1 import answer_pb2, error_pb2
 from jobyard_server.transcoding.answers import answers_of
 from jobyard_server.transcoding.body_forms import HTTP_BODY
 from jobyard_server.transcoding.errors import formats_of, kind_of
-from jobyard_server.transcoding.failures import phrase
 from jobyard_server.transcoding.fields import way
 from jobyard_server.transcoding.media import EVENT_STREAM, JSON, NDJSON, TEXT, bare, is_json
 from jobyard_server.transcoding.openapi.constraints import Schema
 from jobyard_server.transcoding.openapi.schemas import Schemas
 from jobyard_server.transcoding.operation import FacePlan, Operation
+from jobyard_server.transcoding.phrases import phrase
 from jobyard_server.transcoding.reasons import LAYER, STATUS_OF_CODE
 
 _STREAMS = frozenset({EVENT_STREAM, NDJSON})
