@@ -89,7 +89,8 @@ def test_what_lasts_is_sent_small_and_once(server, path):
     assert headers["cache-control"] == "no-cache"
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(server, path, **{"If-None-Match": headers["etag"]})
-    assert (caught.value.code, caught.value.headers["etag"], caught.value.read()) == (304, headers["etag"], b"")
+    with caught.value as answer:
+        assert (answer.code, answer.headers["etag"], answer.read()) == (304, headers["etag"], b"")
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi"])

@@ -100,8 +100,9 @@ def test_each_tells_its_own_figures_at_its_own_port(server, metrics_port):
     for port in (metrics_port, metrics_port + 1):
         assert "jobyard_calls_serving" in get(f"http://127.0.0.1:{port}/metrics")
         assert "store: reachable" in get(f"http://127.0.0.1:{port}/readyz")
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
             get(f"http://127.0.0.1:{port}/jobyard/v1/jobs")
+        caught.value.close()
 
 
 def test_one_that_is_killed_takes_no_answered_job_with_it_and_is_replaced(server):

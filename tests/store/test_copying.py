@@ -1,6 +1,7 @@
 """A database copied into another one: all of it, however often it is interrupted, and never on top of something."""
 
 import random
+from contextlib import closing
 
 import pytest
 from sqlalchemy import BigInteger, Boolean, Double, Integer, LargeBinary
@@ -136,8 +137,9 @@ def test_a_copy_of_one_database_does_not_go_on_with_another(source, target, tmp_
 
 
 def test_an_embedded_database_is_no_target(source, tmp_path):
-    with pytest.raises(CopyError, match="only PostgreSQL can be copied to"):
-        copy(source, open_database(f"sqlite:///{tmp_path}/other.db"), told)
+    target = open_database(f"sqlite:///{tmp_path}/other.db")
+    with closing(target), pytest.raises(CopyError, match="only PostgreSQL can be copied to"):
+        copy(source, target, told)
 
 
 async def test_a_store_goes_on_with_its_copy_where_it_was(tmp_path, cluster):

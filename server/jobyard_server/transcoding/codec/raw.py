@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -15,12 +17,19 @@ from jobyard_server.transcoding.codec.declared import Member, is_map, map_fields
 from jobyard_server.transcoding.codec.dialect import Dialect
 from jobyard_server.transcoding.codec.errors import CodecError
 from jobyard_server.transcoding.codec.inline import kinds_taken
+from jobyard_server.transcoding.codec.source import TOO_DEEP
 
 Decode = Callable[[Any], Any]
 # Members of the messages that hold or lead to raw ones, by the message's full name.
 Bearing = dict[str, list[Member]]
 
+DEEPEST: Final = 1000
+"""Levels of what is printed as it is, about as many as are read."""
+
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_STEPS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +236,23 @@ def fragment(text: str | bytes, kind: int) -> object:
         _skim(source)
         # The skimming parser does not look at the bytes of strings; a str has been looked at.
         source.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise CodecError("does not hold JSON") from None
+    except RecursionError:
+        raise CodecError(TOO_DEEP) from None
+    if is_too_deep(source):
+        raise CodecError(TOO_DEEP)
     if kind == json_pb2.RAW_OBJECT and not source.lstrip(b" \t\r\n").startswith(b"{"):
         raise CodecError("does not hold a JSON object")
     return orjson.Fragment(source)
+
+
+def is_too_deep(source: bytes) -> bool:
+    """Count the levels of JSON: how many a parser refuses depends on the Python that runs it."""
+    if source.count(b"[") + source.count(b"{") <= DEEPEST:
+        return False
+    steps = _STRING.sub(b"", source).translate(_STEPS, _NO_STEPS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > DEEPEST
 
 
 def is_json(source: bytes) -> bool:
