@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from jobyard_server.transcoding.codec import PROTO3, CodecError, Stray, compile_decoder, compile_encoder
 from support.codec_messages import message
 from support.codec_nonsense import SECONDS, nonsense
+from support.costs import least_cost
 
 
 def try_out(make_one: type[Message], source: bytes, dialect) -> bool:
@@ -78,13 +79,12 @@ SHAPES = {
 def cost(source: bytes, dialect) -> float:
     """Measure the time of reading or refusing a document."""
     decode = compile_decoder(message("Tree").DESCRIPTOR, dialect)
-    best = float("inf")
-    for _ in range(3):
-        began = time.thread_time()
+
+    def read() -> None:
         with suppress(CodecError):
             decode(source, message("Tree")())
-        best = min(best, time.thread_time() - began)
-    return best
+
+    return least_cost(read)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -97,16 +97,10 @@ def test_time_grows_with_size_and_not_its_square(shape, stray):
 
 
 def test_slices_take_no_square_of_time_either():
-    def source(size):
-        return b'{"list": [' + b'{"a":  1.0},' * size + b'1], "inners": [' + b'{"spec": [1.0]},' * size + b"{}]}"
-
     decode = compile_decoder(message("Free").DESCRIPTOR)
-    costs = []
-    for text in (source(2_000), source(32_000)):
-        best = float("inf")
-        for _ in range(3):
-            began = time.thread_time()
-            decode(text, message("Free")())
-            best = min(best, time.thread_time() - began)
-        costs.append(best)
-    assert costs[1] < 64 * costs[0] + 0.01
+
+    def cost_of(size: int) -> float:
+        source = b'{"list": [' + b'{"a":  1.0},' * size + b'1], "inners": [' + b'{"spec": [1.0]},' * size + b"{}]}"
+        return least_cost(lambda: decode(source, message("Free")()))
+
+    assert cost_of(32_000) < 64 * cost_of(2_000) + 0.01
