@@ -22,6 +22,7 @@ DEEPEST_PATH: Final = 20
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
 _PIECE: Final = 64 * 1024
+# What zipfile raises of damaged packages, and of those packed in ways it does not know.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 

@@ -205,7 +205,9 @@ async def test_off_loopback_it_wants_tls_or_to_be_told(tmp_path, option):
         build(load(**given, **{option: "0.0.0.0:0"}))
     assert str(caught.value).startswith(f"{option}: 0.0.0.0:0 is open to others and tokens could be read on the way")
     assert "JOBYARD_TLS_CERTIFICATE" in str(caught.value)
-    build(load(**given, **{option: "0.0.0.0:0"}, plaintext=True)).store.close()
+    told = build(load(**given, **{option: "0.0.0.0:0"}, plaintext=True))
+    told.store.close()
+    assert told.settings.plaintext
 
 
 @pytest.mark.parametrize(

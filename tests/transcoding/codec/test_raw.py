@@ -195,6 +195,12 @@ def test_what_is_nested_too_deep_is_not_printed(levels, opened, closed):
         shown(message("Free")(any=opened * levels + "1" + closed * levels))
 
 
+def test_what_is_deep_and_never_closed_is_not_printed_either():
+    # Which of the two is found first depends on the Python that runs the parser.
+    with pytest.raises(CodecError, match=r"^any: (does not hold JSON|is nested too deep)$"):
+        shown(message("Free")(any="[" * 5000))
+
+
 def test_what_is_long_or_looks_deep_is_printed():
     for text in ('[[1],{"a":[2]}]', f"[{'[],' * 5000}[]]", '["' + "[{" * 5000 + '\\\\","\\"' + "[" * 5000 + '"]'):
         json.loads(text)

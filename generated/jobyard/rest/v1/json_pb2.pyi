@@ -274,7 +274,8 @@ class JsonField(_message.Message):
     """How a timestamp is printed."""
     raw: Global___Raw.ValueType
     """The field holds JSON that nobody looks into, byte for byte as it came: numbers keep their digits, members their
-    order. For string and bytes fields; a string field must hold UTF-8.
+    order. For string and bytes fields; a string field must hold UTF-8. Nested deeper than about 250 levels it is refused
+    in requests, and deeper than 1,000 it is not printed.
     """
     hidden: _builtins.bool
     """The field never appears on the wire, and a member of its name is unknown."""

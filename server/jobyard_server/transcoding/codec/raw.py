@@ -24,7 +24,7 @@ Decode = Callable[[Any], Any]
 Bearing = dict[str, list[Member]]
 
 DEEPEST: Final = 1000
-"""Levels of what is printed as it is, about as many as are read."""
+"""Levels of what is printed as it is; more than are read, for what comes from behind."""
 
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -240,14 +240,14 @@ def fragment(text: str | bytes, kind: int) -> object:
         raise CodecError("does not hold JSON") from None
     except RecursionError:
         raise CodecError(TOO_DEEP) from None
-    if is_too_deep(source):
+    if _is_too_deep(source):
         raise CodecError(TOO_DEEP)
     if kind == json_pb2.RAW_OBJECT and not source.lstrip(b" \t\r\n").startswith(b"{"):
         raise CodecError("does not hold a JSON object")
     return orjson.Fragment(source)
 
 
-def is_too_deep(source: bytes) -> bool:
+def _is_too_deep(source: bytes) -> bool:
     """Count the levels of JSON: how many a parser refuses depends on the Python that runs it."""
     if source.count(b"[") + source.count(b"{") <= DEEPEST:
         return False
