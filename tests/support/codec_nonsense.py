@@ -13,7 +13,7 @@ from jobyard_server.transcoding.codec import PROTO3, Dialect, Naming, Stray, Uns
 from support.codec_conformance import make, recorded
 from support.codec_messages import message
 
-SECONDS = float(os.environ.get("JOBYARD_FUZZ_SECONDS", "6"))
+SECONDS = float(os.environ.get("JOBYARD_FUZZ_SECONDS", "13"))
 DIALECTS = [
     PROTO3,
     replace(PROTO3, naming=Naming.JSON, unknown_fields=Stray.IGNORE),
